@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Input of our own bindgen run: the headers whose names the kernel crate's
+ * bindings lack, and the prototypes of our C helpers. What of it becomes Rust
+ * is listed in bindgen_parameters.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/iommufd.h>
+#include <linux/irqbypass.h>
+#include <linux/msi.h>
+#include <linux/pseudo_fs.h>
+
+#include "helpers.h"

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Character devices with a class device, reference counted.
+//!
+//! C headers: [`include/linux/cdev.h`](srctree/include/linux/cdev.h),
+//! [`include/linux/device/class.h`](srctree/include/linux/device/class.h)
+
+use super::{
+    bindings,
+    device,
+    file::{
+        FileOperations,
+        FileTable, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    mem::offset_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    device::Device,
+    error::to_result,
+    fs::File,
+    prelude::*,
+    str::CStr,
+    sync::Arc,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+    ThisModule, //
+};
+
+/// Where devtmpfs puts the nodes of a class.
+#[derive(Clone, Copy)]
+pub enum NodeFolder {
+    /// `/dev/vfio/`
+    Vfio,
+    /// `/dev/vfio/devices/`
+    VfioDevices,
+}
+
+/// A device class, `/sys/class/NAME`.
+pub struct Class(UnsafeCell<bindings::class>);
+
+// SAFETY: The driver core only reads the structure.
+unsafe impl Sync for Class {}
+
+impl Class {
+    /// Describes a class; [`ClassRegistration`] makes it exist.
+    pub const fn new(name: &'static CStr, folder: NodeFolder) -> Self {
+        let mut class: bindings::class = pin_init::zeroed();
+        class.name = kernel::str::as_char_ptr_in_const_context(name);
+        class.devnode = Some(match folder {
+            NodeFolder::Vfio => bindings::vfio_rust_devnode_vfio,
+            NodeFolder::VfioDevices => bindings::vfio_rust_devnode_vfio_devices,
+        });
+        Self(UnsafeCell::new(class))
+    }
+}
+
+/// A class that exists; it goes when this is dropped.
+pub struct ClassRegistration(&'static Class);
+
+// SAFETY: Classes may be unregistered from any thread.
+unsafe impl Send for ClassRegistration {}
+
+impl ClassRegistration {
+    /// Registers a class. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: another class has the name. `ENOMEM`.
+    pub fn new(class: &'static Class) -> Result<Self> {
+        // SAFETY: The class is static.
+        to_result(unsafe { bindings::class_register(class.0.get()) })?;
+        Ok(Self(class))
+    }
+}
+
+impl Drop for ClassRegistration {
+    fn drop(&mut self) {
+        // SAFETY: `new()` registered it.
+        unsafe { bindings::class_unregister(self.0 .0.get()) };
+    }
+}
+
+/// A major number with all its minors, as `/proc/devices` lists it.
+pub struct DeviceNumbers {
+    first: bindings::dev_t,
+}
+
+impl DeviceNumbers {
+    /// How many devices there can be: all minors of one major.
+    pub const COUNT: u32 = 1 << bindings::VFIO_RUST_MINORBITS;
+
+    /// Reserves a dynamic major number. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: no major number is left. `ENOMEM`.
+    pub fn allocate(name: &'static CStr) -> Result<Self> {
+        let mut first = 0;
+        // SAFETY: `first` is valid for writes, the name is static.
+        to_result(unsafe {
+            bindings::alloc_chrdev_region(&mut first, 0, Self::COUNT, name.as_char_ptr())
+        })?;
+        Ok(Self { first })
+    }
+
+    fn number(&self, minor: u32) -> bindings::dev_t {
+        // Minors are the low bits of a `dev_t`.
+        self.first | (minor & (Self::COUNT - 1))
+    }
+}
+
+impl Drop for DeviceNumbers {
+    fn drop(&mut self) {
+        // SAFETY: `allocate()` reserved exactly this range.
+        unsafe { bindings::unregister_chrdev_region(self.first, Self::COUNT) };
+    }
+}
+
+/// What happens when the node of a character device is opened.
+pub trait OpenDevice: FileOperations {
+    /// What the device stands for.
+    type Device: Send + Sync + 'static;
+
+    /// Makes the data of a new file.
+    fn open(device: &Arc<Self::Device>, file: &File) -> Result<Self::Data>;
+}
+
+impl<T: OpenDevice> FileTable<T> {
+    /// Creates the table for files of character devices of `T::Device`.
+    pub const fn of_char_device(module: &'static ThisModule) -> Self {
+        Self::with_open(module, Some(Self::open_char_device))
+    }
+
+    /// # Safety
+    ///
+    /// Only the VFS calls this, for a [`CharDevice`] made with this table.
+    unsafe extern "C" fn open_char_device(
+        inode: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
+        // SAFETY: The VFS found this table through a `cdev` that `CharDevice`
+        // initialised with it, which is inside an `Inner<T::Device>`; it holds
+        // a reference to it during the call.
+        let device = unsafe {
+            let cdev = (*inode).__bindgen_anon_5.i_cdev;
+            &*cdev
+                .byte_sub(offset_of!(Inner<T::Device>, cdev))
+                .cast::<Inner<T::Device>>()
+        };
+        // SAFETY: The file is valid during the call, with no fdget_pos region.
+        match T::open(&device.data, unsafe { File::from_raw_file(file) }) {
+            Ok(data) => {
+                // SAFETY: `open` owns the private data; nobody else can reach
+                // the file before `open` returns.
+                unsafe {
+                    (*file).private_data = data.into_foreign();
+                    Self::adopt_address_space(file);
+                }
+                0
+            }
+            Err(error) => error.to_errno(),
+        }
+    }
+}
+
+/// What a character device is called and where it belongs.
+pub struct Description<'a> {
+    /// Its class.
+    pub class: &'static Class,
+    /// The device above it in sysfs.
+    pub parent: Option<&'a Device>,
+    /// The major number.
+    pub numbers: &'a DeviceNumbers,
+    /// The minor number.
+    pub minor: u32,
+    /// The name in sysfs and devtmpfs.
+    pub name: &'a CStr,
+}
+
+#[repr(C)]
+struct Inner<T> {
+    device: Opaque<bindings::device>,
+    cdev: Opaque<bindings::cdev>,
+    data: Arc<T>,
+}
+
+/// A character device that exists in sysfs and devtmpfs.
+///
+/// When this is dropped, the device goes: no new open succeeds. Files that are
+/// open keep the memory, and with it the data, alive.
+///
+/// # Invariants
+///
+/// `inner` is a pinned allocation with an initialised, added device of which
+/// this value owns one reference.
+pub struct CharDevice<T: Send + Sync + 'static> {
+    inner: NonNull<Inner<T>>,
+}
+
+// SAFETY: Devices may be used and removed from any thread; the data is `Send`
+// and `Sync`.
+unsafe impl<T: Send + Sync + 'static> Send for CharDevice<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync + 'static> Sync for CharDevice<T> {}
+
+impl<T: Send + Sync + 'static> CharDevice<T> {
+    /// Creates and adds a device. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: there is a device of that name. `ENOMEM`.
+    pub fn new<F: OpenDevice<Device = T>>(
+        description: Description<'_>,
+        operations: &'static FileTable<F>,
+        module: &'static ThisModule,
+        data: Arc<T>,
+    ) -> Result<Self> {
+        let Description {
+            class,
+            parent,
+            numbers,
+            minor,
+            name,
+        } = description;
+        let inner = KBox::new(
+            Inner {
+                device: Opaque::zeroed(),
+                cdev: Opaque::zeroed(),
+                data,
+            },
+            GFP_KERNEL,
+        )?;
+        let inner = NonNull::from(KBox::leak(inner));
+        // SAFETY: The allocation is valid; it is not moved any more.
+        let (device, cdev) = unsafe { (inner.as_ref().device.get(), inner.as_ref().cdev.get()) };
+        // SAFETY: Both structures are zeroed and ours. From
+        // `device_initialize()` on, `release` frees the allocation with the
+        // last reference.
+        unsafe {
+            bindings::device_initialize(device);
+            (*device).class = class.0.get();
+            (*device).parent = parent.map_or(core::ptr::null_mut(), device::as_raw);
+            (*device).devt = numbers.number(minor);
+            (*device).release = Some(Self::release);
+            bindings::cdev_init(cdev, operations.as_raw());
+            (*cdev).owner = module.as_ptr();
+        }
+        // SAFETY: The device is initialised; the format takes one string.
+        let mut result = to_result(unsafe {
+            bindings::dev_set_name(device, c"%s".as_char_ptr(), name.as_char_ptr())
+        });
+        if result.is_ok() {
+            // SAFETY: Both are initialised; the device has a name.
+            result = to_result(unsafe { bindings::cdev_device_add(cdev, device) });
+        }
+        if let Err(error) = result {
+            // SAFETY: The initial reference is ours; this drops it.
+            unsafe { bindings::put_device(device) };
+            return Err(error);
+        }
+        // INVARIANT: The device is added and the initial reference is ours.
+        Ok(Self { inner })
+    }
+
+    /// # Safety
+    ///
+    /// Only the driver core calls this, once, for the device of an `Inner<T>`.
+    unsafe extern "C" fn release(device: *mut bindings::device) {
+        // SAFETY: `device` is the first field of the allocation that `new()`
+        // leaked, and this was the last reference.
+        drop(unsafe { KBox::from_raw(device.cast::<Inner<T>>()) });
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for CharDevice<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe {
+            let inner = self.inner.as_ref();
+            let (device, cdev) = (inner.device.get(), inner.cdev.get());
+            bindings::cdev_device_del(cdev, device);
+            bindings::put_device(device);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The abstractions that crate `vfio` needs and offers to the other crates.
+//!
+//! Each file wraps one C header, holds all the `unsafe` code for it and is
+//! worth moving to `rust/kernel/` as it is.
+
+#[doc(hidden)]
+pub mod bindings;
+pub mod char_device;
+pub mod completion;
+pub mod device;
+pub mod eventfd;
+pub mod file;
+pub mod iommu;
+pub mod iommufd;
+pub mod kvm;
+pub mod misc_device;
+pub mod module_ref;
+pub mod pfnmap;
+pub mod pseudo_fs;
+pub mod rwsem;
+pub mod static_mutex;
+pub mod task;
+pub mod uapi;
+pub mod workqueue;

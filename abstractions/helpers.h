@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Inline functions and macros of kernel headers that bindgen cannot bind,
+ * as plain functions. One section per module that links them.
+ */
+#ifndef VFIO_RUST_HELPERS_H
+#define VFIO_RUST_HELPERS_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/rwsem.h>
+
+/* helpers_vfio.c */
+struct kvm;
+
+static const unsigned int VFIO_RUST_MINORBITS = MINORBITS;
+static const fmode_t VFIO_RUST_FMODE_PREAD_PWRITE =
+	(__force fmode_t)((__force u32)FMODE_PREAD | (__force u32)FMODE_PWRITE);
+
+void vfio_rust_init_rwsem(struct rw_semaphore *sem, const char *name,
+			  struct lock_class_key *key);
+void vfio_rust_vma_set_uncached(struct vm_area_struct *vma);
+void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
+struct file *vfio_rust_fget(int fd);
+char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
+char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
+bool vfio_rust_kvm_get(struct kvm *kvm);
+void vfio_rust_kvm_put(struct kvm *kvm);
+
+/* helpers_type1.c */
+struct task_struct;
+void vfio_rust_cond_resched(void);
+bool vfio_rust_fatal_signal_pending(void);
+int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm);
+void vfio_rust_mmap_write_lock(struct mm_struct *mm);
+void vfio_rust_mmap_write_unlock(struct mm_struct *mm);
+unsigned long vfio_rust_task_rlimit(const struct task_struct *task,
+				    unsigned int limit);
+unsigned long vfio_rust_untagged_addr_remote(struct mm_struct *mm,
+					     unsigned long addr);
+size_t vfio_rust_num_pages_contiguous(struct page **pages, size_t nr_pages);
+struct page *vfio_rust_pfn_to_page(unsigned long pfn);
+unsigned long vfio_rust_page_to_pfn(struct page *page);
+bool vfio_rust_pfn_is_ordinary(unsigned long pfn);
+
+/* type1/vfio_iommu_type1_module.c */
+bool vfio_rust_type1_allow_unsafe_interrupts(void);
+bool vfio_rust_type1_disable_hugepages(void);
+unsigned int vfio_rust_type1_dma_entry_limit(void);
+
+/* helpers_pci.c */
+struct device;
+struct pci_dev;
+bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
+struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);
+struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev);
+bool vfio_rust_pci_intx_mask_supported(struct pci_dev *pdev);
+u64 vfio_rust_ioread64(const void __iomem *addr);
+void vfio_rust_iowrite64(u64 value, void __iomem *addr);
+int vfio_rust_pm_runtime_resume_and_get(struct device *dev);
+void vfio_rust_pm_runtime_get_noresume(struct device *dev);
+void vfio_rust_pm_runtime_put(struct device *dev);
+int vfio_rust_pm_runtime_resume(struct device *dev);
+
+/* pci/vfio_pci_module.c */
+struct pci_device_id;
+const struct pci_device_id *vfio_rust_pci_id_table(void);
+const char *vfio_rust_pci_param_ids(void);
+bool vfio_rust_pci_param_nointxmask(void);
+bool vfio_rust_pci_param_disable_idle_d3(void);
+bool vfio_rust_pci_param_enable_sriov(void);
+bool vfio_rust_pci_param_disable_denylist(void);
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros for the abstractions of vfio.ko; and its device
+ * node names, which the driver core wants from kmalloc().
+ */
+
+#include <linux/device.h>
+#include <linux/file.h>
+#include <linux/kvm_host.h>
+#include <linux/slab.h>
+
+#include "helpers.h"
+
+void vfio_rust_init_rwsem(struct rw_semaphore *sem, const char *name,
+			  struct lock_class_key *key)
+{
+	__init_rwsem(sem, name, key);
+}
+
+void vfio_rust_vma_set_uncached(struct vm_area_struct *vma)
+{
+	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	/* Lets arm64 KVM choose a normal, uncached type for the guest. */
+	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED);
+}
+
+void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+}
+
+struct file *vfio_rust_fget(int fd)
+{
+	return fget(fd);
+}
+
+char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/%s", dev_name(dev));
+}
+
+char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/devices/%s", dev_name(dev));
+}
+
+#if IS_ENABLED(CONFIG_KVM)
+/*
+ * The symbol_get() of kvm_put_kvm is kept until vfio_rust_kvm_put(): it is
+ * what holds the module.
+ */
+bool vfio_rust_kvm_get(struct kvm *kvm)
+{
+	bool (*get)(struct kvm *kvm);
+	void (*put)(struct kvm *kvm);
+	bool alive;
+
+	put = symbol_get(kvm_put_kvm);
+	if (!put)
+		return false;
+
+	get = symbol_get(kvm_get_kvm_safe);
+	alive = get && get(kvm);
+	if (get)
+		symbol_put(kvm_get_kvm_safe);
+	if (!alive)
+		symbol_put(kvm_put_kvm);
+
+	return alive;
+}
+
+void vfio_rust_kvm_put(struct kvm *kvm)
+{
+	void (*put)(struct kvm *kvm);
+
+	put = symbol_get(kvm_put_kvm);
+	if (!WARN_ON(!put)) {
+		put(kvm);
+		symbol_put(kvm_put_kvm);
+	}
+	symbol_put(kvm_put_kvm);
+}
+#else
+bool vfio_rust_kvm_get(struct kvm *kvm)
+{
+	return false;
+}
+
+void vfio_rust_kvm_put(struct kvm *kvm)
+{
+}
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The part of the user interface that the core answers itself.
+//!
+//! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
+
+use core::mem::offset_of;
+use kernel::{
+    ioctl::_IO,
+    prelude::*,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+const TYPE: u32 = b';' as u32;
+const BASE: u32 = 100;
+
+/// Number of the VFIO ioctl `offset`; the size is in the structures' `argsz`.
+#[inline(always)]
+pub const fn number(offset: u32) -> u32 {
+    _IO(TYPE, BASE + offset)
+}
+
+/// Version of the interface, what `VFIO_GET_API_VERSION` returns.
+pub const VFIO_API_VERSION: isize = 0;
+
+/// Container: version of the interface.
+pub const VFIO_GET_API_VERSION: u32 = number(0);
+/// Container: is an extension there?
+pub const VFIO_CHECK_EXTENSION: u32 = number(1);
+/// Container: choose the IOMMU backend.
+pub const VFIO_SET_IOMMU: u32 = number(2);
+/// Group: is it viable, has it a container?
+pub const VFIO_GROUP_GET_STATUS: u32 = number(3);
+/// Group: join a container or an iommufd.
+pub const VFIO_GROUP_SET_CONTAINER: u32 = number(4);
+/// Group: leave it.
+pub const VFIO_GROUP_UNSET_CONTAINER: u32 = number(5);
+/// Group: open a device.
+pub const VFIO_GROUP_GET_DEVICE_FD: u32 = number(6);
+/// Device: bind to an iommufd.
+pub const VFIO_DEVICE_BIND_IOMMUFD: u32 = number(18);
+/// Device: attach to an address space or page table.
+pub const VFIO_DEVICE_ATTACH_IOMMUFD_PT: u32 = number(19);
+/// Device: detach from it.
+pub const VFIO_DEVICE_DETACH_IOMMUFD_PT: u32 = number(20);
+
+/// `struct vfio_group_status`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GroupStatus {
+    /// Size of the structure, from the user.
+    pub argsz: u32,
+    /// `VIABLE` and `CONTAINER_SET`, for the user.
+    pub flags: u32,
+}
+
+impl GroupStatus {
+    /// No device of the group is used by a kernel driver.
+    pub const VIABLE: u32 = 1 << 0;
+    /// The group has a container or an iommufd.
+    pub const CONTAINER_SET: u32 = 1 << 1;
+}
+
+/// `struct vfio_device_bind_iommufd`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct BindIommufd {
+    /// Size of the structure, from the user.
+    pub argsz: u32,
+    /// `TOKEN` or nothing.
+    pub flags: u32,
+    /// Descriptor of the iommufd.
+    pub iommufd: i32,
+    /// Object id of the device, for the user.
+    pub out_devid: u32,
+    /// Address of a UUID, with `TOKEN`.
+    pub token_uuid_ptr: u64,
+}
+
+impl BindIommufd {
+    /// `token_uuid_ptr` is set.
+    pub const TOKEN: u32 = 1 << 0;
+    /// Size of the first version of the structure.
+    pub const MIN_SIZE: usize = offset_of!(Self, token_uuid_ptr);
+    /// Where the kernel writes the device's object id.
+    pub const OUT_DEVID: usize = offset_of!(Self, out_devid);
+}
+
+/// `struct vfio_device_attach_iommufd_pt`, the part without PASID.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AttachIommufd {
+    /// Size of the structure, from the user.
+    pub argsz: u32,
+    /// `PASID` or nothing.
+    pub flags: u32,
+    /// Object id of an address space or page table, in and out.
+    pub pt_id: u32,
+}
+
+impl AttachIommufd {
+    /// A PASID follows.
+    pub const PASID: u32 = 1 << 0;
+    /// Where the kernel writes the page table's object id.
+    pub const PT_ID: usize = offset_of!(Self, pt_id);
+}
+
+/// `struct vfio_device_detach_iommufd_pt`, the part without PASID.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DetachIommufd {
+    /// Size of the structure, from the user.
+    pub argsz: u32,
+    /// `PASID` or nothing.
+    pub flags: u32,
+}
+
+impl DetachIommufd {
+    /// A PASID follows.
+    pub const PASID: u32 = 1 << 0;
+}
+
+// SAFETY: Two integers without padding.
+unsafe impl FromBytes for GroupStatus {}
+// SAFETY: Two integers without padding.
+unsafe impl AsBytes for GroupStatus {}
+// SAFETY: Integers without padding.
+unsafe impl FromBytes for BindIommufd {}
+// SAFETY: Integers without padding.
+unsafe impl AsBytes for BindIommufd {}
+// SAFETY: Integers without padding.
+unsafe impl FromBytes for AttachIommufd {}
+// SAFETY: Two integers without padding.
+unsafe impl FromBytes for DetachIommufd {}
+
+/// Reads one value from user memory.
+///
+/// # Errors
+///
+/// `EFAULT`: the memory is not readable.
+pub fn read<T: FromBytes>(address: usize) -> Result<T> {
+    UserSlice::new(UserPtr::from_addr(address), size_of::<T>())
+        .reader()
+        .read()
+}
+
+/// Writes one value to user memory.
+///
+/// # Errors
+///
+/// `EFAULT`: the memory is not writable.
+pub fn write<T: AsBytes>(address: usize, value: &T) -> Result {
+    UserSlice::new(UserPtr::from_addr(address), size_of::<T>())
+        .writer()
+        .write(value)
+}
+
+/// Reads a structure that has grown since its first version of `minimum`
+/// bytes: what the user's version lacks is zero, what it has in excess must
+/// be zero.
+///
+/// # Errors
+///
+/// `EFAULT`: the memory is not readable. `EINVAL`: the user's version is
+/// smaller than the first one. `E2BIG`: it has something we do not know.
+pub fn read_extensible<T: FromBytes + AsBytes + Copy>(address: usize, minimum: usize) -> Result<T> {
+    let size = read::<u32>(address)? as usize;
+    if size < minimum {
+        return Err(EINVAL);
+    }
+    let mut bytes = KVec::from_elem(0u8, size_of::<T>(), GFP_KERNEL)?;
+    let known = size.min(size_of::<T>());
+    let mut reader = UserSlice::new(UserPtr::from_addr(address), size).reader();
+    reader.read_slice(bytes.get_mut(..known).ok_or(EINVAL)?)?;
+    while !reader.is_empty() {
+        let mut tail = [0u8; 64];
+        let part = tail.get_mut(..reader.len().min(64)).ok_or(EINVAL)?;
+        reader.read_slice(part)?;
+        if part.iter().any(|byte| *byte != 0) {
+            return Err(E2BIG);
+        }
+    }
+    T::from_bytes_copy(&bytes).ok_or(EINVAL)
+}

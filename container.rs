@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Containers: `/dev/vfio/vfio`, the IOMMU context that groups share.
+//!
+//! Which IOMMU interface a container offers is up to a backend driver, a
+//! module of its own that registers here.
+//!
+//! Lock order: group lock, container lock, the backend's own locks.
+
+use crate::{
+    abstractions::{
+        file::{
+            FileOperations,
+            FileTable, //
+        },
+        iommu::{
+            self,
+            DmaOwnership, //
+        },
+        misc_device::{
+            Description,
+            MiscDevice,
+            OpenMisc, //
+        },
+        module_ref::ModuleRef,
+        rwsem::RwSemaphore,
+        static_mutex::StaticMutex,
+        uapi, //
+    },
+    new_rwsem,
+    static_mutex,
+    LocalModule, //
+};
+use kernel::{
+    fs::File,
+    module::this_module,
+    prelude::*,
+    str::CStr,
+    sync::{
+        aref::ARef,
+        Arc,
+        ArcBorrow, //
+    },
+    ThisModule, //
+};
+
+/// A backend driver: an IOMMU interface that containers can choose.
+pub trait IommuDriver: Send + Sync {
+    /// Name of the driver, for messages.
+    fn name(&self) -> &'static CStr;
+
+    /// Whether the driver has `extension`, before any container uses it.
+    /// IOMMU types are extensions too.
+    fn check_extension(&self, extension: usize) -> bool;
+
+    /// Makes the backend of one container.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: `iommu_type` is an extension, but no type. `ENOMEM`.
+    fn open(&self, iommu_type: usize) -> Result<Arc<dyn IommuBackend>>;
+}
+
+/// What a container with a chosen IOMMU type delegates to. When it is dropped,
+/// all mappings go.
+pub trait IommuBackend: Send + Sync {
+    /// Takes a group in; its DMA goes through this container's mappings then.
+    ///
+    /// Called with the group lock and the container lock held.
+    ///
+    /// # Errors
+    ///
+    /// What the backend refuses the group with; nothing has changed then.
+    fn attach_group(&self, group: &iommu::Group) -> Result;
+
+    /// Lets a group go; its DMA is blocked then.
+    ///
+    /// Called with the group lock and the container lock held.
+    fn detach_group(&self, group: &iommu::Group);
+
+    /// Every ioctl of the container but those that the core answers. May run
+    /// at the same time as any other method, and after the last group has
+    /// left.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: there is no such ioctl; what the backend refuses it with.
+    fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize>;
+}
+
+/// A registered backend driver and the module that it lives in.
+#[derive(Clone)]
+struct DriverEntry {
+    driver: Arc<dyn IommuDriver>,
+    module: &'static ThisModule,
+}
+
+/// The backend drivers, newest first.
+static DRIVERS: StaticMutex<KVec<DriverEntry>> = static_mutex!(KVec::new(), c"vfio_iommu_drivers");
+
+/// The drivers at this moment, each kept loaded.
+fn drivers() -> Result<KVec<(Arc<dyn IommuDriver>, ModuleRef)>> {
+    let entries = DRIVERS.lock();
+    let mut found = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+    for entry in entries.iter() {
+        // A driver whose module is going is one that is not there.
+        if let Ok(module) = ModuleRef::get(entry.module) {
+            found.push((entry.driver.clone(), module), GFP_KERNEL)?;
+        }
+    }
+    Ok(found)
+}
+
+/// A backend driver that containers can choose, until this is dropped.
+///
+/// The owner's module must be the one given, which stays loaded as long as a
+/// container uses the driver.
+pub struct DriverRegistration {
+    driver: Arc<dyn IommuDriver>,
+}
+
+impl DriverRegistration {
+    /// Registers a driver.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(driver: Arc<dyn IommuDriver>, module: &'static ThisModule) -> Result<Self> {
+        let entry = DriverEntry {
+            driver: driver.clone(),
+            module,
+        };
+        DRIVERS.lock().push_front(entry)?;
+        Ok(Self { driver })
+    }
+}
+
+/// Putting an element in front of a vector that may have to grow first.
+trait PushFront<T> {
+    fn push_front(&mut self, value: T) -> Result;
+}
+
+impl<T> PushFront<T> for KVec<T> {
+    fn push_front(&mut self, value: T) -> Result {
+        self.push(value, GFP_KERNEL)?;
+        self.rotate_right(1);
+        Ok(())
+    }
+}
+
+impl Drop for DriverRegistration {
+    fn drop(&mut self) {
+        let mut drivers = DRIVERS.lock();
+        drivers.retain(|entry| !Arc::ptr_eq(&entry.driver, &self.driver));
+        if drivers.is_empty() {
+            *drivers = KVec::new();
+        }
+    }
+}
+
+/// The backend that a container has chosen.
+///
+/// Fields are dropped in order: the backend before its code.
+struct Chosen {
+    backend: Arc<dyn IommuBackend>,
+    module: Arc<ModuleRef>,
+}
+
+impl Clone for Chosen {
+    fn clone(&self) -> Self {
+        Self {
+            backend: self.backend.clone(),
+            module: self.module.clone(),
+        }
+    }
+}
+
+struct State {
+    /// The groups, newest last.
+    groups: KVec<ARef<iommu::Group>>,
+    chosen: Option<Chosen>,
+}
+
+/// A container.
+#[pin_data]
+pub(crate) struct Container {
+    #[pin]
+    state: RwSemaphore<State>,
+}
+
+static OPERATIONS: FileTable<Container> = FileTable::of_misc_device(this_module::<LocalModule>());
+
+/// Creates the node `/dev/vfio/vfio`.
+pub(crate) fn node() -> impl PinInit<MiscDevice, Error> {
+    MiscDevice::register(
+        Description {
+            minor: 196,
+            name: c"vfio",
+            node: c"vfio/vfio",
+            mode: 0o666,
+        },
+        &OPERATIONS,
+    )
+}
+
+impl OpenMisc for Container {
+    fn open() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                state <- new_rwsem!(
+                    State {
+                        groups: KVec::new(),
+                        chosen: None,
+                    },
+                    c"vfio_container"
+                ),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+}
+
+#[vtable]
+impl FileOperations for Container {
+    type Data = Arc<Self>;
+
+    fn ioctl(this: ArcBorrow<'_, Self>, _file: &File, cmd: u32, arg: usize) -> Result<isize> {
+        match cmd {
+            uapi::VFIO_GET_API_VERSION => Ok(uapi::VFIO_API_VERSION),
+            uapi::VFIO_CHECK_EXTENSION => this.check_extension(arg),
+            uapi::VFIO_SET_IOMMU => this.set_iommu(arg).map(|()| 0),
+            _ => this.chosen()?.ok_or(EINVAL)?.backend.ioctl(cmd, arg),
+        }
+    }
+}
+
+impl Container {
+    /// The container behind `file`, if it is one.
+    pub(crate) fn from_file(file: &File) -> Option<Arc<Self>> {
+        OPERATIONS.data_of(file).map(Into::into)
+    }
+
+    /// The backend with references of its own, so that it stays for the length
+    /// of an ioctl while groups come and go.
+    fn chosen(&self) -> Result<Option<Chosen>> {
+        Ok(self.state.read().chosen.clone())
+    }
+
+    /// Whether SET_IOMMU was done.
+    pub(crate) fn has_backend(&self) -> bool {
+        self.state.read().chosen.is_some()
+    }
+
+    fn check_extension(&self, extension: usize) -> Result<isize> {
+        if let Some(chosen) = self.chosen()? {
+            return chosen.backend.ioctl(uapi::VFIO_CHECK_EXTENSION, extension);
+        }
+        let known = drivers()?
+            .iter()
+            .any(|(driver, _)| driver.check_extension(extension));
+        Ok(known.into())
+    }
+
+    /// Chooses the backend and moves all groups into it.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there is no group, or the choice was made already. `ENODEV`:
+    /// no driver has this type. Otherwise what the last driver that was tried
+    /// failed with; the container is as before then.
+    fn set_iommu(&self, iommu_type: usize) -> Result {
+        let candidates = drivers()?;
+        let mut state = self.state.write();
+        if state.groups.is_empty() || state.chosen.is_some() {
+            return Err(EINVAL);
+        }
+        let mut result = Err(ENODEV);
+        for (driver, module) in candidates {
+            if !driver.check_extension(iommu_type) {
+                continue;
+            }
+            result = driver
+                .open(iommu_type)
+                .and_then(|backend| Self::attach_all(&state.groups, &*backend).map(|()| backend))
+                .and_then(|backend| {
+                    state.chosen = Some(Chosen {
+                        backend,
+                        module: Arc::new(module, GFP_KERNEL_ACCOUNT)?,
+                    });
+                    Ok(())
+                });
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Attaches all groups, newest first, or none.
+    fn attach_all(groups: &[ARef<iommu::Group>], backend: &dyn IommuBackend) -> Result {
+        for (done, group) in groups.iter().rev().enumerate() {
+            if let Err(error) = backend.attach_group(group) {
+                for group in groups.iter().rev().take(done) {
+                    backend.detach_group(group);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a group in. The caller holds the group's lock.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM`: somebody else owns the group's DMA. `EBUSY`: a foreign domain
+    /// is attached to it. Otherwise what the backend refuses it with.
+    pub(crate) fn attach(self: &Arc<Self>, group: &iommu::Group) -> Result<Attachment> {
+        let mut state = self.state.write();
+        let ownership = DmaOwnership::claim(group)?;
+        state.groups.push(group.into(), GFP_KERNEL_ACCOUNT)?;
+        if let Some(chosen) = &state.chosen {
+            if let Err(error) = chosen.backend.attach_group(group) {
+                state.groups.pop();
+                return Err(error);
+            }
+        }
+        Ok(Attachment {
+            container: self.clone(),
+            group: group.into(),
+            ownership: Some(ownership),
+        })
+    }
+}
+
+/// A group's place in a container; dropping it takes the group out. With the
+/// last group goes the choice of the backend, and with that all mappings.
+pub(crate) struct Attachment {
+    container: Arc<Container>,
+    group: ARef<iommu::Group>,
+    ownership: Option<DmaOwnership>,
+}
+
+impl Attachment {
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut state = self.container.state.write();
+        if let Some(chosen) = &state.chosen {
+            chosen.backend.detach_group(&self.group);
+        }
+        self.ownership = None;
+        let group = &*self.group;
+        state
+            .groups
+            .retain(|other| !core::ptr::eq::<iommu::Group>(&**other, group));
+        if state.groups.is_empty() {
+            state.groups = KVec::new();
+            state.chosen = None;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Character devices, `/dev/vfio/devices/vfioN`: binding to an iommufd and
+//! attaching to its page tables.
+//!
+//! A file of a character device does nothing until it is bound; the device is
+//! open for one such file at a time, and for none while its group is open.
+
+use crate::{
+    abstractions::{
+        iommufd::Context,
+        uapi::{
+            self,
+            AttachIommufd,
+            BindIommufd,
+            DetachIommufd, //
+        }, //
+    },
+    device::Opener,
+    device_file::{
+        DeviceFile,
+        Origin, //
+    },
+    group::Block, //
+};
+use kernel::prelude::*;
+
+/// What a bound file holds. Dropped without the device-set lock, since the
+/// block takes the group lock.
+pub(crate) struct Binding {
+    _context: Context,
+    _block: Block,
+}
+
+/// A checked BIND_IOMMUFD.
+struct BindRequest {
+    iommufd: i32,
+    token: Option<usize>,
+}
+
+impl BindRequest {
+    /// # Errors
+    ///
+    /// `EFAULT`: the argument is not readable. `EINVAL`: it is too short, has
+    /// unknown flags or a negative descriptor. `E2BIG`: it has a tail that we
+    /// do not know.
+    fn parse(arg: usize) -> Result<Self> {
+        let bind: BindIommufd = uapi::read_extensible(arg, BindIommufd::MIN_SIZE)?;
+        if bind.flags & !BindIommufd::TOKEN != 0 || bind.iommufd < 0 {
+            return Err(EINVAL);
+        }
+        let token = (bind.flags & BindIommufd::TOKEN != 0)
+            .then_some(bind.token_uuid_ptr)
+            .map(usize::try_from)
+            .transpose()
+            .map_err(|_| EFAULT)?;
+        Ok(Self {
+            iommufd: bind.iommufd,
+            token,
+        })
+    }
+}
+
+impl DeviceFile {
+    /// VFIO_DEVICE_BIND_IOMMUFD
+    pub(crate) fn bind(&self, arg: usize) -> Result<isize> {
+        let request = BindRequest::parse(arg)?;
+        let Origin::Cdev(binding) = &self.origin else {
+            return Err(EINVAL);
+        };
+        let device = &self.device;
+        let block = device.group().block()?;
+        let mut set = device.set().lock().lock();
+        if binding.access(&set).is_some() {
+            return Err(EINVAL);
+        }
+        self.check_token(&request)?;
+        let context = Context::from_fd(request.iommufd)?;
+        if device.open_count(&set) > 0 {
+            // Only a group can hand out one device several times: it knows
+            // that all its users are one.
+            return Err(EINVAL);
+        }
+        let id = device.open(&mut set, Opener::Iommufd(&context), || self.kvm())?;
+        let out = arg.checked_add(BindIommufd::OUT_DEVID).ok_or(EFAULT);
+        if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
+            device.close(&mut set, None);
+            return Err(error);
+        }
+        *binding.access_mut(&mut set) = Some(Binding {
+            _context: context,
+            _block: block,
+        });
+        self.granted.populate(());
+        Ok(0)
+    }
+
+    fn check_token(&self, request: &BindRequest) -> Result {
+        let ops = self.device.ops();
+        let token = match request.token {
+            Some(_) if !ops.supports_token() => return Err(EINVAL),
+            Some(address) => Some(uapi::read::<[u8; 16]>(address)?),
+            None => None,
+        };
+        ops.match_token(&self.device, token)
+    }
+
+    /// Gives up what [`bind`](Self::bind) took.
+    pub(crate) fn unbind(&self) {
+        let Origin::Cdev(binding) = &self.origin else {
+            return;
+        };
+        let mut set = self.device.set().lock().lock();
+        let binding = binding.access_mut(&mut set).take();
+        if binding.is_some() {
+            self.device.close(&mut set, None);
+        }
+        drop(set);
+        drop(binding);
+    }
+
+    /// VFIO_DEVICE_ATTACH_IOMMUFD_PT
+    pub(crate) fn attach(&self, arg: usize) -> Result<isize> {
+        let request: AttachIommufd = uapi::read(arg)?;
+        if (request.argsz as usize) < size_of::<AttachIommufd>()
+            || request.flags & !AttachIommufd::PASID != 0
+        {
+            return Err(EINVAL);
+        }
+        if request.flags & AttachIommufd::PASID != 0 {
+            // No bus driver has PASIDs yet.
+            return Err(EOPNOTSUPP);
+        }
+        let mut set = self.device.set().lock().lock();
+        let bound = self.device.bound(&mut set).ok_or(EINVAL)?;
+        let id = bound.attach(request.pt_id)?;
+        let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
+        if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
+            bound.detach();
+            return Err(error);
+        }
+        Ok(0)
+    }
+
+    /// VFIO_DEVICE_DETACH_IOMMUFD_PT
+    pub(crate) fn detach(&self, arg: usize) -> Result<isize> {
+        let request: DetachIommufd = uapi::read(arg)?;
+        if (request.argsz as usize) < size_of::<DetachIommufd>()
+            || request.flags & !DetachIommufd::PASID != 0
+        {
+            return Err(EINVAL);
+        }
+        if request.flags & DetachIommufd::PASID != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        let mut set = self.device.set().lock().lock();
+        self.device.bound(&mut set).ok_or(EINVAL)?.detach();
+        Ok(0)
+    }
+}

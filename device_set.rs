@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device sets: devices that are opened, closed and reset under one lock.
+//!
+//! A bus driver puts devices that a reset affects together into one set.
+
+use crate::{
+    abstractions::static_mutex::StaticMutex,
+    static_mutex, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// Which set a device belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum DeviceSetKey {
+    /// One of its own.
+    Alone,
+    /// That of all devices with the same key: the address of something they
+    /// have in common and that outlives them, such as their bus.
+    Shared(usize),
+}
+
+/// The state of a set; a reference to it proves that its lock is held.
+pub struct SetState {
+    members: usize,
+}
+
+impl SetState {
+    /// How many devices the set has.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+}
+
+/// A device set. Its lock is below the group lock and above everything that a
+/// bus driver locks.
+#[pin_data]
+pub struct DeviceSet {
+    key: DeviceSetKey,
+    #[pin]
+    state: Mutex<SetState>,
+}
+
+impl DeviceSet {
+    /// The set's lock.
+    pub fn lock(&self) -> &Mutex<SetState> {
+        &self.state
+    }
+}
+
+/// The sets with a shared key. Leaf lock but for the sets' own, which it is
+/// above of.
+static SHARED_SETS: StaticMutex<KVec<Arc<DeviceSet>>> =
+    static_mutex!(KVec::new(), c"vfio_device_sets");
+
+/// A device's place in its set.
+pub(crate) struct Membership(Arc<DeviceSet>);
+
+impl Membership {
+    /// Joins the set of `key`; the first member creates it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn join(key: DeviceSetKey) -> Result<Self> {
+        if key == DeviceSetKey::Alone {
+            return Ok(Self(Self::create(key)?));
+        }
+        let mut sets = SHARED_SETS.lock();
+        if let Some(set) = sets.iter().find(|set| set.key == key) {
+            let mut state = set.state.lock();
+            state.members = state.members.saturating_add(1);
+            drop(state);
+            return Ok(Self(set.clone()));
+        }
+        let set = Self::create(key)?;
+        sets.push(set.clone(), GFP_KERNEL)?;
+        Ok(Self(set))
+    }
+
+    fn create(key: DeviceSetKey) -> Result<Arc<DeviceSet>> {
+        Arc::pin_init(
+            pin_init!(DeviceSet {
+                key,
+                state <- new_mutex!(SetState { members: 1 }, "vfio_device_set"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    pub(crate) fn set(&self) -> &DeviceSet {
+        &self.0
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut sets = SHARED_SETS.lock();
+        let left = {
+            let mut state = self.0.state.lock();
+            state.members = state.members.saturating_sub(1);
+            state.members
+        };
+        if left == 0 {
+            if self.0.key != DeviceSetKey::Alone {
+                sets.retain(|set| !Arc::ptr_eq(set, &self.0));
+            }
+            if sets.is_empty() {
+                // The static outlives the module's other data: leave nothing
+                // allocated in it.
+                *sets = KVec::new();
+            }
+        }
+    }
+}

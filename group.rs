@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Groups: `/dev/vfio/N`, the smallest sets of devices that a user can own.
+//!
+//! A group exists from the registration of its first device to that of its
+//! last one; a file that is open then only keeps the memory.
+//!
+//! Lock order: the list of groups, group lock, then the device-set lock or the
+//! container lock. The group's device list and its KVM pointer are leaves.
+
+use crate::{
+    abstractions::{
+        char_device::{
+            CharDevice,
+            Class,
+            ClassRegistration,
+            Description,
+            DeviceNumbers,
+            NodeFolder,
+            OpenDevice, //
+        },
+        file::{
+            self,
+            FileOperations,
+            FileTable, //
+        },
+        iommu,
+        iommufd,
+        kvm::{
+            Kvm,
+            KvmPointer, //
+        },
+        static_mutex::StaticMutex,
+        uapi::{
+            self,
+            GroupStatus, //
+        }, //
+    },
+    container::{
+        Attachment,
+        Container, //
+    },
+    device::{
+        Device,
+        Use, //
+    },
+    device_file::DeviceFile,
+    static_mutex,
+    LocalModule, //
+};
+use kernel::{
+    device,
+    fs::{
+        file::{
+            flags::O_CLOEXEC,
+            FileDescriptorReservation, //
+        },
+        File, //
+    },
+    module::this_module,
+    new_mutex,
+    new_spinlock,
+    prelude::*,
+    str::{
+        CStr,
+        CString, //
+    },
+    sync::{
+        aref::ARef,
+        Arc,
+        ArcBorrow,
+        Mutex,
+        SpinLock, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// Where the group's DMA goes.
+pub(crate) enum Iommu {
+    /// Nowhere yet.
+    Unset,
+    /// Through a container.
+    Container(Attachment),
+    /// Through an iommufd, in place of a container.
+    Iommufd(iommufd::Context),
+}
+
+/// What the group lock protects.
+pub(crate) struct State {
+    /// Gone once the last device has left.
+    iommu_group: Option<ARef<iommu::Group>>,
+    pub(crate) iommu: Iommu,
+    /// Whether there is an open file of the group.
+    opened: bool,
+    /// Devices that are open through the container.
+    container_users: usize,
+    /// Devices that are bound through their character devices.
+    cdev_users: usize,
+}
+
+/// A group.
+#[pin_data]
+pub(crate) struct Group {
+    minor: u32,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    devices: Mutex<KVec<Arc<Device>>>,
+    #[pin]
+    kvm: SpinLock<Option<KvmPointer>>,
+}
+
+/// A group that has devices, and its node.
+struct Entry {
+    group: Arc<Group>,
+    iommu_group: ARef<iommu::Group>,
+    devices: usize,
+    node: CharDevice<Group>,
+}
+
+/// All groups, and the numbers for their nodes while the module is loaded.
+struct Groups {
+    numbers: Option<DeviceNumbers>,
+    entries: KVec<Entry>,
+}
+
+static CLASS: Class = Class::new(c"vfio", NodeFolder::Vfio);
+
+static GROUPS: StaticMutex<Groups> = static_mutex!(
+    Groups {
+        numbers: None,
+        entries: KVec::new(),
+    },
+    c"vfio_groups"
+);
+
+static OPERATIONS: FileTable<GroupFile> = FileTable::of_char_device(this_module::<LocalModule>());
+
+/// The class and the device numbers of groups, until this is dropped.
+pub(crate) struct Nodes {
+    _class: ClassRegistration,
+}
+
+impl Nodes {
+    /// Registers both.
+    pub(crate) fn register() -> Result<Self> {
+        let class = ClassRegistration::new(&CLASS)?;
+        GROUPS.lock().numbers = Some(DeviceNumbers::allocate(c"vfio")?);
+        Ok(Self { _class: class })
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        // Every device holds this module through its driver, so no group is
+        // left.
+        GROUPS.lock().numbers = None;
+    }
+}
+
+/// A device's place in its group. The group's node exists as long as there is
+/// one of these.
+pub(crate) struct Membership {
+    group: Arc<Group>,
+}
+
+impl Membership {
+    /// Joins the group of `device`; the first member creates it.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no IOMMU serves the device. `ENOSPC`: there are too many
+    /// groups. `ENOMEM`.
+    pub(crate) fn join(device: &device::Device) -> Result<Self> {
+        let iommu_group = iommu::Group::of(device).ok_or(EINVAL)?;
+        let mut groups = GROUPS.lock();
+        let found = groups
+            .entries
+            .iter_mut()
+            .find(|entry| core::ptr::eq(&*entry.iommu_group, &*iommu_group));
+        if let Some(entry) = found {
+            entry.devices = entry.devices.saturating_add(1);
+            return Ok(Self {
+                group: entry.group.clone(),
+            });
+        }
+        let group = groups.create(iommu_group)?;
+        Ok(Self { group })
+    }
+
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut groups = GROUPS.lock();
+        let Some(index) = groups
+            .entries
+            .iter()
+            .position(|entry| Arc::ptr_eq(&entry.group, &self.group))
+        else {
+            return;
+        };
+        if let Some(entry) = groups.entries.get_mut(index) {
+            entry.devices = entry.devices.saturating_sub(1);
+            if entry.devices > 0 {
+                return;
+            }
+        }
+        // The node goes under the lock: a new group of the same name may come
+        // right after.
+        if let Ok(entry) = groups.entries.remove(index) {
+            let Entry { group, node, .. } = entry;
+            drop(node);
+            group.retire();
+        }
+        if groups.entries.is_empty() {
+            groups.entries = KVec::new();
+        }
+    }
+}
+
+impl Groups {
+    fn create(&mut self, iommu_group: ARef<iommu::Group>) -> Result<Arc<Group>> {
+        let minor = self.free_minor()?;
+        let numbers = self.numbers.as_ref().ok_or(ENODEV)?;
+        let own = iommu_group.clone();
+        let group = Arc::pin_init(
+            pin_init!(Group {
+                minor,
+                state <- new_mutex!(
+                    State {
+                        iommu_group: Some(own),
+                        iommu: Iommu::Unset,
+                        opened: false,
+                        container_users: 0,
+                        cdev_users: 0,
+                    },
+                    "vfio_group"
+                ),
+                devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
+                kvm <- new_spinlock!(None, "vfio_group_kvm"),
+            }),
+            GFP_KERNEL,
+        )?;
+        self.entries.reserve(1, GFP_KERNEL)?;
+        let name = CString::try_from_fmt(fmt!("{}", iommu_group.id()))?;
+        let node = CharDevice::new(
+            Description {
+                class: &CLASS,
+                parent: None,
+                numbers,
+                minor,
+                name: &name,
+            },
+            &OPERATIONS,
+            this_module::<LocalModule>(),
+            group.clone(),
+        )?;
+        self.entries.push(
+            Entry {
+                group: group.clone(),
+                iommu_group,
+                devices: 1,
+                node,
+            },
+            GFP_KERNEL,
+        )?;
+        Ok(group)
+    }
+
+    fn free_minor(&self) -> Result<u32> {
+        (0..DeviceNumbers::COUNT)
+            .find(|minor| !self.entries.iter().any(|entry| entry.group.minor == *minor))
+            .ok_or(ENOSPC)
+    }
+}
+
+impl Group {
+    /// The last device has left: what is open stays open, but does nothing any
+    /// more.
+    fn retire(&self) {
+        let mut state = self.state.lock();
+        state.iommu = Iommu::Unset;
+        state.iommu_group = None;
+    }
+
+    /// The group lock.
+    pub(crate) fn lock(&self) -> &Mutex<State> {
+        &self.state
+    }
+
+    /// Lets users find `device` by name.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn publish(&self, device: Arc<Device>) -> Result {
+        Ok(self.devices.lock().push(device, GFP_KERNEL)?)
+    }
+
+    /// Hides `device` from users again.
+    pub(crate) fn withdraw(&self, device: &Device) {
+        let mut devices = self.devices.lock();
+        devices.retain(|other| !core::ptr::eq(&**other, device));
+        if devices.is_empty() {
+            *devices = KVec::new();
+        }
+    }
+
+    /// Runs `visit` for every device of the group until it returns `false`;
+    /// returns whether it never did.
+    pub(crate) fn all_devices(&self, visit: impl Fn(&Device) -> bool) -> bool {
+        self.devices.lock().iter().all(|device| visit(device))
+    }
+
+    /// Finds the device that `name` names and keeps it registered.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: there is none. `EINVAL`, `EACCES`: the options behind the
+    /// name are wrong.
+    fn find(&self, name: &CStr) -> Result<(Arc<Device>, Use)> {
+        for device in self.devices.lock().iter() {
+            if device.matches(name)? {
+                if let Some(registered) = Use::begin(device) {
+                    return Ok((device.clone(), registered));
+                }
+            }
+        }
+        Err(ENODEV)
+    }
+
+    /// Remembers, or forgets, the virtual machine that the group was given to.
+    pub(crate) fn set_kvm(&self, kvm: Option<KvmPointer>) {
+        *self.kvm.lock() = kvm;
+    }
+
+    /// A reference to that machine.
+    pub(crate) fn kvm(&self) -> Option<Kvm> {
+        let kvm = self.kvm.lock();
+        kvm.and_then(KvmPointer::get)
+    }
+
+    /// A device of the group is bound through its character device: the group
+    /// cannot be opened meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: the group is open.
+    pub(crate) fn block(self: &Arc<Self>) -> Result<Block> {
+        let mut state = self.state.lock();
+        if state.opened {
+            return Err(EBUSY);
+        }
+        state.cdev_users = state.cdev_users.saturating_add(1);
+        drop(state);
+        Ok(Block(self.clone()))
+    }
+
+    fn status(&self, arg: usize) -> Result<isize> {
+        let mut status: GroupStatus = uapi::read(arg)?;
+        if (status.argsz as usize) < size_of::<GroupStatus>() {
+            return Err(EINVAL);
+        }
+        let state = self.state.lock();
+        let iommu_group = state.iommu_group.as_ref().ok_or(ENODEV)?;
+        status.flags = match state.iommu {
+            Iommu::Unset if iommu_group.dma_owner_claimed() => 0,
+            Iommu::Unset => GroupStatus::VIABLE,
+            _ => GroupStatus::VIABLE | GroupStatus::CONTAINER_SET,
+        };
+        drop(state);
+        uapi::write(arg, &status)?;
+        Ok(0)
+    }
+
+    fn set_container(&self, arg: usize) -> Result<isize> {
+        let fd: i32 = uapi::read(arg)?;
+        let file = file::get(fd)?;
+        let mut state = self.state.lock();
+        if !matches!(state.iommu, Iommu::Unset) {
+            return Err(EINVAL);
+        }
+        let iommu_group = state.iommu_group.as_ref().ok_or(ENODEV)?;
+        state.iommu = if let Some(container) = Container::from_file(&file) {
+            Iommu::Container(container.attach(iommu_group)?)
+        } else {
+            let context = iommufd::Context::from_file(&file).map_err(|_| EBADFD)?;
+            context.create_compat_address_space()?;
+            Iommu::Iommufd(context)
+        };
+        Ok(0)
+    }
+
+    fn unset_container(&self) -> Result<isize> {
+        let mut state = self.state.lock();
+        match state.iommu {
+            Iommu::Unset => return Err(EINVAL),
+            Iommu::Container(_) if state.container_users > 0 => return Err(EBUSY),
+            _ => {}
+        }
+        state.iommu = Iommu::Unset;
+        Ok(0)
+    }
+
+    fn device_fd(&self, group: &Arc<Self>, file: &File, arg: usize) -> Result<isize> {
+        let name = read_name(arg)?;
+        let (device, registered) = self.find(&name)?;
+        let reservation = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
+        let opened = DeviceFile::open_from_group(device, registered, group.clone(), file.into())?;
+        let fd = reservation.reserved_fd();
+        reservation.fd_install(opened);
+        Ok(fd as isize)
+    }
+}
+
+impl State {
+    /// A device of the group is opened through the container.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: SET_IOMMU was not done.
+    pub(crate) fn use_container(&mut self) -> Result {
+        match &self.iommu {
+            Iommu::Container(attachment) if attachment.container().has_backend() => {
+                self.container_users = self.container_users.saturating_add(1);
+                Ok(())
+            }
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Undoes [`use_container`](Self::use_container).
+    pub(crate) fn unuse_container(&mut self) {
+        self.container_users = self.container_users.saturating_sub(1);
+    }
+}
+
+/// Keeps a group from being opened.
+pub(crate) struct Block(Arc<Group>);
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.cdev_users = state.cdev_users.saturating_sub(1);
+    }
+}
+
+/// Reads the name of a device, with its options, from user memory.
+///
+/// # Errors
+///
+/// `EFAULT`: the memory is not readable. `EINVAL`: the string is longer than a
+/// page. `ENOMEM`.
+fn read_name(arg: usize) -> Result<CString> {
+    // One byte more than the longest string, so that cutting shows.
+    const LIMIT: usize = kernel::page::PAGE_SIZE + 1;
+    let mut buffer = KVec::from_elem(0u8, LIMIT, GFP_KERNEL)?;
+    let reader = UserSlice::new(UserPtr::from_addr(arg), LIMIT).reader();
+    let name = reader.strcpy_into_buf(&mut buffer)?;
+    if name.count_bytes() >= kernel::page::PAGE_SIZE {
+        return Err(EINVAL);
+    }
+    Ok(CString::try_from(name)?)
+}
+
+/// An open group.
+pub(crate) struct GroupFile {
+    group: Arc<Group>,
+}
+
+/// The group behind `file`, if it is a file of one.
+pub(crate) fn from_file(file: &File) -> Option<Arc<Group>> {
+    OPERATIONS.data_of(file).map(|file| file.group.clone())
+}
+
+impl OpenDevice for GroupFile {
+    type Device = Group;
+
+    fn open(group: &Arc<Group>, _file: &File) -> Result<Arc<Self>> {
+        let file = Arc::new(
+            Self {
+                group: group.clone(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let mut state = group.state.lock();
+        if state.iommu_group.is_none() {
+            return Err(ENODEV);
+        }
+        if state.cdev_users > 0 || state.opened {
+            return Err(EBUSY);
+        }
+        state.opened = true;
+        drop(state);
+        Ok(file)
+    }
+}
+
+#[vtable]
+impl FileOperations for GroupFile {
+    type Data = Arc<Self>;
+
+    fn release(this: Arc<Self>, _file: &File) {
+        let mut state = this.group.state.lock();
+        // Devices that are open through a container hold the file, so there
+        // are none.
+        state.iommu = Iommu::Unset;
+        state.opened = false;
+    }
+
+    fn ioctl(this: ArcBorrow<'_, Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+        let group = &this.group;
+        match cmd {
+            uapi::VFIO_GROUP_GET_DEVICE_FD => group.device_fd(group, file, arg),
+            uapi::VFIO_GROUP_GET_STATUS => group.status(arg),
+            uapi::VFIO_GROUP_SET_CONTAINER => group.set_container(arg),
+            uapi::VFIO_GROUP_UNSET_CONTAINER => group.unset_container(),
+            _ => Err(ENOTTY),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VFIO: access to devices for userspace drivers and virtual machines, made
+//! safe by the IOMMU.
+//!
+//! This crate is the core. Bus drivers register devices ([`device`]), backend
+//! drivers offer IOMMU interfaces to containers ([`container`]).
+
+#![crate_name = "vfio"]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+#[path = "abstractions/crate_vfio.rs"]
+pub mod abstractions;
+
+pub mod capability;
+pub mod container;
+pub mod device;
+mod device_cdev;
+mod device_file;
+pub mod device_set;
+mod group;
+mod kvm;
+mod vfio_fs;
+pub mod virqfd;
+
+use kernel::prelude::*;
+
+/// Everything that exists as long as the module is loaded.
+///
+/// Fields are dropped in order: first the ways in, then what they lead to.
+#[pin_data]
+struct Vfio {
+    #[pin]
+    container: abstractions::misc_device::MiscDevice,
+    groups: group::Nodes,
+    devices: device::Nodes,
+}
+
+impl kernel::InPlaceModule for Vfio {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            devices: device::Nodes::register()?,
+            groups: group::Nodes::register()?,
+            container <- container::node(),
+            _: {
+                pr_info!("VFIO - User Level meta-driver version: 0.3\n");
+            },
+        })
+    }
+}
+
+module! {
+    type: Vfio,
+    name: "vfio",
+    authors: ["The VFIO in Rust developers"],
+    description: "VFIO - User Level meta-driver",
+    license: "GPL v2",
+    alias: ["devname:vfio/vfio", "char-major-10-196"],
+    imports_ns: ["IOMMUFD", "IOMMUFD_VFIO"],
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a Rust module cannot say about itself: version, soft dependencies, and
+ * exports of plain C symbols.
+ */
+
+#include <linux/module.h>
+#include <linux/vfio.h>
+
+MODULE_VERSION("0.3");
+MODULE_SOFTDEP("post: vfio_iommu_type1");
+
+/* Looked up by KVM with symbol_get(). */
+EXPORT_SYMBOL_GPL(vfio_file_is_valid);
+EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
+EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
+EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
