@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/signal.h>
+
+#include "helpers.h"
+
+void vfio_rust_cond_resched(void)
+{
+	cond_resched();
+}
+
+bool vfio_rust_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
+int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm)
+{
+	return mmap_write_lock_killable(mm);
+}
+
+void vfio_rust_mmap_write_lock(struct mm_struct *mm)
+{
+	mmap_write_lock(mm);
+}
+
+void vfio_rust_mmap_write_unlock(struct mm_struct *mm)
+{
+	mmap_write_unlock(mm);
+}
+
+unsigned long vfio_rust_task_rlimit(const struct task_struct *task,
+				    unsigned int limit)
+{
+	return task_rlimit(task, limit);
+}
+
+unsigned long vfio_rust_untagged_addr_remote(struct mm_struct *mm,
+					     unsigned long addr)
+{
+	return untagged_addr_remote(mm, addr);
+}
+
+size_t vfio_rust_num_pages_contiguous(struct page **pages, size_t nr_pages)
+{
+	return num_pages_contiguous(pages, nr_pages);
+}
+
+struct page *vfio_rust_pfn_to_page(unsigned long pfn)
+{
+	return pfn_to_page(pfn);
+}
+
+unsigned long vfio_rust_page_to_pfn(struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+/* Memory that the page allocator hands out, as opposed to a device's. */
+bool vfio_rust_pfn_is_ordinary(unsigned long pfn)
+{
+	return pfn_valid(pfn) && !PageReserved(pfn_to_page(pfn));
+}

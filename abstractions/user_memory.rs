@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An address space of a user that holds still.
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use kernel::{
+    bindings::vm_flags_t,
+    error::to_result,
+    mm::{
+        virt::VmaRef,
+        MmWithUser,
+        MmapReadGuard, //
+    },
+    prelude::*, //
+};
+use vfio::abstractions::bindings;
+
+/// An address space whose mmap lock the current task holds for reading.
+///
+/// # Invariants
+///
+/// `guard` is the read lock of `mm`.
+pub(crate) struct ReadLockedMm<'a> {
+    mm: &'a MmWithUser,
+    guard: MmapReadGuard<'a>,
+}
+
+impl<'a> ReadLockedMm<'a> {
+    /// Takes the mmap lock of `mm` for reading.
+    pub(crate) fn lock(mm: &'a MmWithUser) -> Self {
+        // INVARIANT: The guard comes from `mm`.
+        Self {
+            mm,
+            guard: mm.mmap_read_lock(),
+        }
+    }
+
+    /// The address space, for C functions that want its read lock held.
+    pub(super) fn as_raw(&self) -> *mut bindings::mm_struct {
+        self.mm.as_raw()
+    }
+
+    /// `address` without the bits that the CPU ignores in pointers.
+    pub(crate) fn untagged(&self, address: usize) -> usize {
+        // SAFETY: By the type invariant the mmap lock is held.
+        unsafe { bindings::vfio_rust_untagged_addr_remote(self.as_raw(), address) }
+    }
+
+    /// The VMA of plain page frames (`VM_PFNMAP`) that holds `address`.
+    pub(super) fn pfnmap_vma(&self, address: usize) -> Option<&VmaRef> {
+        const PFNMAP: vm_flags_t = bindings::VM_PFNMAP;
+        self.guard
+            .vma_lookup(address)
+            .filter(|vma| vma.flags() & PFNMAP != 0)
+    }
+
+    /// Runs the page fault handler for `address`, as if the user had touched it.
+    ///
+    /// The lock may be dropped and taken again in between, which is why this
+    /// takes `&mut self`: VMAs that were found before are no longer valid.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` if the user may not do that access or the handler answers with
+    /// a signal, `ENOMEM`, `EHWPOISON`, `EINTR` if the task is being killed.
+    pub(crate) fn fault_in(&mut self, address: usize, write: bool) -> Result {
+        let mut flags = bindings::fault_flag_FAULT_FLAG_REMOTE;
+        if write {
+            flags |= bindings::fault_flag_FAULT_FLAG_WRITE;
+        }
+        let mut unlocked = false;
+        // SAFETY: By the type invariant the mmap lock is held for reading, and
+        // it is held again when the function returns, whatever it returns.
+        to_result(unsafe {
+            bindings::fixup_user_fault(self.as_raw(), address, flags, &raw mut unlocked)
+        })
+    }
+}

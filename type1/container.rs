@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The type1 part of a container: what the core delegates to.
+//!
+//! One mutex guards everything of a container. It is inside of the group and
+//! container locks of the core, and outside of the mmap lock. Nothing in here
+//! takes a group lock or a device-set lock: those who hold one may wait for
+//! this mutex.
+
+use super::{
+    abstractions::{
+        scheduler::{
+            check_killed,
+            cond_resched, //
+        },
+        type1_parameters,
+        uapi_type1, //
+    },
+    domain::Domain,
+    info::Facts,
+    mapping::Mapping,
+    mappings::{
+        Mappings,
+        Slot, //
+    },
+    page_sizes::PageSizes,
+    range::IovaRange,
+    request::{
+        Extent,
+        InfoRequest,
+        MapRequest,
+        UnmapRequest, //
+    },
+    valid_iova::permits, //
+};
+use kernel::{
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CStr,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+use vfio::{
+    abstractions::{
+        iommu,
+        uapi, //
+    },
+    container::{
+        IommuBackend,
+        IommuDriver, //
+    }, //
+};
+
+/// How ranges to unmap relate to mappings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// Any range may be asked for. A mapping goes as a whole if the range holds
+    /// its first address; the first mapping that starts below the range ends
+    /// the request.
+    V1,
+    /// A range that would cut a mapping in two is refused.
+    V2,
+}
+
+/// What the mutex of a container guards.
+pub(super) struct State {
+    pub(super) domains: KVec<Domain>,
+    pub(super) mappings: Mappings,
+    pub(super) page_sizes: PageSizes,
+    /// The addresses that may be mapped, in ascending order.
+    pub(super) valid: KVec<IovaRange>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            domains: KVec::new(),
+            mappings: Mappings::new(type1_parameters::dma_entry_limit()),
+            page_sizes: PageSizes::common(core::iter::empty(), PAGE_SIZE as u64),
+            valid: KVec::new(),
+        }
+    }
+
+    /// Makes the memory of `request` visible to devices.
+    fn map(&mut self, request: &MapRequest) -> Result {
+        let range = request.range;
+        let aligned = self.page_sizes.is_aligned(range.start())
+            && self.page_sizes.is_aligned(range.size())
+            && self.page_sizes.is_aligned(request.vaddr as u64);
+        if !aligned {
+            return Err(EINVAL);
+        }
+        if self.mappings.first_overlap(&range).is_some() {
+            return Err(EEXIST);
+        }
+        if self.mappings.available() == 0 {
+            return Err(ENOSPC);
+        }
+        if !permits(&self.valid, &range) {
+            return Err(EINVAL);
+        }
+        // The last group left while this call was on its way.
+        if self.domains.is_empty() {
+            return Err(ENODEV);
+        }
+        let slot = Slot::new()?;
+        let mut mapping = Mapping::new(request)?;
+        mapping.populate(&self.domains)?;
+        self.mappings.insert(slot, mapping);
+        Ok(())
+    }
+
+    /// The range that `extent` stands for.
+    fn range_of(&self, extent: &Extent) -> Result<IovaRange> {
+        match *extent {
+            Extent::All => Ok(IovaRange::ALL),
+            Extent::Bytes { iova, size } => {
+                if !self.page_sizes.is_aligned(iova) || !self.page_sizes.is_aligned(size) {
+                    return Err(EINVAL);
+                }
+                Ok(IovaRange::from_size(iova, size)?)
+            }
+        }
+    }
+
+    /// Removes mappings in `extent`, and returns how many bytes they had.
+    fn unmap(&mut self, extent: &Extent, version: Version) -> Result<u64> {
+        let range = self.range_of(extent)?;
+        if version == Version::V2 && self.mappings.is_cut_by(&range) {
+            return Err(EINVAL);
+        }
+        let mut size = 0u64;
+        while let Some(found) = self.mappings.first_overlap(&range) {
+            // Only the first one can start below the range, and only in v1.
+            if found.start() < range.start() {
+                break;
+            }
+            check_killed()?;
+            self.remove(&found);
+            size = size.saturating_add(found.size());
+        }
+        Ok(size)
+    }
+
+    /// Removes the mapping of `range`.
+    fn remove(&mut self, range: &IovaRange) {
+        if let Some(mut mapping) = self.mappings.remove(range.last()) {
+            mapping.clear(&self.domains);
+        }
+        cond_resched();
+    }
+
+    /// Removes all mappings.
+    pub(super) fn clear(&mut self) {
+        while let Some(found) = self.mappings.first_overlap(&IovaRange::ALL) {
+            self.remove(&found);
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The type1 part of a container.
+#[pin_data]
+struct Container {
+    version: Version,
+    #[pin]
+    state: Mutex<State>,
+}
+
+impl Container {
+    fn new(version: Version) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                version,
+                state <- new_mutex!(State::new(), "vfio_iommu_type1"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    fn map_dma(&self, arg: usize) -> Result {
+        let request = MapRequest::read(arg)?;
+        self.state.lock().map(&request)
+    }
+
+    fn unmap_dma(&self, arg: usize) -> Result {
+        let request = UnmapRequest::read(arg)?;
+        let size = self.state.lock().unmap(&request.extent, self.version)?;
+        request.write_back(size)
+    }
+
+    fn get_info(&self, arg: usize) -> Result {
+        let request = InfoRequest::read(arg)?;
+        let facts = {
+            let state = self.state.lock();
+            Facts::new(
+                state.page_sizes.bitmap(),
+                state.mappings.available(),
+                &state.valid,
+            )?
+        };
+        facts.answer(request)
+    }
+
+    fn check_extension(&self, extension: usize) -> bool {
+        match extension {
+            uapi_type1::DMA_CC_IOMMU => self.state.lock().domains.iter().all(Domain::is_coherent),
+            _ => is_static_extension(extension),
+        }
+    }
+}
+
+impl IommuBackend for Container {
+    fn attach_group(&self, group: &iommu::Group) -> Result {
+        self.state.lock().attach_group(group)
+    }
+
+    fn detach_group(&self, group: &iommu::Group) {
+        self.state.lock().detach_group(group)
+    }
+
+    fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize> {
+        match cmd {
+            uapi::VFIO_CHECK_EXTENSION => return Ok(self.check_extension(arg).into()),
+            uapi_type1::VFIO_IOMMU_GET_INFO => self.get_info(arg)?,
+            uapi_type1::VFIO_IOMMU_MAP_DMA => self.map_dma(arg)?,
+            uapi_type1::VFIO_IOMMU_UNMAP_DMA => self.unmap_dma(arg)?,
+            _ => return Err(ENOTTY),
+        }
+        Ok(0)
+    }
+}
+
+/// Whether every container has `extension`.
+fn is_static_extension(extension: usize) -> bool {
+    matches!(
+        extension,
+        uapi_type1::TYPE1_IOMMU | uapi_type1::TYPE1V2_IOMMU | uapi_type1::UNMAP_ALL
+    )
+}
+
+/// The backend driver.
+pub(super) struct Type1;
+
+impl IommuDriver for Type1 {
+    fn name(&self) -> &'static CStr {
+        c"vfio-iommu-type1"
+    }
+
+    fn check_extension(&self, extension: usize) -> bool {
+        is_static_extension(extension)
+    }
+
+    fn open(&self, iommu_type: usize) -> Result<Arc<dyn IommuBackend>> {
+        let version = match iommu_type {
+            uapi_type1::TYPE1_IOMMU => Version::V1,
+            uapi_type1::TYPE1V2_IOMMU => Version::V2,
+            _ => return Err(EINVAL),
+        };
+        Ok(Container::new(version)?)
+    }
+}

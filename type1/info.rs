@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `VFIO_IOMMU_GET_INFO`: page sizes, and capabilities that tell which addresses
+//! are valid and how many mappings are left.
+
+use super::{
+    abstractions::uapi_type1::{
+        Info,
+        INFO_CAPS,
+        INFO_CAP_IOVA_RANGE,
+        INFO_DMA_AVAIL,
+        INFO_PGSIZES, //
+    },
+    range::IovaRange,
+    request::InfoRequest, //
+};
+use kernel::prelude::*;
+use vfio::capability::CapabilityChain;
+
+/// What there is to tell.
+pub(crate) struct Facts {
+    /// The page sizes of the IOMMU, one bit for each.
+    pub(crate) page_sizes: u64,
+    /// The capabilities.
+    pub(crate) capabilities: CapabilityChain,
+}
+
+impl Facts {
+    /// Collects the facts.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(page_sizes: u64, available: u32, valid: &[IovaRange]) -> Result<Self> {
+        let mut capabilities = CapabilityChain::new();
+        capabilities.add(INFO_DMA_AVAIL, 1, &available.to_ne_bytes())?;
+        if !valid.is_empty() {
+            capabilities.add(INFO_CAP_IOVA_RANGE, 1, &range_payload(valid)?)?;
+        }
+        Ok(Self {
+            page_sizes,
+            capabilities,
+        })
+    }
+
+    /// Answers `request`: with everything if there is room, and otherwise with
+    /// the size that is needed.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the user's buffer is not writable.
+    pub(crate) fn answer(self, request: InfoRequest) -> Result {
+        let mut info = Info {
+            argsz: request.argsz(),
+            flags: INFO_PGSIZES | INFO_CAPS,
+            iova_pgsizes: self.page_sizes,
+            cap_offset: 0,
+            pad: 0,
+        };
+        let fixed = size_of::<Info>();
+        let needed = self.capabilities.len().saturating_add(fixed);
+        if (info.argsz as usize) < needed {
+            info.argsz = u32::try_from(needed)?;
+            return request.write(&info, &[]);
+        }
+        // CAST: The size of a small structure.
+        info.cap_offset = fixed as u32;
+        let capabilities = self.capabilities.finish(fixed)?;
+        request.write(&info, &capabilities)
+    }
+}
+
+/// The payload of `struct vfio_iommu_type1_info_cap_iova_range`.
+fn range_payload(valid: &[IovaRange]) -> Result<KVec<u8>> {
+    let count = u32::try_from(valid.len())?;
+    let reserved = 0u32;
+    let mut payload = KVec::new();
+    payload.extend_from_slice(&count.to_ne_bytes(), GFP_KERNEL)?;
+    payload.extend_from_slice(&reserved.to_ne_bytes(), GFP_KERNEL)?;
+    for range in valid {
+        payload.extend_from_slice(&range.start().to_ne_bytes(), GFP_KERNEL)?;
+        payload.extend_from_slice(&range.last().to_ne_bytes(), GFP_KERNEL)?;
+    }
+    Ok(payload)
+}

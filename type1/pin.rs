@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From user addresses to page frames that devices may be let at.
+//!
+//! Memory is pinned in batches and charged to the user. Memory of a device has
+//! no pages to pin; its page frames come from the user's page table, a whole
+//! entry at a time, at whatever level that is.
+
+use super::abstractions::{
+    locked_memory::LockedMemory,
+    pfnmap_lookup::Lookup,
+    pinned_pages::{
+        DmaRun,
+        PinBatch, //
+    },
+    scheduler::{
+        check_killed,
+        cond_resched, //
+    },
+    user_memory::ReadLockedMm, //
+};
+use kernel::{
+    mm::MmWithUser,
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+
+/// Pages to pin in one go: 8 MiB with pages of 4 KiB. It bounds how long the
+/// mmap lock is held, and the size of the list of pages.
+const BATCH_PAGES: u64 = 2048;
+
+/// Page table entries to look up in one go, for the same reason.
+const BATCH_LEAVES: usize = 512;
+
+/// Walks through a range of user addresses and turns it into runs.
+pub(crate) struct Pinner<'a> {
+    mm: &'a MmWithUser,
+    batch: PinBatch,
+    write: bool,
+    /// The longest run to return, in pages.
+    run_limit: u64,
+}
+
+/// The outcome of a look-up of device memory.
+enum DeviceRun {
+    Found(DmaRun),
+    /// The address is in no VMA of plain page frames.
+    NotPfnmap,
+    /// The fault handler had put it there, but it was zapped before we looked.
+    Vanished,
+}
+
+impl<'a> Pinner<'a> {
+    /// Prepares to go through `pages` pages of `mm`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(mm: &'a MmWithUser, pages: u64, write: bool, run_limit: u64) -> Result<Self> {
+        // CAST: At most `BATCH_PAGES`.
+        let capacity = pages.min(run_limit).min(BATCH_PAGES) as usize;
+        Ok(Self {
+            mm,
+            batch: PinBatch::new(capacity, write)?,
+            write,
+            run_limit,
+        })
+    }
+
+    /// The page frames from `address` on, at least one page, at most `pages`.
+    ///
+    /// Calls must go through the address range in order, without gaps. What is
+    /// pinned is charged to `memory`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PinBatch::pin()`], [`LockedMemory::charge()`] and
+    /// [`ReadLockedMm::fault_in()`]. `EFAULT`: device memory that may not be
+    /// written, or plain page frames that are ordinary memory. `EINTR`: the
+    /// task is being killed.
+    pub(crate) fn next(
+        &mut self,
+        address: usize,
+        pages: u64,
+        memory: &mut LockedMemory,
+    ) -> Result<DmaRun> {
+        while self.batch.is_empty() {
+            cond_resched();
+            check_killed()?;
+
+            let mut mm = ReadLockedMm::lock(self.mm);
+            // CAST: The range of addresses fits the CPU's words.
+            let error = match self.batch.pin(&mm, address, pages as usize) {
+                Ok(()) => {
+                    // Charging takes the lock for writing.
+                    drop(mm);
+                    self.charge(memory)?;
+                    break;
+                }
+                Err(error) => error,
+            };
+            match self.device_run(&mut mm, address, pages)? {
+                DeviceRun::Found(run) => return Ok(run),
+                DeviceRun::NotPfnmap => return Err(error),
+                DeviceRun::Vanished => {}
+            }
+        }
+        self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
+    }
+
+    fn charge(&mut self, memory: &mut LockedMemory) -> Result {
+        memory
+            .charge(self.batch.chargeable())
+            .inspect_err(|_| self.batch.unpin())
+    }
+
+    /// Collects consecutive page frames of a device, faulting them in if need
+    /// be. Errors after the first entry are left for the next call to find.
+    fn device_run(
+        &self,
+        mm: &mut ReadLockedMm<'_>,
+        address: usize,
+        pages: u64,
+    ) -> Result<DeviceRun> {
+        let limit = pages.min(self.run_limit);
+        let mut run = match self.device_leaf(mm, address, limit)? {
+            DeviceRun::Found(run) => run,
+            other => return Ok(other),
+        };
+        for _ in 1..BATCH_LEAVES {
+            let left = limit.saturating_sub(run.pages());
+            if left == 0 {
+                break;
+            }
+            // CAST: Still inside of the range of addresses.
+            let next = address.wrapping_add((run.pages() as usize) << PAGE_SHIFT);
+            let Ok(DeviceRun::Found(leaf)) = self.device_leaf(mm, next, left) else {
+                break;
+            };
+            if run.append(leaf, limit).is_err() {
+                break;
+            }
+        }
+        Ok(DeviceRun::Found(run))
+    }
+
+    /// The page frames behind one page table entry.
+    fn device_leaf(
+        &self,
+        mm: &mut ReadLockedMm<'_>,
+        address: usize,
+        limit: u64,
+    ) -> Result<DeviceRun> {
+        let address = mm.untagged(address);
+        if let Lookup::Absent = mm.pfnmap_leaf(address) {
+            mm.fault_in(address, self.write)?;
+        }
+        // The VMA may be another one now, if the lock was dropped for the fault.
+        match mm.pfnmap_leaf(address) {
+            Lookup::Present(leaf) => Ok(DeviceRun::Found(leaf.into_run(limit, self.write)?)),
+            Lookup::Absent => Ok(DeviceRun::Vanished),
+            Lookup::NotPfnmap => Ok(DeviceRun::NotPfnmap),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs of consecutive page frames, packed into eight bytes.
+//!
+//! A mapping remembers which page frames are behind it as a list of runs. For
+//! memory in huge pages that is a few entries; for scattered memory it is eight
+//! bytes per page, as much as the IOMMU's page table takes. With it, nobody has
+//! to ask the IOMMU page by page where an address leads.
+//!
+//! Pure arithmetic on `core` alone, so that the same file is tested in the
+//! kernel and on the host.
+
+/// What the page frames of a run are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Memory, pinned in the user's name.
+    Pinned,
+    /// Memory of a device, which is not counted and cannot be pinned.
+    Device,
+}
+
+/// Consecutive page frames of one kind.
+///
+/// # Invariants
+///
+/// From bit 0 on: [`Run::PFN_BITS`] bits of the first page frame number,
+/// [`Run::LENGTH_BITS`] bits of the number of page frames less one, and one bit
+/// that is set for [`Kind::Device`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run(u64);
+
+impl Run {
+    /// Enough for 52 bits of physical address and pages of 4 KiB.
+    const PFN_BITS: u32 = 40;
+    /// Runs of up to 16 GiB with pages of 4 KiB.
+    const LENGTH_BITS: u32 = 22;
+    const DEVICE: u64 = 1 << (Self::PFN_BITS + Self::LENGTH_BITS);
+    const PFN_MASK: u64 = (1 << Self::PFN_BITS) - 1;
+    const LENGTH_MASK: u64 = (1 << Self::LENGTH_BITS) - 1;
+
+    /// The longest run, in pages.
+    pub const MAX_PAGES: u64 = 1 << Self::LENGTH_BITS;
+
+    /// The run of `pages` page frames from `pfn` on.
+    ///
+    /// `None` if there are no pages, more than [`Run::MAX_PAGES`], or if `pfn`
+    /// is no page frame number.
+    pub const fn new(pfn: u64, pages: u64, kind: Kind) -> Option<Self> {
+        if pfn > Self::PFN_MASK || pages == 0 || pages > Self::MAX_PAGES {
+            return None;
+        }
+        let kind = match kind {
+            Kind::Pinned => 0,
+            Kind::Device => Self::DEVICE,
+        };
+        // INVARIANT: Both numbers fit, as just checked.
+        Some(Self(kind | ((pages - 1) << Self::PFN_BITS) | pfn))
+    }
+
+    /// The number of the first page frame.
+    pub const fn pfn(&self) -> u64 {
+        self.0 & Self::PFN_MASK
+    }
+
+    /// The number of page frames.
+    pub const fn pages(&self) -> u64 {
+        // OVERFLOW: The mask leaves a number far below the maximum.
+        ((self.0 >> Self::PFN_BITS) & Self::LENGTH_MASK) + 1
+    }
+
+    /// What the page frames are.
+    pub const fn kind(&self) -> Kind {
+        if self.0 & Self::DEVICE == 0 {
+            Kind::Pinned
+        } else {
+            Kind::Device
+        }
+    }
+
+    /// This run and `next` as one of at most `limit` pages, if `next` is of the
+    /// same kind and begins where this run ends.
+    pub fn joined(&self, next: &Self, limit: u64) -> Option<Self> {
+        // OVERFLOW: Both are at most 2^22 pages, and at most 2^40 page frames.
+        let pages = self.pages() + next.pages();
+        let adjacent = self.pfn() + self.pages() == next.pfn();
+        if !adjacent || self.kind() != next.kind() || pages > limit {
+            return None;
+        }
+        Self::new(self.pfn(), pages, self.kind())
+    }
+}

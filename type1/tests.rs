@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of the pure parts. The host runs more of them on the same files.
+
+use kernel::prelude::*;
+
+#[allow(unsafe_code)]
+#[kunit_tests(vfio_type1_iova)]
+mod iova {
+    use crate::{
+        page_sizes::PageSizes,
+        range::{
+            IovaRange,
+            RangeError, //
+        },
+        run::{
+            Kind,
+            Run, //
+        },
+        valid_iova::{
+            permits,
+            without_holes, //
+        }, //
+    };
+
+    fn range(start: u64, last: u64) -> Option<IovaRange> {
+        IovaRange::new(start, last)
+    }
+
+    #[test]
+    fn range_ends_at_the_last_address() {
+        let top = IovaRange::from_size(u64::MAX - 0xfff, 0x1000);
+        assert_eq!(top.map(|it| it.last()), Ok(u64::MAX));
+        assert_eq!(top.map(|it| it.size()), Ok(0x1000));
+        assert_eq!(
+            IovaRange::from_size(u64::MAX - 0xfff, 0x1001),
+            Err(RangeError::Wraps)
+        );
+        assert_eq!(IovaRange::from_size(1, 0), Err(RangeError::Empty));
+        assert_eq!(range(1, 0), None);
+    }
+
+    #[test]
+    fn holes_are_left_out() {
+        // The MSI window of x86 in an aperture of 39 bits.
+        let holes = [range(0xfee0_0000, 0xfeef_ffff), range(u64::MAX, u64::MAX)];
+        let expected = [
+            range(0, 0xfedf_ffff),
+            range(0xfef0_0000, 0x7f_ffff_ffff),
+            None,
+        ];
+        let mut found = expected.iter();
+        let aperture = range(0, 0x7f_ffff_ffff);
+        let result = aperture.map(|aperture| {
+            without_holes(aperture, holes.iter().flatten(), |valid| {
+                if found.next() == Some(&Some(valid)) {
+                    Ok(())
+                } else {
+                    Err(())
+                }
+            })
+        });
+        assert_eq!(result, Some(Ok(())));
+        assert_eq!(found.next(), Some(&None));
+    }
+
+    #[test]
+    fn only_one_entry_permits() {
+        let low = range(0, 0xfff);
+        let high = range(0x1000, 0x1fff);
+        let permitted = |wanted: Option<IovaRange>| {
+            let valid = low.zip(high).map(|(low, high)| [low, high]);
+            valid
+                .zip(wanted)
+                .is_some_and(|(valid, wanted)| permits(&valid, &wanted))
+        };
+        assert!(permitted(low));
+        assert!(permitted(high));
+        assert!(!permitted(range(0xfff, 0x1000)));
+        assert!(!permitted(range(0x2000, 0x2000)));
+        assert!(permits(&[], &IovaRange::ALL));
+    }
+
+    #[test]
+    fn page_sizes_of_all_domains() {
+        let none = PageSizes::common(core::iter::empty(), 0x1000);
+        assert_eq!(none.bitmap(), !0xfff);
+        assert_eq!(none.smallest(), 0x1000);
+        let small = PageSizes::common([0x20_1200, 0x4020_1200].into_iter(), 0x1000);
+        assert_eq!(small.bitmap(), 0x20_1000);
+        assert!(small.is_aligned(0x3000));
+        assert!(!small.is_aligned(0x3200));
+    }
+
+    #[test]
+    fn runs_join_if_they_adjoin() {
+        let run = |pfn, pages, kind| Run::new(pfn, pages, kind);
+        let joined = |first: Option<Run>, next: Option<Run>, limit| {
+            first
+                .zip(next)
+                .and_then(|(first, next)| first.joined(&next, limit))
+        };
+        let first = run(0x100, 2, Kind::Pinned);
+        assert_eq!(
+            joined(first, run(0x102, 3, Kind::Pinned), 5),
+            run(0x100, 5, Kind::Pinned)
+        );
+        assert_eq!(joined(first, run(0x102, 3, Kind::Pinned), 4), None);
+        assert_eq!(joined(first, run(0x103, 3, Kind::Pinned), 9), None);
+        assert_eq!(joined(first, run(0x102, 3, Kind::Device), 9), None);
+        let most = run((1 << 40) - 1, Run::MAX_PAGES, Kind::Device);
+        assert_eq!(most.map(|it| it.pages()), Some(Run::MAX_PAGES));
+        assert_eq!(most.map(|it| it.pfn()), Some((1 << 40) - 1));
+        assert_eq!(most.map(|it| it.kind()), Some(Kind::Device));
+        assert_eq!(run(1 << 40, 1, Kind::Pinned), None);
+        assert_eq!(run(0, 0, Kind::Pinned), None);
+    }
+}

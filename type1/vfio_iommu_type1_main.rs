@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The type1 IOMMU backend of VFIO: user memory, pinned and mapped where the
+//! user wants devices to see it.
+
+#![crate_name = "vfio_iommu_type1"]
+#![deny(unsafe_code)]
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use vfio::container::DriverRegistration;
+
+#[allow(unsafe_code)]
+#[path = "../abstractions/crate_type1.rs"]
+mod abstractions;
+mod attach;
+mod container;
+mod domain;
+mod info;
+mod mapping;
+mod mappings;
+pub mod page_sizes;
+mod pin;
+pub mod range;
+mod request;
+pub mod run;
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+mod tests;
+pub mod valid_iova;
+
+module! {
+    type: Module,
+    name: "vfio_iommu_type1",
+    authors: ["The VFIO in Rust developers"],
+    description: "Type1 IOMMU driver for VFIO",
+    license: "GPL v2",
+}
+
+/// The module: the registration of the backend.
+struct Module {
+    _registration: DriverRegistration,
+}
+
+impl kernel::Module for Module {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let driver = Arc::new(container::Type1, GFP_KERNEL)?;
+        Ok(Self {
+            _registration: DriverRegistration::new(driver, module)?,
+        })
+    }
+}
