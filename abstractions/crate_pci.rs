@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe wrappers of the kernel interfaces that the `vfio_pci_core` crate uses.
+//!
+//! One file per C header. All `unsafe` code of the crate is here.
+
+pub(crate) mod bar;
+pub(crate) mod iomem;
+pub(crate) mod irq_bypass;
+pub(crate) mod irq_line;
+pub(crate) mod pci;
+pub mod pci_driver;
+pub(crate) mod pci_irq;
+pub(crate) mod pci_reset;
+pub(crate) mod pm_runtime;
+pub(crate) mod rom;
+pub(crate) mod uapi_irq;
+pub(crate) mod uapi_pci;

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of kernel headers, as functions that the Rust
+ * code of vfio-pci-core.ko can call.
+ */
+#include <linux/io.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/pci.h>
+#include <linux/pm_runtime.h>
+
+#include "helpers.h"
+
+bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev)
+{
+	return pci_is_root_bus(pdev->bus);
+}
+
+struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev)
+{
+	return pci_upstream_bridge(pdev);
+}
+
+struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev)
+{
+	return pci_physfn(pdev);
+}
+
+bool vfio_rust_pci_intx_mask_supported(struct pci_dev *pdev)
+{
+	return pci_intx_mask_supported(pdev);
+}
+
+/* On a 64-bit kernel one MMIO access, on I/O ports two. */
+u64 vfio_rust_ioread64(const void __iomem *addr)
+{
+	return ioread64(addr);
+}
+
+void vfio_rust_iowrite64(u64 value, void __iomem *addr)
+{
+	iowrite64(value, addr);
+}
+
+int vfio_rust_pm_runtime_resume_and_get(struct device *dev)
+{
+	return pm_runtime_resume_and_get(dev);
+}
+
+void vfio_rust_pm_runtime_get_noresume(struct device *dev)
+{
+	pm_runtime_get_noresume(dev);
+}
+
+void vfio_rust_pm_runtime_put(struct device *dev)
+{
+	pm_runtime_put(dev);
+}
+
+int vfio_rust_pm_runtime_resume(struct device *dev)
+{
+	return pm_runtime_resume(dev);
+}

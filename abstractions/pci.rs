@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PCI function: identity, config space, resources, power state.
+//!
+//! What the kernel crate's `pci::Device` lacks. Resets are in [`super::pci_reset`], BAR mappings
+//! in [`super::bar`].
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use core::{
+    ops::Deref,
+    ptr, //
+};
+use kernel::{
+    error::to_result,
+    pci,
+    prelude::*,
+    sync::aref::ARef, //
+};
+use vfio::abstractions::bindings;
+
+/// Number of BARs of a function with a type 0 header.
+pub(crate) const NUM_BARS: usize = 6;
+
+/// Index of the expansion ROM among the resources of a function.
+pub(crate) const ROM_RESOURCE: usize = bindings::PCI_ROM_RESOURCE as usize;
+
+/// A PCI function, counted.
+///
+/// Everything here is safe to call as long as the function exists, bound or not, since `struct
+/// pci_dev` keeps its bus and its resources until the last reference is gone. A function that has
+/// been unplugged answers with all ones or with an error.
+#[derive(Clone)]
+pub(crate) struct Function(ARef<pci::Device>);
+
+impl Deref for Function {
+    type Target = pci::Device;
+
+    #[inline]
+    fn deref(&self) -> &pci::Device {
+        &self.0
+    }
+}
+
+impl Function {
+    /// Takes a reference to `device`.
+    #[inline]
+    pub(crate) fn new(device: &pci::Device) -> Self {
+        Self(device.into())
+    }
+
+    /// Returns the raw `struct pci_dev`, valid as long as `self`.
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::pci_dev {
+        // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+        ptr::from_ref::<pci::Device>(&self.0).cast_mut().cast()
+    }
+
+    /// Returns the raw `struct device` embedded in the function, valid as long as `self`.
+    #[inline]
+    pub(crate) fn as_raw_device(&self) -> *mut bindings::device {
+        // SAFETY: `as_raw()` is valid; no reference to the field is made.
+        unsafe { &raw mut (*self.as_raw()).dev }
+    }
+
+    /// Returns the address of the function as text, such as `0000:00:03.0`.
+    #[inline]
+    pub(crate) fn name(&self) -> &CStr {
+        let device: &kernel::device::Device = self.0.as_ref();
+
+        device.name()
+    }
+}
+
+/// Identity and fixed properties.
+impl Function {
+    /// Returns the vendor id.
+    #[inline]
+    pub(crate) fn vendor(&self) -> u16 {
+        self.0.vendor_id().as_raw()
+    }
+
+    /// Is the header of type 0, that is, not that of a bridge?
+    pub(crate) fn has_normal_header(&self) -> bool {
+        // SAFETY: `as_raw()` is valid, and the field is constant after enumeration.
+        let header = unsafe { (*self.as_raw()).hdr_type };
+
+        u32::from(header) == bindings::PCI_HEADER_TYPE_NORMAL
+    }
+
+    /// Returns the size of config space in bytes, quirks included.
+    pub(crate) fn config_size(&self) -> usize {
+        // SAFETY: `as_raw()` is valid, and the field is constant after enumeration.
+        let size = unsafe { (*self.as_raw()).cfg_size };
+
+        usize::try_from(size).unwrap_or(0)
+    }
+
+    /// Is this a virtual function of SR-IOV?
+    pub(crate) fn is_virtual(&self) -> bool {
+        // SAFETY: `as_raw()` is valid, and the bit is constant after enumeration.
+        unsafe { bindings::pci_dev::is_virtfn_raw(self.as_raw()) != 0 }
+    }
+
+    /// Has this function the SR-IOV capability?
+    pub(crate) fn is_physical(&self) -> bool {
+        // SAFETY: `as_raw()` is valid, and the bit is constant after enumeration.
+        unsafe { bindings::pci_dev::is_physfn_raw(self.as_raw()) != 0 }
+    }
+
+    /// Returns the number of virtual functions that are enabled.
+    pub(crate) fn virtual_functions(&self) -> u32 {
+        // SAFETY: `as_raw()` is valid.
+        let count = unsafe { bindings::pci_num_vf(self.as_raw()) };
+
+        u32::try_from(count).unwrap_or(0)
+    }
+
+    /// Does the function decode memory whatever COMMAND says? True for virtual functions.
+    pub(crate) fn ignores_memory_enable(&self) -> bool {
+        // SAFETY: `as_raw()` is valid, and the bit is constant after enumeration.
+        unsafe { bindings::pci_dev::no_command_memory_raw(self.as_raw()) != 0 }
+    }
+
+    /// Has a quirk marked the BARs as not to be mapped?
+    pub(crate) fn bars_not_mappable(&self) -> bool {
+        // SAFETY: `as_raw()` is valid, and the bit is constant after enumeration.
+        unsafe { bindings::pci_dev::non_mappable_bars_raw(self.as_raw()) != 0 }
+    }
+
+    /// Can INTx be masked and seen pending in the function itself (PCI 2.3)?
+    pub(crate) fn masks_intx(&self) -> bool {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::vfio_rust_pci_intx_mask_supported(self.as_raw()) }
+    }
+
+    /// Returns the Linux number of the INTx line, if there is one.
+    pub(crate) fn intx_line(&self) -> Option<u32> {
+        // SAFETY: `as_raw()` is valid, and the field does not change while a driver is bound.
+        let line = unsafe { (*self.as_raw()).irq };
+
+        (line != 0 && line != bindings::IRQ_NOTCONNECTED).then_some(line)
+    }
+
+    /// Returns the offset of the power management capability.
+    pub(crate) fn pm_capability(&self) -> Option<u16> {
+        // SAFETY: `as_raw()` is valid, and the field is constant after enumeration.
+        capability_offset(unsafe { (*self.as_raw()).pm_cap })
+    }
+
+    /// Returns the offset of the MSI capability.
+    pub(crate) fn msi_capability(&self) -> Option<u16> {
+        // SAFETY: `as_raw()` is valid, and the field is constant after enumeration.
+        capability_offset(unsafe { (*self.as_raw()).msi_cap })
+    }
+
+    /// Returns the offset of the MSI-X capability.
+    pub(crate) fn msix_capability(&self) -> Option<u16> {
+        // SAFETY: `as_raw()` is valid, and the field is constant after enumeration.
+        capability_offset(unsafe { (*self.as_raw()).msix_cap })
+    }
+
+    /// Returns the AtomicOp completer bits of DEVCAP2 that reach up to the root port, and enables
+    /// the function, or the physical function that it belongs to, as their requester.
+    pub(crate) fn enable_atomics_to_root(&self) -> u32 {
+        let mut capabilities = 0;
+        // SAFETY: `as_raw()` is valid.
+        let physical = unsafe { bindings::vfio_rust_pci_physfn(self.as_raw()) };
+        // SAFETY: A virtual function holds a reference to its physical function, and
+        // `capabilities` is valid for write.
+        let read = unsafe {
+            bindings::pcie_capability_read_dword(
+                physical,
+                bindings::PCI_EXP_DEVCAP2 as c_int,
+                &mut capabilities,
+            )
+        };
+        if read != 0 {
+            return 0;
+        }
+
+        [
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP32,
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP64,
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP128,
+        ]
+        .into_iter()
+        .filter(|&size| capabilities & size != 0)
+        // SAFETY: As above, `physical` is valid.
+        .filter(|&size| unsafe { bindings::pci_enable_atomic_ops_to_root(physical, size) } == 0)
+        .fold(0, |reachable, size| reachable | size)
+    }
+}
+
+/// The core's `u8` capability offset as an optional one; zero stands for "absent".
+fn capability_offset(offset: u8) -> Option<u16> {
+    (offset != 0).then_some(u16::from(offset))
+}
+
+/// Address range of a BAR or of the ROM, as the PCI core assigned it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Resource {
+    /// First address, on the CPU's side. Zero if none is assigned.
+    pub(crate) start: u64,
+    /// Length in bytes. Zero if there is no such BAR.
+    pub(crate) len: u64,
+    flags: usize,
+}
+
+impl Resource {
+    /// Is this a memory BAR?
+    pub(crate) fn is_memory(&self) -> bool {
+        self.has(bindings::IORESOURCE_MEM)
+    }
+
+    /// Is this an I/O port BAR?
+    pub(crate) fn is_io(&self) -> bool {
+        self.has(bindings::IORESOURCE_IO)
+    }
+
+    /// Is this a 64-bit memory BAR?
+    pub(crate) fn is_wide(&self) -> bool {
+        self.has(bindings::IORESOURCE_MEM_64)
+    }
+
+    /// Is this a prefetchable memory BAR?
+    pub(crate) fn is_prefetchable(&self) -> bool {
+        self.has(bindings::IORESOURCE_PREFETCH)
+    }
+
+    fn has(&self, flag: u32) -> bool {
+        // CAST: A `u32` always fits into a `usize` on the 64-bit machines that this driver is for.
+        self.flags & flag as usize != 0
+    }
+}
+
+/// A copy of the ROM in memory that firmware left (Option ROM of an EFI system).
+#[derive(Clone, Copy)]
+pub(crate) struct ShadowRom {
+    /// Physical address.
+    pub(crate) start: u64,
+    /// Length in bytes, not zero.
+    pub(crate) len: usize,
+}
+
+impl ShadowRom {
+    /// Length of the BAR that such a ROM would have: a power of two.
+    pub(crate) fn window_len(&self) -> usize {
+        self.len.checked_next_power_of_two().unwrap_or(self.len)
+    }
+}
+
+/// Resources.
+impl Function {
+    /// Returns BAR `index`, or the ROM with [`ROM_RESOURCE`]. An index beyond is an empty one.
+    pub(crate) fn resource(&self, index: usize) -> Resource {
+        let Ok(bar) = c_int::try_from(index) else {
+            return Resource::default();
+        };
+        if index > ROM_RESOURCE {
+            return Resource::default();
+        }
+
+        Resource {
+            // SAFETY: `as_raw()` is valid, and every function has resources up to the ROM's.
+            start: unsafe { bindings::pci_resource_start(self.as_raw(), bar) },
+            // SAFETY: As above.
+            len: unsafe { bindings::pci_resource_len(self.as_raw(), bar) },
+            // SAFETY: As above; `index` is within the array as it is at most the ROM's.
+            flags: unsafe { (*self.as_raw()).resource[index].flags },
+        }
+    }
+
+    /// Returns the copy of the ROM that firmware left in memory.
+    pub(crate) fn shadow_rom(&self) -> Option<ShadowRom> {
+        // SAFETY: `as_raw()` is valid, and the fields are constant after enumeration.
+        let (start, len) = unsafe { ((*self.as_raw()).rom, (*self.as_raw()).romlen) };
+
+        (start != 0 && len != 0).then_some(ShadowRom { start, len })
+    }
+}
+
+/// Config space.
+///
+/// The `user_` forms wait while the PCI core blocks access from user space, such as during a
+/// reset, and report errors. The others are for the driver's own use.
+impl Function {
+    /// Reads a byte on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// Those of `pci_user_read_config_byte()`: EINVAL for an address that the bus does not have,
+    /// ENODEV for a function that is gone.
+    pub(crate) fn user_read_byte(&self, offset: u16) -> Result<u8> {
+        let mut value = 0;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
+        let result = unsafe {
+            bindings::pci_user_read_config_byte(self.as_raw(), c_int::from(offset), &mut value)
+        };
+
+        to_result(result).map(|()| value)
+    }
+
+    /// Reads an aligned word on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::user_read_byte`], and EINVAL for an offset that is not aligned.
+    pub(crate) fn user_read_word(&self, offset: u16) -> Result<u16> {
+        let mut value = 0;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
+        let result = unsafe {
+            bindings::pci_user_read_config_word(self.as_raw(), c_int::from(offset), &mut value)
+        };
+
+        to_result(result).map(|()| value)
+    }
+
+    /// Reads an aligned double word on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::user_read_word`].
+    pub(crate) fn user_read_dword(&self, offset: u16) -> Result<u32> {
+        let mut value = 0;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
+        let result = unsafe {
+            bindings::pci_user_read_config_dword(self.as_raw(), c_int::from(offset), &mut value)
+        };
+
+        to_result(result).map(|()| value)
+    }
+
+    /// Writes a byte on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::user_read_byte`].
+    pub(crate) fn user_write_byte(&self, offset: u16, value: u8) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe {
+            bindings::pci_user_write_config_byte(self.as_raw(), c_int::from(offset), value)
+        })
+    }
+
+    /// Writes an aligned word on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::user_read_word`].
+    pub(crate) fn user_write_word(&self, offset: u16, value: u16) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe {
+            bindings::pci_user_write_config_word(self.as_raw(), c_int::from(offset), value)
+        })
+    }
+
+    /// Writes an aligned double word on behalf of the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::user_read_word`].
+    pub(crate) fn user_write_dword(&self, offset: u16, value: u32) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe {
+            bindings::pci_user_write_config_dword(self.as_raw(), c_int::from(offset), value)
+        })
+    }
+
+    /// Reads an aligned word; all ones if that fails.
+    pub(crate) fn read_word(&self, offset: u16) -> u16 {
+        let mut value = u16::MAX;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+        // stores all ones.
+        unsafe { bindings::pci_read_config_word(self.as_raw(), c_int::from(offset), &mut value) };
+
+        value
+    }
+
+    /// Reads an aligned double word; all ones if that fails.
+    pub(crate) fn read_dword(&self, offset: u16) -> u32 {
+        let mut value = u32::MAX;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+        // stores all ones.
+        unsafe { bindings::pci_read_config_dword(self.as_raw(), c_int::from(offset), &mut value) };
+
+        value
+    }
+
+    /// Writes an aligned word. A function that is gone does not notice.
+    pub(crate) fn write_word(&self, offset: u16, value: u16) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_write_config_word(self.as_raw(), c_int::from(offset), value) };
+    }
+
+    /// Reads four bytes of vital product data; `None` if that fails.
+    pub(crate) fn read_vpd(&self, address: u16) -> Option<u32> {
+        let mut data = [0u8; 4];
+        // SAFETY: `as_raw()` is valid, and `data` is valid for write of its length.
+        let read = unsafe {
+            bindings::pci_read_vpd(
+                self.as_raw(),
+                bindings::loff_t::from(address),
+                data.len(),
+                data.as_mut_ptr().cast(),
+            )
+        };
+
+        (usize::try_from(read) == Ok(data.len())).then(|| u32::from_le_bytes(data))
+    }
+
+    /// Writes four bytes of vital product data; false if that fails.
+    pub(crate) fn write_vpd(&self, address: u16, value: u32) -> bool {
+        let data = value.to_le_bytes();
+        // SAFETY: `as_raw()` is valid, and `data` is valid for read of its length.
+        let written = unsafe {
+            bindings::pci_write_vpd(
+                self.as_raw(),
+                bindings::loff_t::from(address),
+                data.len(),
+                data.as_ptr().cast(),
+            )
+        };
+
+        usize::try_from(written) == Ok(data.len())
+    }
+}
+
+/// A power state of the PCI power management specification that software can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PowerState {
+    /// Fully on.
+    D0 = 0,
+    /// Light sleep, optional.
+    D1 = 1,
+    /// Deeper sleep, optional.
+    D2 = 2,
+    /// Off, but with power to the bus interface: only config space answers.
+    D3hot = 3,
+}
+
+/// Operation.
+impl Function {
+    /// Enables the function: wakes it, and switches its BARs on.
+    ///
+    /// # Errors
+    ///
+    /// Those of `pci_enable_device()`.
+    pub(crate) fn enable(&self) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe { bindings::pci_enable_device(self.as_raw()) })
+    }
+
+    /// Undoes one [`Self::enable`].
+    pub(crate) fn disable(&self) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_disable_device(self.as_raw()) };
+    }
+
+    /// Stops the function from doing DMA.
+    pub(crate) fn clear_master(&self) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_clear_master(self.as_raw()) };
+    }
+
+    /// Lets the function assert INTx or not.
+    pub(crate) fn set_intx(&self, enable: bool) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_intx(self.as_raw(), c_int::from(enable)) };
+    }
+
+    /// Sets the largest read request. What the function does not support is not set.
+    pub(crate) fn set_read_request(&self, bytes: u32) {
+        let Ok(bytes) = c_int::try_from(bytes) else {
+            return;
+        };
+
+        // SAFETY: `as_raw()` is valid; the callee checks the value.
+        unsafe { bindings::pcie_set_readrq(self.as_raw(), bytes) };
+    }
+
+    /// Is the function in D3 or deeper, where its memory does not answer?
+    pub(crate) fn is_in_d3(&self) -> bool {
+        // SAFETY: `as_raw()` is valid. The PCI core may change the field at any time, hence the
+        // volatile read.
+        let state = unsafe { (&raw const (*self.as_raw()).current_state).read_volatile() };
+
+        // CAST: The discriminants are those of `pci_power_t`.
+        state >= PowerState::D3hot as bindings::pci_power_t
+    }
+
+    /// Changes the power state.
+    ///
+    /// # Errors
+    ///
+    /// Those of `pci_set_power_state()`.
+    pub(crate) fn set_power_state(&self, state: PowerState) -> Result {
+        // CAST: The discriminants are those of `pci_power_t`.
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe {
+            bindings::pci_set_power_state(self.as_raw(), state as bindings::pci_power_t)
+        })
+    }
+}

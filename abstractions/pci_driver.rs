@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PCI drivers that hand their device to user space.
+//!
+//! The kernel crate's `pci::Driver` sets a name, an id table, probe and remove. A driver of this
+//! kind also has to say that it manages the DMA of its devices itself, wants to hear of bus errors,
+//! and answers requests for virtual functions. Its id table is one for `driver_override`, and ids
+//! can be added at run time, by the driver and through sysfs.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use core::marker::PhantomData;
+use kernel::{
+    device,
+    driver,
+    error::{
+        from_result,
+        to_result, //
+    },
+    pci,
+    prelude::*,
+    types::Opaque,
+    ThisModule, //
+};
+use vfio::abstractions::bindings;
+
+/// A table of the devices that a driver binds to.
+#[derive(Clone, Copy)]
+pub struct IdTable(*const bindings::pci_device_id);
+
+impl IdTable {
+    /// Refers to a table made in C.
+    ///
+    /// # Safety
+    ///
+    /// `table` must be static, and end with an empty entry.
+    pub unsafe fn from_raw(table: *const bindings::pci_device_id) -> Self {
+        Self(table)
+    }
+}
+
+/// What a dynamic id matches. The default matches anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DynamicId {
+    /// Vendor.
+    pub vendor: u32,
+    /// Device.
+    pub device: u32,
+    /// Subsystem vendor.
+    pub subvendor: u32,
+    /// Subsystem device.
+    pub subdevice: u32,
+    /// Class, as far as `class_mask` covers it.
+    pub class: u32,
+    /// Which bits of the class count.
+    pub class_mask: u32,
+}
+
+impl DynamicId {
+    /// Matches anything, where a vendor or device is asked for.
+    pub const ANY: u32 = !0;
+}
+
+impl Default for DynamicId {
+    fn default() -> Self {
+        Self {
+            vendor: Self::ANY,
+            device: Self::ANY,
+            subvendor: Self::ANY,
+            subdevice: Self::ANY,
+            class: 0,
+            class_mask: 0,
+        }
+    }
+}
+
+/// The ids that are added to a registered driver at run time.
+pub struct DynamicIds<'a> {
+    driver: &'a Opaque<bindings::pci_driver>,
+}
+
+impl DynamicIds<'_> {
+    /// Adds an id, and binds the devices that match it and have no driver.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn add(&self, id: &DynamicId) -> Result {
+        // SAFETY: The driver is registered as long as `self` exists. Driver data is not used.
+        to_result(unsafe {
+            bindings::pci_add_dynid(
+                self.driver.get(),
+                id.vendor,
+                id.device,
+                id.subvendor,
+                id.subdevice,
+                id.class,
+                id.class_mask,
+                0,
+            )
+        })
+    }
+}
+
+/// A PCI driver that hands its devices to user space.
+pub trait Driver: 'static {
+    /// What the driver keeps for each device that it is bound to.
+    type Data: Send + Sync + 'static;
+
+    /// The driver's name in sysfs.
+    const NAME: &'static CStr;
+
+    /// The devices that the driver binds to.
+    fn id_table() -> IdTable;
+
+    /// Makes the data for a device, without touching the device.
+    ///
+    /// # Errors
+    ///
+    /// Any error refuses the device.
+    fn prepare(device: &pci::Device<device::Core<'_>>) -> impl PinInit<Self::Data, Error>;
+
+    /// Starts service for a device. The other callbacks may come from here on.
+    ///
+    /// # Errors
+    ///
+    /// Any error refuses the device; whatever was started is stopped before it is returned.
+    fn bind(device: &pci::Device<device::Core<'_>>, data: Pin<&Self::Data>) -> Result;
+
+    /// Ends service for a device. When this returns, nobody uses the device.
+    fn unbind(device: &pci::Device<device::Core<'_>>, data: Pin<&Self::Data>);
+
+    /// Runtime power management is about to suspend the device.
+    fn runtime_suspend(data: Pin<&Self::Data>) {
+        let _ = data;
+    }
+
+    /// Runtime power management has resumed the device.
+    fn runtime_resume(data: Pin<&Self::Data>) {
+        let _ = data;
+    }
+
+    /// The bus reported an error of the device.
+    fn error_detected(data: Pin<&Self::Data>) {
+        let _ = data;
+    }
+
+    /// Somebody asked for `count` virtual functions. Returns how many there are then.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the driver does not do this.
+    fn configure_virtual_functions(
+        device: &pci::Device<device::Core<'_>>,
+        data: Pin<&Self::Data>,
+        count: u32,
+    ) -> Result<u32> {
+        let _ = (device, data, count);
+        Err(ENOENT)
+    }
+
+    /// The driver has been registered.
+    fn registered(ids: &DynamicIds<'_>) {
+        let _ = ids;
+    }
+}
+
+/// Makes a [`Driver`] fit for the kernel crate's `driver::Registration`.
+pub struct Adapter<T: Driver>(PhantomData<T>);
+
+// SAFETY:
+// - `bindings::pci_driver` is a C type, hence `repr(C)`.
+// - `T::Data` is the type of the driver data, which `probe()` sets.
+// - `struct pci_driver` embeds a `struct device_driver` at that offset.
+unsafe impl<T: Driver> driver::DriverLayout for Adapter<T> {
+    type DriverType = bindings::pci_driver;
+    type DriverData<'bound> = T::Data;
+    const DEVICE_DRIVER_OFFSET: usize = core::mem::offset_of!(bindings::pci_driver, driver);
+}
+
+// SAFETY: `unregister()` undoes what a successful `register()` did.
+unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
+    unsafe fn register(
+        driver: &Opaque<bindings::pci_driver>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
+        let raw = driver.get();
+        // SAFETY: The driver is not registered yet, so nobody else uses it.
+        unsafe {
+            (*raw).name = T::NAME.as_char_ptr();
+            (*raw).id_table = T::id_table().0;
+            (*raw).probe = Some(Self::probe);
+            (*raw).remove = Some(Self::remove);
+            (*raw).sriov_configure = Some(Self::sriov_configure);
+            (*raw).err_handler = Self::ERROR_HANDLERS;
+            (*raw).driver_managed_dma = true;
+            (*raw).driver.pm = Self::PM_OPERATIONS;
+        }
+
+        // SAFETY: The driver is initialised, and by this function's contract stays where it is
+        // until it is unregistered.
+        to_result(unsafe {
+            bindings::__pci_register_driver(raw, module.as_ptr(), name.as_char_ptr())
+        })?;
+        T::registered(&DynamicIds { driver });
+
+        Ok(())
+    }
+
+    unsafe fn unregister(driver: &Opaque<bindings::pci_driver>) {
+        // SAFETY: By this function's contract, `register()` has been successful.
+        unsafe { bindings::pci_unregister_driver(driver.get()) }
+    }
+}
+
+impl<T: Driver> Adapter<T> {
+    const ERROR_HANDLERS: &'static bindings::pci_error_handlers = &bindings::pci_error_handlers {
+        error_detected: Some(Self::error_detected),
+        mmio_enabled: None,
+        slot_reset: None,
+        reset_prepare: None,
+        reset_done: None,
+        resume: None,
+        cor_error_detected: None,
+    };
+
+    const PM_OPERATIONS: &'static bindings::dev_pm_ops = &bindings::dev_pm_ops {
+        runtime_suspend: Some(Self::runtime_suspend),
+        runtime_resume: Some(Self::runtime_resume),
+        ..pin_init::zeroed()
+    };
+
+    /// Turns the argument of a callback into a device.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be the argument of a bus callback, and the result must not outlive it.
+    unsafe fn device<'a>(raw: *mut bindings::pci_dev) -> &'a pci::Device<device::CoreInternal<'a>> {
+        // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+        // SAFETY: By this function's contract.
+        unsafe { &*raw.cast() }
+    }
+
+    extern "C" fn probe(raw: *mut bindings::pci_dev, _id: *const bindings::pci_device_id) -> c_int {
+        // SAFETY: The bus calls this with a valid device.
+        let device = unsafe { Self::device(raw) };
+
+        from_result(|| {
+            let core: &device::Device<device::CoreInternal<'_>> = device.as_ref();
+            // The driver core drops the data after `remove()`, or when this function fails.
+            core.set_drvdata(T::prepare(device))?;
+            // SAFETY: The data has just been set.
+            let data = unsafe { core.drvdata_borrow::<T::Data>() };
+            T::bind(device, data)?;
+
+            Ok(0)
+        })
+    }
+
+    extern "C" fn remove(raw: *mut bindings::pci_dev) {
+        // SAFETY: The bus calls this with a valid device.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: `probe()` was successful, so it has set the data, which is dropped after this.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::unbind(device, data);
+    }
+
+    extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
+        // SAFETY: The PCI core calls this with a valid device, only between a successful
+        // `probe()` and `remove()`, or while one of them runs: in between it sees no driver.
+        let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
+        // SAFETY: `probe()` sets the data before it lets the device be suspended, and it is
+        // dropped after `remove()`, which the PCI core runs with the device resumed.
+        T::runtime_suspend(unsafe { device.drvdata_borrow::<T::Data>() });
+
+        0
+    }
+
+    extern "C" fn runtime_resume(raw: *mut bindings::device) -> c_int {
+        // SAFETY: As in `runtime_suspend()`.
+        let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
+        // SAFETY: As in `runtime_suspend()`.
+        T::runtime_resume(unsafe { device.drvdata_borrow::<T::Data>() });
+
+        0
+    }
+
+    extern "C" fn sriov_configure(raw: *mut bindings::pci_dev, count: c_int) -> c_int {
+        // SAFETY: The bus calls this with a valid device, whose lock it holds, after a
+        // successful `probe()`.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above; `remove()` needs the lock too.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        from_result(|| {
+            let count = u32::try_from(count)?;
+
+            Ok(c_int::try_from(T::configure_virtual_functions(
+                device, data, count,
+            )?)?)
+        })
+    }
+
+    extern "C" fn error_detected(
+        raw: *mut bindings::pci_dev,
+        _state: bindings::pci_channel_state_t,
+    ) -> bindings::pci_ers_result_t {
+        // SAFETY: Error recovery calls this with a valid device, whose lock it holds, after a
+        // successful `probe()`.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above; `remove()` needs the lock too.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::error_detected(data);
+        bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Resets of a PCI function, its saved state, and what is reset together with it.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use super::pci::Function;
+use core::ptr::NonNull;
+use kernel::{
+    error::to_result,
+    pci,
+    prelude::*, //
+};
+use vfio::abstractions::bindings;
+
+/// Config space state of a function, kept apart from the one in `struct pci_dev`.
+pub(crate) struct SavedState(NonNull<bindings::pci_saved_state>);
+
+// SAFETY: The state is plain memory that nobody else refers to.
+unsafe impl Send for SavedState {}
+
+// SAFETY: There is no method that takes `&self`.
+unsafe impl Sync for SavedState {}
+
+impl Drop for SavedState {
+    fn drop(&mut self) {
+        // SAFETY: The state was allocated by `pci_store_saved_state()`, whose callers own it and
+        // free it with `kfree()`.
+        unsafe { bindings::kfree(self.0.as_ptr().cast()) };
+    }
+}
+
+/// Saved state.
+impl Function {
+    /// Saves config space in the function's `struct pci_dev`.
+    pub(crate) fn save_state(&self) {
+        // SAFETY: `as_raw()` is valid. The result is always zero, or the lack of a buffer of a
+        // capability, without which it is just not saved.
+        unsafe { bindings::pci_save_state(self.as_raw()) };
+    }
+
+    /// Copies what [`Self::save_state`] saved. `None` if nothing was saved, or memory is short.
+    pub(crate) fn store_saved_state(&self) -> Option<SavedState> {
+        // SAFETY: `as_raw()` is valid.
+        NonNull::new(unsafe { bindings::pci_store_saved_state(self.as_raw()) }).map(SavedState)
+    }
+
+    /// Makes `state` the saved one again; without one, there is no saved state after this.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the state does not fit the function.
+    pub(crate) fn load_saved_state(&self, state: Option<SavedState>) -> Result {
+        let raw = state
+            .as_ref()
+            .map_or(core::ptr::null_mut(), |state| state.0.as_ptr());
+
+        // SAFETY: `as_raw()` is valid, and `raw` is null or a saved state, which is only read.
+        to_result(unsafe { bindings::pci_load_saved_state(self.as_raw(), raw) })
+    }
+
+    /// Writes the saved state, if there is one, to the hardware; there is none afterwards.
+    pub(crate) fn restore_state(&self) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_restore_state(self.as_raw()) };
+    }
+}
+
+/// The lock of a function, which keeps drivers from binding and config space from being used.
+struct Locked<'a>(&'a Function);
+
+impl<'a> Locked<'a> {
+    fn try_lock(function: &'a Function) -> Option<Self> {
+        // SAFETY: `as_raw()` is valid.
+        let locked = unsafe { bindings::pci_dev_trylock(function.as_raw()) };
+
+        (locked != 0).then_some(Self(function))
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Taken by `try_lock()`.
+        unsafe { bindings::pci_dev_unlock(self.0.as_raw()) };
+    }
+}
+
+/// What a reset that reaches beyond the function would take with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResetScope {
+    /// Nothing else.
+    Function,
+    /// The slot; its address is its identity.
+    Slot(usize),
+    /// The bus; its address is its identity.
+    Bus(usize),
+}
+
+/// Resets.
+impl Function {
+    /// Resets the function by the best method it has, and restores its config space.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if the function is locked, ENOTTY if it has no method, or that of the method.
+    pub(crate) fn try_reset(&self) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe { bindings::pci_try_reset_function(self.as_raw()) })
+    }
+
+    /// Resets the function and leaves its saved state alone.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if the function or the bridge above it is locked, ENOTTY if it has no method, or
+    /// that of the method.
+    pub(crate) fn try_reset_keeping_saved_state(&self) -> Result {
+        let bridge = self.upstream_bridge();
+        let _bridge_lock = match &bridge {
+            Some(bridge) => Some(Locked::try_lock(bridge).ok_or(EAGAIN)?),
+            None => None,
+        };
+        let _lock = Locked::try_lock(self).ok_or(EAGAIN)?;
+
+        // SAFETY: `as_raw()` is valid, and the function is locked, as is the bridge above it.
+        to_result(unsafe { bindings::__pci_reset_function_locked(self.as_raw()) })
+    }
+
+    /// Returns the bridge above the function, if it is not on a root bus.
+    fn upstream_bridge(&self) -> Option<Function> {
+        // SAFETY: `as_raw()` is valid.
+        let raw = unsafe { bindings::vfio_rust_pci_upstream_bridge(self.as_raw()) };
+
+        // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+        // SAFETY: `raw` is null or valid: a function keeps its bus, which keeps its bridge.
+        unsafe { raw.cast::<pci::Device>().as_ref() }.map(Function::new)
+    }
+
+    /// Returns what is reset by the smallest reset that reaches beyond the function.
+    pub(crate) fn reset_scope(&self) -> ResetScope {
+        // SAFETY: `as_raw()` is valid.
+        if self.is_virtual() || unsafe { bindings::vfio_rust_pci_is_root_bus(self.as_raw()) } {
+            return ResetScope::Function;
+        }
+
+        // SAFETY: `as_raw()` is valid, and the fields are constant while a driver is bound.
+        let (bus, slot) = unsafe { ((*self.as_raw()).bus, (*self.as_raw()).slot) };
+        // SAFETY: `slot` is null, which the callee expects, or valid.
+        if unsafe { bindings::pci_probe_reset_slot(slot) } == 0 {
+            ResetScope::Slot(slot.addr())
+        } else {
+            ResetScope::Bus(bus.addr())
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The user interface of a PCI device: numbers and structures.
+//!
+//! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
+
+use kernel::transmute::{
+    AsBytes,
+    FromBytes, //
+};
+use vfio::abstractions::uapi::number;
+
+/// Get the device's flags and numbers of regions and interrupts.
+pub(crate) const VFIO_DEVICE_GET_INFO: u32 = number(7);
+/// Get size, offset and flags of a region.
+pub(crate) const VFIO_DEVICE_GET_REGION_INFO: u32 = number(8);
+/// Get flags and count of an interrupt index.
+pub(crate) const VFIO_DEVICE_GET_IRQ_INFO: u32 = number(9);
+/// Set up, mask or unmask, or trigger interrupts.
+pub(crate) const VFIO_DEVICE_SET_IRQS: u32 = number(10);
+/// Reset the device.
+pub(crate) const VFIO_DEVICE_RESET: u32 = number(11);
+
+/// The device can be reset.
+pub(crate) const VFIO_DEVICE_FLAGS_RESET: u32 = 1 << 0;
+/// The device is a PCI function.
+pub(crate) const VFIO_DEVICE_FLAGS_PCI: u32 = 1 << 1;
+/// The information has capabilities.
+pub(crate) const VFIO_DEVICE_FLAGS_CAPS: u32 = 1 << 7;
+
+/// Capability of [`DeviceInfo`]: which sizes of atomic operations the root port completes.
+pub(crate) const VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP: u16 = 5;
+/// 32-bit operations.
+pub(crate) const VFIO_PCI_ATOMIC_COMP32: u32 = 1 << 0;
+/// 64-bit operations.
+pub(crate) const VFIO_PCI_ATOMIC_COMP64: u32 = 1 << 1;
+/// 128-bit operations.
+pub(crate) const VFIO_PCI_ATOMIC_COMP128: u32 = 1 << 2;
+
+/// The region can be read.
+pub(crate) const VFIO_REGION_INFO_FLAG_READ: u32 = 1 << 0;
+/// The region can be written.
+pub(crate) const VFIO_REGION_INFO_FLAG_WRITE: u32 = 1 << 1;
+/// The region can be mapped.
+pub(crate) const VFIO_REGION_INFO_FLAG_MMAP: u32 = 1 << 2;
+/// The information has capabilities.
+pub(crate) const VFIO_REGION_INFO_FLAG_CAPS: u32 = 1 << 3;
+
+/// Capability of [`RegionInfo`]: the MSI-X table may be mapped with the rest of its BAR.
+pub(crate) const VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: u16 = 3;
+
+/// Number of fixed regions.
+pub(crate) const VFIO_PCI_NUM_REGIONS: u32 = 9;
+/// Number of interrupt indexes.
+pub(crate) const VFIO_PCI_NUM_IRQS: u32 = 5;
+
+/// `struct vfio_device_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DeviceInfo {
+    /// Size of the structure, and of what follows it.
+    pub(crate) argsz: u32,
+    /// `VFIO_DEVICE_FLAGS_*`.
+    pub(crate) flags: u32,
+    /// Highest region index plus one.
+    pub(crate) num_regions: u32,
+    /// Highest interrupt index plus one.
+    pub(crate) num_irqs: u32,
+    /// Offset of the first capability within the structure.
+    pub(crate) cap_offset: u32,
+    /// Padding.
+    pub(crate) pad: u32,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for DeviceInfo {}
+// SAFETY: There is no padding.
+unsafe impl AsBytes for DeviceInfo {}
+
+/// `struct vfio_region_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RegionInfo {
+    /// Size of the structure, and of what follows it.
+    pub(crate) argsz: u32,
+    /// `VFIO_REGION_INFO_FLAG_*`.
+    pub(crate) flags: u32,
+    /// Which region.
+    pub(crate) index: u32,
+    /// Offset of the first capability within the structure.
+    pub(crate) cap_offset: u32,
+    /// Size of the region in bytes.
+    pub(crate) size: u64,
+    /// Offset of the region within the device file.
+    pub(crate) offset: u64,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for RegionInfo {}
+// SAFETY: There is no padding.
+unsafe impl AsBytes for RegionInfo {}

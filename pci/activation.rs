@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device that is in use: powered, enabled, reset, and put back afterwards.
+
+use crate::abstractions::{
+    pci::Function,
+    pci_reset::SavedState,
+    pm_runtime::Resumed, //
+};
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// The function is enabled. Disables it when dropped.
+struct Enabled(Function);
+
+impl Enabled {
+    fn new(function: Function) -> Result<Self> {
+        function.enable()?;
+
+        Ok(Self(function))
+    }
+}
+
+impl Drop for Enabled {
+    fn drop(&mut self) {
+        self.0.disable();
+    }
+}
+
+/// A function that is powered and enabled, and came out of a reset if it has one.
+///
+/// Dropping it disables the function and lets it be suspended. A function that has been in the
+/// hands of a user is given to [`Self::end`] before.
+pub(crate) struct Activation {
+    /// Config space as it was after the reset. Bus mastering is off in it.
+    saved: Option<SavedState>,
+    reset_works: bool,
+    // The order of these matters: the function is disabled first, then suspended.
+    enabled: Enabled,
+    _resumed: Option<Resumed<Function>>,
+}
+
+impl Activation {
+    /// Activates a function; with `resume`, it may have been suspended.
+    ///
+    /// # Errors
+    ///
+    /// That of the resume, that of enabling the function, or EAGAIN if somebody holds the
+    /// function's lock.
+    pub(crate) fn new(function: &Function, resume: bool) -> Result<Self> {
+        let resumed = resume.then(|| Resumed::new(function.clone())).transpose()?;
+        function.clear_master();
+        let enabled = Enabled::new(function.clone())?;
+        let reset_works = match function.try_reset() {
+            Err(error) if error == EAGAIN => return Err(error),
+            result => result.is_ok(),
+        };
+        function.save_state();
+
+        Ok(Self {
+            saved: function.store_saved_state(),
+            reset_works,
+            enabled,
+            _resumed: resumed,
+        })
+    }
+
+    /// Did the reset succeed? Then the user may ask for another.
+    pub(crate) fn reset_works(&self) -> bool {
+        self.reset_works
+    }
+
+    /// Puts the function back to how it was when it was activated.
+    ///
+    /// What is not done: a reset of the bus or slot, for a function that has no reset of its own.
+    pub(crate) fn end(mut self) {
+        if self.load_saved_state() {
+            self.quiesce_and_reset();
+            self.function().restore_state();
+        }
+    }
+
+    fn function(&self) -> &Function {
+        &self.enabled.0
+    }
+
+    /// Makes the state to restore the saved one. False if there is nothing to restore.
+    fn load_saved_state(&mut self) -> bool {
+        let saved = self.saved.take();
+        let function = self.function();
+        if function.load_saved_state(saved).is_ok() {
+            return true;
+        }
+
+        dev_info!(self.enabled.0, "Couldn't reload saved state\n");
+        if self.reset_works {
+            // Restoring the present state around a reset is better than nothing.
+            function.save_state();
+        }
+
+        self.reset_works
+    }
+
+    /// Silences the function, and resets it if nobody else holds its lock.
+    fn quiesce_and_reset(&self) {
+        const COMMAND: u16 = bindings::PCI_COMMAND as u16;
+        const INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
+
+        let function = self.function();
+        function.write_word(COMMAND, INTX_DISABLE);
+        if self.reset_works {
+            // A busy or failing function is left as it is: it is quiet, which matters most.
+            let _ = function.try_reset_keeping_saved_state();
+        }
+    }
+}

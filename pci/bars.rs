@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The BARs of a device that is open.
+
+use crate::{
+    abstractions::{
+        bar::{
+            MappedBar,
+            PageRemainder, //
+        },
+        pci::{
+            Function,
+            Resource,
+            NUM_BARS, //
+        }, //
+    },
+    memory::{
+        Window,
+        Windows, //
+    }, //
+};
+use core::ops::Range;
+use kernel::{
+    bindings,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// A BAR.
+pub(crate) struct Bar {
+    resource: Resource,
+    mapped: Result<MappedBar>,
+    /// May user space map it?
+    mappable: bool,
+    _remainder: Option<PageRemainder>,
+}
+
+impl Bar {
+    /// Claims and maps a BAR. What fails is answered when the user wants to access it.
+    fn new(function: &Function, index: usize) -> Self {
+        let resource = function.resource(index);
+        let mapped = if function.bars_not_mappable() || resource.len == 0 {
+            Err(ENODEV)
+        } else {
+            MappedBar::new(function, index)
+        };
+        let (mappable, remainder) = Self::may_be_mapped(function, index, &resource);
+
+        Self {
+            resource,
+            mapped,
+            mappable,
+            _remainder: remainder,
+        }
+    }
+
+    /// A BAR that shares its page with something else is not mapped. One that is smaller than a
+    /// page is, if the rest of the page is nobody's; then that is reserved.
+    fn may_be_mapped(
+        function: &Function,
+        index: usize,
+        resource: &Resource,
+    ) -> (bool, Option<PageRemainder>) {
+        if function.bars_not_mappable() || !resource.is_memory() || resource.len == 0 {
+            return (false, None);
+        }
+        if resource.len >= PAGE_SIZE as u64 {
+            return (true, None);
+        }
+
+        let remainder = PageRemainder::reserve(function, index).ok();
+        (remainder.is_some(), remainder)
+    }
+
+    /// Address, length and kind.
+    pub(crate) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// May user space map it?
+    pub(crate) fn is_mappable(&self) -> bool {
+        self.mappable
+    }
+
+    /// Returns the mapped registers.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY if somebody else has claimed them, ENOMEM if they could not be mapped, ENODEV if
+    /// there are none or they must not be mapped.
+    pub(crate) fn mapped(&self) -> Result<&MappedBar> {
+        self.mapped.as_ref().map_err(|error| *error)
+    }
+}
+
+/// All BARs of a function, claimed and mapped.
+pub(crate) struct Bars([Bar; NUM_BARS]);
+
+impl Bars {
+    /// Claims and maps the BARs of `function`.
+    pub(crate) fn new(function: &Function) -> Self {
+        Self(core::array::from_fn(|index| Bar::new(function, index)))
+    }
+
+    /// Returns BAR `index`.
+    pub(crate) fn get(&self, index: usize) -> Option<&Bar> {
+        self.0.get(index)
+    }
+
+    /// Returns what user space may map.
+    pub(crate) fn windows(&self) -> Windows {
+        self.0.each_ref().map(|bar| {
+            bar.mappable
+                .then(|| Window::new(bar.resource.start, bar.resource.len))
+        })
+    }
+}
+
+/// Where the MSI-X table is.
+pub(crate) struct MsixTable {
+    /// Index of the BAR.
+    pub(crate) bar: usize,
+    /// Offsets in it.
+    pub(crate) range: Range<usize>,
+}
+
+impl MsixTable {
+    /// Asks the capability of `function`.
+    pub(crate) fn find(function: &Function) -> Option<Self> {
+        const FLAGS: u16 = bindings::PCI_MSIX_FLAGS as u16;
+        const TABLE: u16 = bindings::PCI_MSIX_TABLE as u16;
+        const LAST_VECTOR: u16 = 0x7ff;
+        const BAR_BITS: u32 = 0x7;
+        const ENTRY_SIZE: usize = 16;
+
+        let capability = function.msix_capability()?;
+        let flags = function.read_word(capability.checked_add(FLAGS)?);
+        let table = function.read_dword(capability.checked_add(TABLE)?);
+        let start = usize::try_from(table & !BAR_BITS).ok()?;
+        let vectors = usize::from(flags & LAST_VECTOR).checked_add(1)?;
+        let len = vectors.checked_mul(ENTRY_SIZE)?;
+
+        Some(Self {
+            bar: usize::try_from(table & BAR_BITS).ok()?,
+            range: start..start.checked_add(len)?,
+        })
+    }
+}

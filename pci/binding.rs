@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device from probe to remove.
+
+use crate::{
+    abstractions::{
+        pci::PowerState,
+        pm_runtime::Allowed, //
+    },
+    device::{
+        CoreDevice,
+        Options, //
+    },
+    opened::device_set_key, //
+};
+use kernel::{
+    device::Core,
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    ThisModule, //
+};
+use vfio::device::Registration;
+
+/// Users may open the device as long as this exists.
+struct Service {
+    // The order of these matters: when the registration is gone, so are all users.
+    _registration: Registration,
+    _power: Allowed,
+}
+
+/// A device from probe to remove: what a driver keeps as its data.
+#[pin_data]
+pub struct Binding {
+    core: Arc<CoreDevice>,
+    #[pin]
+    service: Mutex<Option<Service>>,
+}
+
+impl Binding {
+    /// Prepares a device, without touching it.
+    pub fn new(device: &pci::Device<Core<'_>>, options: Options) -> impl PinInit<Self, Error> {
+        let core = CoreDevice::new(device, options);
+
+        try_pin_init!(Self {
+            core: core?,
+            service <- new_mutex!(None),
+        })
+    }
+
+    /// Makes the device available to users, for a driver in `module`.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for a bridge, or without an IOMMU that keeps the device apart; EBUSY for a physical
+    /// function whose virtual functions are enabled; ENOMEM; ENOSPC for too many devices.
+    pub fn start(&self, device: &pci::Device<Core<'_>>, module: &'static ThisModule) -> Result {
+        let function = self.core.function();
+        if !function.has_normal_header() {
+            return Err(EINVAL);
+        }
+        // Those who use the virtual functions already have not agreed to an unknown user of the
+        // physical one, which can disrupt them.
+        if function.virtual_functions() != 0 {
+            dev_warn!(device, "Cannot bind to PF with SR-IOV enabled\n");
+            return Err(EBUSY);
+        }
+
+        // The PCI core does not know the power state of a function without a driver, and knows
+        // no way out of that but to D0. The device works without it, as it is enabled later.
+        let _ = self
+            .core
+            .memory()
+            .exclusive()
+            .set_power_state(PowerState::D0);
+        let power = Allowed::new(function.clone(), !self.core.options().disable_idle_d3);
+        let registration = Registration::new(
+            device.as_ref(),
+            self.core.clone(),
+            device_set_key(function),
+            module,
+        )?;
+        *self.service.lock() = Some(Service {
+            _registration: registration,
+            _power: power,
+        });
+
+        Ok(())
+    }
+
+    /// Takes the device away from users. Waits until the last of them has let go.
+    pub fn stop(&self) {
+        let service = self.service.lock().take();
+
+        drop(service);
+    }
+
+    /// The device is about to be suspended.
+    pub fn suspend(&self) {
+        self.core.suspend();
+    }
+
+    /// The device has been resumed.
+    pub fn resume(&self) {
+        self.core.resume();
+    }
+
+    /// Tells the user that the bus reported an error of the device.
+    pub fn error_detected(&self) {
+        self.core.signal_error();
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the engine needs from the host.
+
+use super::{
+    bar::{
+        Bar,
+        Rom, //
+    },
+    width::Width, //
+};
+
+/// The config space of the physical function.
+pub trait Hardware {
+    /// Why an access failed.
+    type Error;
+
+    /// Reads a register. `offset` is aligned to `width` and inside of the space.
+    ///
+    /// # Errors
+    ///
+    /// The access failed. What the hardware answers for a device that is gone, all ones, is not
+    /// an error.
+    fn read(&self, offset: u16, width: Width) -> Result<u32, Self::Error>;
+
+    /// Writes a register. `offset` is aligned to `width` and inside of the space.
+    ///
+    /// # Errors
+    ///
+    /// The access failed.
+    fn write(&self, offset: u16, width: Width, value: u32) -> Result<(), Self::Error>;
+}
+
+/// Address decoders as the user enabled them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Decode {
+    /// Memory space. Always on for a function whose Memory Space Enable bit does nothing.
+    pub memory: bool,
+    /// I/O space.
+    pub io: bool,
+}
+
+/// Power states that a function can be put into by its Power Management Control/Status Register.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PowerState {
+    /// Fully on.
+    D0,
+    /// Light sleep.
+    D1,
+    /// Deeper sleep.
+    D2,
+    /// Off but for config space.
+    D3hot,
+}
+
+/// State of MSI, which is set up by ioctl and not through config space.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Msi {
+    /// Whether MSI is the interrupt type in use.
+    pub active: bool,
+    /// Base 2 logarithm of the number of vectors; zero before MSI was first enabled.
+    pub log2_vectors: u8,
+}
+
+/// What a write asks the host to do.
+///
+/// Failures are for the host to log: the hardware has no way to report them to whoever writes
+/// the register, and neither has the virtual one.
+///
+/// The calls come with the lock around the [`Space`](super::Space) held.
+pub trait Effects: Hardware {
+    /// The Command Register is about to be written.
+    ///
+    /// Keep device memory from being touched until [`end_command`](Self::end_command). With
+    /// `revoke`, memory is being disabled: take it away from everybody who maps it, now.
+    fn begin_command(&mut self, revoke: bool);
+
+    /// The Command Register was written, or the attempt failed.
+    ///
+    /// `decode` is what holds from now on. Follows each call of
+    /// [`begin_command`](Self::begin_command).
+    fn end_command(&mut self, decode: Decode);
+
+    /// Interrupt Disable has changed: mask or unmask INTx.
+    fn set_intx_disabled(&mut self, disabled: bool);
+
+    /// The BARs had lost their values in a reset and were given back those of the host.
+    fn bars_restored(&mut self) {}
+
+    /// Changes the power state. Device memory has to be taken away before it stops to respond.
+    fn set_power_state(&mut self, state: PowerState);
+
+    /// Resets the function, with device memory taken away during the reset.
+    fn reset_function(&mut self);
+
+    /// Sets Max_Read_Request_Size. A reserved encoding arrives as 8192 or 16384.
+    fn set_read_request(&mut self, bytes: u32);
+
+    /// Reads the four bytes of Vital Product Data at `address`, least significant byte first.
+    fn read_vpd(&mut self, address: u16) -> Option<u32>;
+
+    /// Writes four bytes of Vital Product Data at `address` and tells whether that succeeded.
+    fn write_vpd(&mut self, address: u16, data: u32) -> bool;
+
+    /// State of MSI, needed when the user writes its Message Control Register.
+    fn msi(&self) -> Msi;
+}
+
+/// What the host knows of the function when it is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Whether it is a virtual function of SR-IOV.
+    pub is_virtfn: bool,
+    /// Vendor ID, needed for a virtual function, whose register has none.
+    pub vendor: u16,
+    /// Device ID, likewise.
+    pub device: u16,
+    /// Whether Memory Space Enable is not implemented, as in a virtual function.
+    pub no_command_memory: bool,
+    /// Whether the host can receive INTx of this device.
+    pub intx_usable: bool,
+    /// Whether Interrupt Disable must stay set in the hardware because INTx is broken.
+    pub no_intx: bool,
+    /// The BARs to which the host has assigned an address.
+    pub bars: [Option<Bar>; 6],
+    /// The expansion ROM.
+    pub rom: Rom,
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Examines a device: the header, then both capability lists.
+//!
+//! The lists in the shadow are linked anew, from one capability that the user sees to the next.
+//! So whatever the device has between and behind them, the user's list ends.
+
+use super::{
+    capability,
+    cell::{
+        assign,
+        fill,
+        load,
+        store,
+        Cell,
+        Kind, //
+    },
+    extended,
+    finding::Finding,
+    hardware::Hardware,
+    header,
+    width::Width,
+    CONVENTIONAL_SIZE,
+    EXTENDED_SIZE,
+    HEADER_SIZE, //
+};
+
+/// Reads the hardware within the space that there is.
+pub(super) struct Probe<'a, H> {
+    hardware: &'a H,
+    /// Number of bytes of config space.
+    size: u16,
+}
+
+impl<H: Hardware> Probe<'_, H> {
+    /// Reads a register; behind the end there are only ones.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be read.
+    pub(super) fn read(&self, offset: u16, width: Width) -> Result<u32, H::Error> {
+        match offset.checked_add(width.bytes()) {
+            Some(end) if end <= self.size => Ok(self.hardware.read(offset, width)? & width.mask()),
+            _ => Ok(width.mask()),
+        }
+    }
+}
+
+/// A capability that users see.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    kind: Kind,
+    /// Number of bytes.
+    bytes: u32,
+    /// The least number of bytes that it can have, if it is the device that tells the number.
+    claimed: Option<u16>,
+    /// Whether a function that has it may have extended config space.
+    extended_space: bool,
+}
+
+impl Found {
+    /// A capability whose length follows from its version.
+    pub(super) fn fixed(kind: Kind, bytes: u16) -> Self {
+        Self {
+            kind,
+            bytes: u32::from(bytes),
+            claimed: None,
+            extended_space: false,
+        }
+    }
+
+    /// A capability that tells its length itself, and has at least `minimum` bytes.
+    pub(super) fn claimed(kind: Kind, bytes: u32, minimum: u16) -> Self {
+        Self {
+            kind,
+            bytes,
+            claimed: Some(minimum),
+            extended_space: false,
+        }
+    }
+
+    /// A function with this capability may have extended config space.
+    pub(super) fn with_extended_space(self) -> Self {
+        Self {
+            extended_space: true,
+            ..self
+        }
+    }
+}
+
+/// The examination of one device.
+pub(super) struct Walk<'a, H> {
+    probe: Probe<'a, H>,
+    cells: &'a mut [Cell],
+    report: &'a mut dyn FnMut(Finding),
+}
+
+impl<'a, H: Hardware> Walk<'a, H> {
+    /// Starts with `size` cells that are all unassigned.
+    pub(super) fn new(
+        hardware: &'a H,
+        cells: &'a mut [Cell],
+        size: u16,
+        report: &'a mut dyn FnMut(Finding),
+    ) -> Self {
+        Self {
+            probe: Probe { hardware, size },
+            cells,
+            report,
+        }
+    }
+
+    /// Assigns the header.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be read.
+    pub(super) fn header(&mut self) -> Result<(), H::Error> {
+        let length = HEADER_SIZE.min(self.probe.size);
+        assign(self.cells, 0, length, Kind::Header);
+        self.fill(0, length)
+    }
+
+    /// Assigns what is on the list of conventional capabilities, and tells whether there may be
+    /// an extended one.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be read.
+    pub(super) fn conventional(&mut self) -> Result<bool, H::Error> {
+        let status = self.probe.read(header::STATUS, Width::Word)?;
+        if status & header::STATUS_CAPABILITIES == 0 {
+            return Ok(false);
+        }
+        let mut extended_space = false;
+        let mut link = header::CAPABILITY_LIST;
+        let mut pointer = self.probe.read(link, Width::Byte)?;
+        for _ in 0..(CONVENTIONAL_SIZE - HEADER_SIZE) / 4 {
+            let end = CONVENTIONAL_SIZE.min(self.probe.size);
+            let Some(offset) = self.follow(pointer, HEADER_SIZE, end) else {
+                break;
+            };
+            let entry = self.probe.read(offset, Width::Word)?;
+            let id = entry & 0xff;
+            pointer = entry >> 8;
+            let found = capability::identify(&self.probe, id, offset)?;
+            if let Some(found) = self.place(id, offset, found, end)? {
+                store(self.cells, link, Width::Byte, u32::from(offset));
+                link = offset.saturating_add(capability::NEXT);
+                extended_space |= found.extended_space;
+            }
+        }
+        store(self.cells, link, Width::Byte, 0);
+        if link == header::CAPABILITY_LIST {
+            self.clear_status();
+        }
+        Ok(extended_space)
+    }
+
+    /// Nothing is on the list.
+    fn clear_status(&mut self) {
+        let status = load(self.cells, header::STATUS, Width::Word);
+        let status = status & !header::STATUS_CAPABILITIES;
+        store(self.cells, header::STATUS, Width::Word, status);
+    }
+
+    /// Assigns what is on the list of extended capabilities.
+    ///
+    /// That list has no pointer in front of it: its first entry is at a fixed place. If this one
+    /// is hidden it stays as an anchor, with the ID and version that mean "no capability".
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be read.
+    pub(super) fn extended(&mut self) -> Result<(), H::Error> {
+        let end = self.probe.size;
+        if end <= CONVENTIONAL_SIZE || self.probe.read(CONVENTIONAL_SIZE, Width::Dword)? == 0 {
+            return Ok(());
+        }
+        let mut link = None;
+        let mut offset = CONVENTIONAL_SIZE;
+        for _ in 0..(EXTENDED_SIZE - CONVENTIONAL_SIZE) / 4 {
+            let header = self.probe.read(offset, Width::Dword)?;
+            let id = header & extended::ID;
+            let found = extended::identify(&self.probe, id, offset)?;
+            let visible = self.place(id, offset, found, end)?.is_some();
+            if visible || link.is_none() {
+                if !visible {
+                    self.anchor(offset);
+                }
+                self.link_extended(link, offset);
+                link = Some(offset);
+            }
+            let pointer = (header & extended::NEXT) >> extended::NEXT_SHIFT;
+            match self.follow(pointer, CONVENTIONAL_SIZE, end) {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        self.link_extended(link, 0);
+        Ok(())
+    }
+
+    /// Makes the header at `offset` one that only carries a link.
+    fn anchor(&mut self, offset: u16) {
+        let kind = Kind::ExtendedReadOnly;
+        assign(self.cells, offset, extended::HEADER_SIZE, kind);
+        store(self.cells, offset, Width::Dword, 0);
+    }
+
+    /// Makes the header at `link` point to the one at `offset`.
+    fn link_extended(&mut self, link: Option<u16>, offset: u16) {
+        let Some(link) = link else { return };
+        let header = load(self.cells, link, Width::Dword) & !extended::NEXT;
+        let header = header | (u32::from(offset) << extended::NEXT_SHIFT);
+        store(self.cells, link, Width::Dword, header);
+    }
+
+    /// The offset of the capability that `pointer` points to, if there can be one.
+    fn follow(&mut self, pointer: u32, start: u16, end: u16) -> Option<u16> {
+        // The two lowest bits are reserved.
+        let offset = u16::try_from(pointer & !0x3).ok()?;
+        if offset == 0 {
+            return None;
+        }
+        if offset < start || offset >= end {
+            (self.report)(Finding::BadPointer { offset });
+            return None;
+        }
+        let cell = self.cells.get(usize::from(offset))?;
+        if cell.kind() != Kind::Unassigned && cell.start() == offset {
+            (self.report)(Finding::Loop { offset });
+            return None;
+        }
+        Some(offset)
+    }
+
+    /// Assigns a capability, which must fit in front of `end`; gives it back if users see it.
+    fn place(
+        &mut self,
+        id: u32,
+        offset: u16,
+        found: Option<Found>,
+        end: u16,
+    ) -> Result<Option<Found>, H::Error> {
+        let Some(found) = found else {
+            (self.report)(Finding::Hidden { id, offset });
+            return Ok(None);
+        };
+        let Some(length) = self.length(id, offset, &found, end) else {
+            return Ok(None);
+        };
+        if !assign(self.cells, offset, length, found.kind) {
+            (self.report)(Finding::Overlap { id, offset });
+        }
+        self.fill(offset, length)?;
+        if found.kind == Kind::PowerManagement {
+            self.hide_events(offset);
+        }
+        Ok(Some(found))
+    }
+
+    /// Takes PME out of the Power Management capability at `start`, in the shadow.
+    fn hide_events(&mut self, start: u16) {
+        use capability::{
+            PM_CAPABILITIES,
+            PM_CONTROL,
+            PM_PME,
+            PM_PME_SUPPORT, //
+        };
+
+        self.clear(start, PM_CAPABILITIES, PM_PME_SUPPORT);
+        self.clear(start, PM_CONTROL, PM_PME);
+    }
+
+    /// Clears bits of a register of the capability at `start`, in the shadow.
+    fn clear(&mut self, start: u16, register: u16, bits: u32) {
+        let offset = start.saturating_add(register);
+        let value = load(self.cells, offset, Width::Word) & !bits;
+        fill(self.cells, start, offset, Width::Word, value);
+    }
+
+    /// The number of bytes that a capability gets of those in front of `end`.
+    fn length(&mut self, id: u32, offset: u16, found: &Found, end: u16) -> Option<u16> {
+        let room = end.saturating_sub(offset);
+        match (u16::try_from(found.bytes), found.claimed) {
+            (Ok(bytes), None) if bytes <= room => Some(bytes),
+            (_, None) => {
+                (self.report)(Finding::Cut { id, offset });
+                Some(room)
+            }
+            (Ok(bytes), Some(minimum)) if (minimum..=room).contains(&bytes) => Some(bytes),
+            (_, Some(_)) => {
+                let length = found.bytes;
+                (self.report)(Finding::BadLength { id, offset, length });
+                None
+            }
+        }
+    }
+
+    /// Copies the registers of a capability into the shadow.
+    ///
+    /// By the widest accesses that fit, as the PCI core does when it saves the state of a device.
+    fn fill(&mut self, start: u16, length: u16) -> Result<(), H::Error> {
+        let end = start.saturating_add(length);
+        let mut offset = start;
+        while offset < end {
+            let width = Width::widest(offset, end.saturating_sub(offset));
+            let value = self.probe.read(offset, width)?;
+            fill(self.cells, start, offset, width, value);
+            offset = offset.saturating_add(width.bytes());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PCI device in the hands of a user.
+//!
+//! # Locking
+//!
+//! From the outside to the inside: the device-set lock (open, close), the lock around virtual
+//! config space, the one around interrupts, the memory lock. The lock around the opened state is
+//! held only to take a reference to it. No lock of this driver is held while user memory is
+//! copied.
+
+use crate::{
+    abstractions::{
+        pci::{
+            Function,
+            PowerState, //
+        },
+        pm_runtime::Resumed,
+        uapi_pci::{
+            VFIO_DEVICE_GET_INFO,
+            VFIO_DEVICE_GET_IRQ_INFO,
+            VFIO_DEVICE_GET_REGION_INFO,
+            VFIO_DEVICE_RESET,
+            VFIO_DEVICE_SET_IRQS, //
+        }, //
+    },
+    activation::Activation,
+    info,
+    irq::{
+        self,
+        Irqs, //
+    },
+    memory::MemoryLock,
+    opened::{
+        Intx,
+        Opened, //
+    },
+    region::{
+        self,
+        Region, //
+    },
+    region_access,
+    token::{
+        Request,
+        Token, //
+    }, //
+};
+use kernel::{
+    new_mutex,
+    pci,
+    pr_info_once,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+use vfio::{
+    abstractions::pfnmap::{
+        Fault,
+        FaultResult,
+        NewMapping, //
+    },
+    device::{
+        Device,
+        DeviceOps, //
+    }, //
+};
+
+/// How a driver wants its devices to be handled. Fixed when a device is bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Do not rely on devices to mask INTx. An interrupt line is then not shared.
+    pub nointxmask: bool,
+    /// Do not let devices that are bound but not in use be suspended.
+    pub disable_idle_d3: bool,
+}
+
+/// From the first open to the last close.
+struct Session {
+    opened: Arc<Opened>,
+    activation: Activation,
+}
+
+/// A PCI device whose driver is VFIO.
+#[pin_data]
+pub struct CoreDevice {
+    function: Function,
+    options: Options,
+    #[pin]
+    memory: MemoryLock,
+    #[pin]
+    irq: Irqs,
+    #[pin]
+    session: Mutex<Option<Session>>,
+}
+
+impl CoreDevice {
+    /// Prepares `device`, which is being bound.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn new(device: &pci::Device, options: Options) -> Result<Arc<Self>> {
+        let function = Function::new(device);
+
+        Arc::pin_init(
+            try_pin_init!(Self {
+                memory <- MemoryLock::new(function.clone()),
+                irq <- Irqs::new(function.clone()),
+                function,
+                options,
+                session <- new_mutex!(None),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// The function.
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// How the driver wants the device to be handled.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The memory lock.
+    pub(crate) fn memory(&self) -> &MemoryLock {
+        &self.memory
+    }
+
+    /// The interrupts.
+    pub(crate) fn irq(&self) -> &Irqs {
+        &self.irq
+    }
+
+    /// Returns what the device has while it is open.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV if it is closed, which no file of the device sees.
+    fn opened(&self) -> Result<Arc<Opened>> {
+        let session = self.session.lock();
+
+        session
+            .as_ref()
+            .map(|session| session.opened.clone())
+            .ok_or(ENODEV)
+    }
+
+    /// Wakes the device up for as long as the result exists.
+    ///
+    /// # Errors
+    ///
+    /// EIO if it does not wake up.
+    fn resumed(&self) -> Result<Resumed<&Function>> {
+        Resumed::new(&self.function).map_err(|error| {
+            pr_info_once!(
+                "{}: runtime resume failed {}\n",
+                self.function.name(),
+                error.to_errno()
+            );
+            EIO
+        })
+    }
+
+    fn begin_session(&self) -> Result<Session> {
+        let activation = Activation::new(&self.function, !self.options.disable_idle_d3)?;
+        let intx = Intx::probe(&self.function, self.options.nointxmask);
+        let opened = Opened::new(&self.function, intx, activation.reset_works())?;
+        let opened = Arc::pin_init(opened, GFP_KERNEL_ACCOUNT)?;
+        self.irq.open(irq::Facts {
+            intx: opened.interrupt_pin != 0,
+            maskable: intx.maskable,
+            no_intx: intx.broken,
+        });
+        let decode = opened.config.lock().decode();
+        self.memory.open(decode.memory, opened.bars.windows());
+
+        Ok(Session { opened, activation })
+    }
+
+    /// Resets the device for the user.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if it has no working reset, EAGAIN if somebody else holds its lock, or that of the
+    /// method.
+    fn reset(&self, device: &Device, opened: &Opened) -> Result<isize> {
+        if !opened.reset_works {
+            return Err(EINVAL);
+        }
+        let mut exclusive = self.memory.revoke(device);
+        // A device that is asleep would be woken by the reset, and lose its config space. If it
+        // does not wake up here, the reset will say so.
+        let _ = exclusive.set_power_state(PowerState::D0);
+        exclusive.reset()?;
+
+        Ok(0)
+    }
+
+    /// Tells the user that the bus reported an error of the device.
+    pub fn signal_error(&self) {
+        self.irq.signal_error();
+    }
+
+    /// The function is about to be suspended. It has no user, or none that needs it awake.
+    pub(crate) fn suspend(&self) {
+        // The PCI core chooses the state to suspend to, and saves and restores config space. A
+        // state that the user chose would be in its way. If the function does not wake up, the
+        // PCI core finds out as well.
+        let _ = self.memory.exclusive().set_power_state(PowerState::D0);
+        self.irq.suspend();
+    }
+
+    /// The function has been resumed.
+    pub(crate) fn resume(&self) {
+        self.irq.resume();
+    }
+
+    /// Checks the token that came with a request to open the device. As long as virtual functions
+    /// cannot be enabled through this driver, only a physical function takes one, for nobody.
+    fn check_token(&self, token: Option<&Token>) -> Result {
+        if token.is_none() || self.function.is_physical() {
+            return Ok(());
+        }
+
+        if self.function.is_virtual() {
+            dev_info!(
+                self.function,
+                "VF token incorrectly provided, PF not bound to vfio-pci\n"
+            );
+        } else {
+            dev_info!(
+                self.function,
+                "VF token incorrectly provided, not a PF or VF\n"
+            );
+        }
+
+        Err(EINVAL)
+    }
+}
+
+impl DeviceOps for CoreDevice {
+    fn open(&self, _device: &Device) -> Result {
+        let session = self.begin_session()?;
+        *self.session.lock() = Some(session);
+
+        Ok(())
+    }
+
+    fn close(&self, _device: &Device) {
+        let Some(Session { opened, activation }) = self.session.lock().take() else {
+            return;
+        };
+
+        // A reset fails in any power state but D0.
+        self.function.resume();
+        let _ = self.memory.exclusive().set_power_state(PowerState::D0);
+        // From here on the device does no DMA.
+        self.function.clear_master();
+        self.irq.close(&self.memory);
+        self.memory.close();
+        drop(opened);
+        activation.end();
+    }
+
+    fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
+        let _resumed = self.resumed()?;
+        let opened = self.opened()?;
+
+        match cmd {
+            VFIO_DEVICE_GET_INFO => info::device(&self.function, &opened, arg),
+            VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
+            VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
+            VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),
+            VFIO_DEVICE_RESET => self.reset(device, &opened),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn read(
+        &self,
+        _device: &Device,
+        mut buffer: UserSliceWriter,
+        position: &mut i64,
+    ) -> Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
+        let _resumed = self.resumed()?;
+        let opened = self.opened()?;
+        let done = match region {
+            Region::Bar(index) => opened.read_bar(&self.memory, index, offset, &mut buffer)?,
+            Region::Rom => {
+                region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)?
+            }
+            Region::Config => opened.read_config(self, offset, &mut buffer)?,
+            Region::Vga => return Err(EINVAL),
+        };
+        advance(position, done);
+
+        Ok(done)
+    }
+
+    fn write(
+        &self,
+        device: &Device,
+        mut buffer: UserSliceReader,
+        position: &mut i64,
+    ) -> Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
+        let _resumed = self.resumed()?;
+        let opened = self.opened()?;
+        let done = match region {
+            Region::Bar(index) => opened.write_bar(&self.memory, index, offset, &mut buffer)?,
+            Region::Config => opened.write_config(self, device, offset, &mut buffer)?,
+            Region::Rom | Region::Vga => return Err(EINVAL),
+        };
+        advance(position, done);
+
+        Ok(done)
+    }
+
+    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
+        self.opened()?.check_mapping(mapping)?;
+        mapping.set_uncached();
+
+        Ok(())
+    }
+
+    fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
+        self.memory.fault(fault)
+    }
+
+    fn request(&self, _device: &Device, count: u32) {
+        if self.irq.signal_request() {
+            if count % 10 == 0 {
+                dev_notice!(
+                    self.function,
+                    "Relaying device request to user (#{})\n",
+                    count
+                );
+            }
+        } else if count == 0 {
+            dev_warn!(
+                self.function,
+                "No device request channel registered, blocked until released by user\n"
+            );
+        }
+    }
+
+    fn matches(&self, _device: &Device, name: &CStr) -> Result<bool> {
+        match Request::parse(name.to_bytes(), self.function.name().to_bytes()) {
+            Request::Other => Ok(false),
+            Request::Malformed => Err(EINVAL),
+            Request::This(token) => self.check_token(token.as_ref()).map(|()| true),
+        }
+    }
+
+    fn supports_token(&self) -> bool {
+        true
+    }
+
+    fn match_token(&self, _device: &Device, token: Option<[u8; 16]>) -> Result {
+        self.check_token(token.as_ref())
+    }
+}
+
+/// Moves a file position on by what was transferred.
+fn advance(position: &mut i64, done: usize) {
+    let done = i64::try_from(done).unwrap_or(0);
+
+    *position = position.saturating_add(done);
+}

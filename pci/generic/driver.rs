@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver.
+
+use crate::{
+    abstractions::vfio_pci_module as parameters,
+    denylist,
+    id_list,
+    LocalModule, //
+};
+use kernel::{
+    device::Core,
+    module::this_module,
+    pci,
+    prelude::*, //
+};
+use vfio_pci_core::{
+    binding::Binding,
+    device::Options,
+    driver::{
+        Driver,
+        DynamicIds,
+        IdTable, //
+    }, //
+};
+
+/// The VFIO driver for any PCI device.
+pub(crate) struct VfioPci;
+
+impl Driver for VfioPci {
+    type Data = Binding;
+
+    const NAME: &'static CStr = c"vfio-pci";
+
+    fn id_table() -> IdTable {
+        parameters::id_table()
+    }
+
+    fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
+        // The parameters can change at any time; a device keeps what it was bound with.
+        let options = Options {
+            nointxmask: parameters::nointxmask(),
+            disable_idle_d3: parameters::disable_idle_d3(),
+        };
+
+        Binding::new(device, options)
+    }
+
+    fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
+        denylist::check(device)?;
+
+        data.start(device, this_module::<LocalModule>())
+    }
+
+    fn unbind(_device: &pci::Device<Core<'_>>, data: Pin<&Binding>) {
+        data.stop();
+    }
+
+    fn runtime_suspend(data: Pin<&Binding>) {
+        data.suspend();
+    }
+
+    fn runtime_resume(data: Pin<&Binding>) {
+        data.resume();
+    }
+
+    fn error_detected(data: Pin<&Binding>) {
+        data.error_detected();
+    }
+
+    fn configure_virtual_functions(
+        device: &pci::Device<Core<'_>>,
+        _data: Pin<&Binding>,
+        _count: u32,
+    ) -> Result<u32> {
+        if parameters::enable_sriov() {
+            dev_warn!(device, "SR-IOV is not supported yet\n");
+        }
+
+        Err(ENOENT)
+    }
+
+    fn registered(ids: &DynamicIds<'_>) {
+        id_list::add_all(parameters::ids(), ids);
+        if parameters::disable_denylist() {
+            pr_warn!("device denylist disabled.\n");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user is told about the device and its regions.
+
+use crate::{
+    abstractions::{
+        pci::{
+            Function,
+            ROM_RESOURCE, //
+        },
+        rom::MappedRom,
+        uapi_pci::{
+            self,
+            DeviceInfo,
+            RegionInfo, //
+        }, //
+    },
+    memory::MemoryLock,
+    opened::Opened,
+    region::{
+        self,
+        Region, //
+    }, //
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    transmute::AsBytes,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+use vfio::{
+    abstractions::uapi,
+    capability::CapabilityChain, //
+};
+
+const READ: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_READ;
+const WRITE: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_WRITE;
+const MMAP: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_MMAP;
+
+/// Answers `VFIO_DEVICE_GET_INFO`.
+///
+/// # Errors
+///
+/// EFAULT, EINVAL if the user's structure is too short, ENOMEM.
+pub(crate) fn device(function: &Function, opened: &Opened, address: usize) -> Result<isize> {
+    // The first version of the structure: up to and including the number of interrupts.
+    let [argsz, ..] = uapi::read::<[u32; 4]>(address)?;
+    if (argsz as usize) < size_of::<[u32; 4]>() {
+        return Err(EINVAL);
+    }
+
+    let mut info = DeviceInfo {
+        argsz,
+        flags: uapi_pci::VFIO_DEVICE_FLAGS_PCI,
+        num_regions: uapi_pci::VFIO_PCI_NUM_REGIONS,
+        num_irqs: uapi_pci::VFIO_PCI_NUM_IRQS,
+        ..DeviceInfo::default()
+    };
+    if opened.reset_works {
+        info.flags |= uapi_pci::VFIO_DEVICE_FLAGS_RESET;
+    }
+    let chain = device_capabilities(function)?;
+    if !chain.is_empty() {
+        info.flags |= uapi_pci::VFIO_DEVICE_FLAGS_CAPS;
+        let (needed, offset) = write_chain(chain, address, size_of::<DeviceInfo>(), argsz)?;
+        info.argsz = needed;
+        info.cap_offset = offset;
+    }
+    write_start(address, &info, argsz)?;
+
+    Ok(0)
+}
+
+/// Makes the capabilities of the device.
+fn device_capabilities(function: &Function) -> Result<CapabilityChain> {
+    let mut chain = CapabilityChain::new();
+    let reachable = function.enable_atomics_to_root();
+    let flags = [
+        (
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP32,
+            uapi_pci::VFIO_PCI_ATOMIC_COMP32,
+        ),
+        (
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP64,
+            uapi_pci::VFIO_PCI_ATOMIC_COMP64,
+        ),
+        (
+            bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP128,
+            uapi_pci::VFIO_PCI_ATOMIC_COMP128,
+        ),
+    ]
+    .into_iter()
+    .filter(|(hardware, _)| reachable & hardware != 0)
+    .fold(0, |flags, (_, flag)| flags | flag);
+    if flags != 0 {
+        let payload: [u32; 2] = [flags, 0];
+        chain.add(
+            uapi_pci::VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP,
+            1,
+            AsBytes::as_bytes(&payload),
+        )?;
+    }
+
+    Ok(chain)
+}
+
+/// What a region is.
+struct Description {
+    size: u64,
+    flags: u32,
+    capabilities: CapabilityChain,
+}
+
+impl Description {
+    fn new(size: u64, flags: u32) -> Self {
+        Self {
+            size,
+            flags,
+            capabilities: CapabilityChain::new(),
+        }
+    }
+
+    /// Describes a region.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the device does not have it, ENOMEM.
+    fn of(
+        region: Region,
+        function: &Function,
+        memory: &MemoryLock,
+        opened: &Opened,
+    ) -> Result<Self> {
+        match region {
+            Region::Bar(index) => Self::of_bar(index, opened),
+            Region::Rom => Ok(Self::of_rom(function, memory)),
+            // CAST: A `usize` has 64 bits where this driver runs.
+            Region::Config => Ok(Self::new(function.config_size() as u64, READ | WRITE)),
+            Region::Vga => Err(EINVAL),
+        }
+    }
+
+    fn of_bar(index: usize, opened: &Opened) -> Result<Self> {
+        let bar = opened.bars.get(index).ok_or(EINVAL)?;
+        if bar.resource().len == 0 {
+            return Ok(Self::new(0, 0));
+        }
+
+        let mut description = Self::new(bar.resource().len, READ | WRITE);
+        if bar.is_mappable() {
+            description.flags |= MMAP;
+            let table = opened.msix_table.as_ref();
+            if table.is_some_and(|table| table.bar == index) {
+                description.capabilities.add(
+                    uapi_pci::VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+                    1,
+                    &[],
+                )?;
+            }
+        }
+
+        Ok(description)
+    }
+
+    /// A ROM is there if it has a valid image.
+    fn of_rom(function: &Function, memory: &MemoryLock) -> Self {
+        let resource = function.resource(ROM_RESOURCE);
+        if resource.start != 0 {
+            let _decode = memory.with_decode();
+            return match MappedRom::new(function) {
+                Some(_) => Self::new(resource.len, READ),
+                None => Self::new(0, 0),
+            };
+        }
+
+        match function.shadow_rom() {
+            // CAST: A `usize` has 64 bits where this driver runs.
+            Some(rom) => Self::new(rom.window_len() as u64, READ),
+            None => Self::new(0, 0),
+        }
+    }
+}
+
+/// Answers `VFIO_DEVICE_GET_REGION_INFO`.
+///
+/// # Errors
+///
+/// EFAULT, EINVAL if the user's structure is too short or the device does not have the region,
+/// ENOMEM.
+pub(crate) fn region(
+    function: &Function,
+    memory: &MemoryLock,
+    opened: &Opened,
+    address: usize,
+) -> Result<isize> {
+    let mut info = uapi::read::<RegionInfo>(address)?;
+    let argsz = info.argsz;
+    if (argsz as usize) < size_of::<RegionInfo>() {
+        return Err(EINVAL);
+    }
+
+    let region = Region::from_index(info.index).ok_or(EINVAL)?;
+    let description = Description::of(region, function, memory, opened)?;
+    info.size = description.size;
+    info.flags = description.flags;
+    info.offset = region::start_of(info.index);
+    if !description.capabilities.is_empty() {
+        info.flags |= uapi_pci::VFIO_REGION_INFO_FLAG_CAPS;
+        let chain = description.capabilities;
+        let (needed, offset) = write_chain(chain, address, size_of::<RegionInfo>(), argsz)?;
+        info.argsz = needed;
+        info.cap_offset = offset;
+    }
+    uapi::write(address, &info)?;
+
+    Ok(0)
+}
+
+/// Writes capabilities behind a structure of `size` bytes, if the user has room for them. Returns
+/// the new `argsz`, and the offset of the capabilities, zero if there was no room.
+fn write_chain(
+    chain: CapabilityChain,
+    address: usize,
+    size: usize,
+    argsz: u32,
+) -> Result<(u32, u32)> {
+    let needed = chain
+        .len()
+        .checked_add(size)
+        .and_then(|needed| u32::try_from(needed).ok())
+        .ok_or(ENOMEM)?;
+    if argsz < needed {
+        return Ok((needed, 0));
+    }
+
+    let bytes = chain.finish(size)?;
+    let behind = UserPtr::from_addr(address).wrapping_byte_add(size);
+    UserSlice::new(behind, bytes.len())
+        .writer()
+        .write_slice(&bytes)?;
+
+    Ok((argsz, u32::try_from(size).map_err(|_| ENOMEM)?))
+}
+
+/// Writes as much of a structure as the user has room for.
+fn write_start<T: AsBytes>(address: usize, value: &T, argsz: u32) -> Result {
+    let bytes = value.as_bytes();
+    let part = bytes.get(..argsz as usize).unwrap_or(bytes);
+
+    UserSlice::new(UserPtr::from_addr(address), part.len())
+        .writer()
+        .write_slice(part)
+}

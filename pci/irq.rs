@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interrupts of a device: INTx, MSI and MSI-X through eventfds, and the two
+//! that the host signals, ERR and REQ.
+//!
+//! One of INTx, MSI and MSI-X is in use at a time, or none. What is in use is
+//! the [`Mode`]; it and all changes to it are under one mutex, called igate in
+//! the C driver.
+//!
+//! Lock order: config space mutex, interrupt mutex, memory lock. No user memory
+//! is touched under any of them. INTx has a spinlock of its own
+//! ([`intx::Mask`]), ERR and REQ have one each; both are leaves.
+
+mod info;
+mod intx;
+#[cfg(CONFIG_KUNIT = "y")]
+mod kunit;
+mod msi;
+mod notifier;
+mod request;
+mod set;
+
+use crate::{
+    abstractions::{
+        pci::Function,
+        pci_irq::MessageKind, //
+    },
+    config,
+    memory::MemoryLock,
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
+
+/// What was found out about a device when it was opened.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Facts {
+    /// The virtual interrupt pin is not zero.
+    pub(crate) intx: bool,
+    /// INTx can be masked, and seen pending, in the function itself.
+    pub(crate) maskable: bool,
+    /// INTx of this device is known to be broken and kept masked.
+    pub(crate) no_intx: bool,
+}
+
+/// Which interrupts are in use.
+enum Mode {
+    Disabled,
+    Intx(intx::Intx),
+    Messages(MessageKind, msi::Messages),
+}
+
+struct State {
+    facts: Facts,
+    mode: Mode,
+    /// INTx was masked by [`Irqs::suspend`].
+    suspended: bool,
+}
+
+/// The interrupts of a device, from probe to removal.
+///
+/// # Invariants
+///
+/// Between a close and the next open, the mode is `Disabled` and neither ERR nor
+/// REQ has an eventfd.
+#[pin_data]
+pub(crate) struct Irqs {
+    function: Function,
+    intx: Arc<intx::Mask>,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    error: notifier::Notifier,
+    #[pin]
+    request: notifier::Notifier,
+    // Copies for config space, which must not take the mutex.
+    msi_on: Atomic<bool>,
+    msi_log2_vectors: Atomic<u32>,
+}
+
+impl Irqs {
+    /// Prepares the interrupts of `function`; none is in use.
+    pub(crate) fn new(function: Function) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            intx: Arc::pin_init(intx::Mask::new(function.clone()), GFP_KERNEL)?,
+            function,
+            state <- new_mutex!(
+                State {
+                    facts: Facts::default(),
+                    mode: Mode::Disabled,
+                    suspended: false,
+                },
+                "vfio_pci_irqs"
+            ),
+            error <- notifier::Notifier::new(),
+            request <- notifier::Notifier::new(),
+            msi_on: Atomic::new(false),
+            msi_log2_vectors: Atomic::new(0),
+        }? Error)
+    }
+
+    /// The device is opened by its first user.
+    pub(crate) fn open(&self, facts: Facts) {
+        let mut state = self.state.lock();
+
+        state.facts = facts;
+        state.suspended = false;
+        self.intx.reset(facts.maskable);
+    }
+
+    /// The device is closed by its last user: nothing stays in use.
+    pub(crate) fn close(&self, memory: &MemoryLock) {
+        let mut state = self.state.lock();
+
+        self.disable(&mut state, memory);
+        self.intx.reset(state.facts.maskable);
+        self.error.clear();
+        self.request.clear();
+    }
+
+    /// Answers `VFIO_DEVICE_GET_IRQ_INFO`, whose argument is at the user's
+    /// address `arg`.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`; `EINVAL` if the structure is too small or there is no such
+    /// index.
+    pub(crate) fn info(&self, arg: usize) -> Result<isize> {
+        let dynamic_msix =
+            self.function.msix_capability().is_some() && self.function.allocates_msix_dynamically();
+
+        info::answer(&self.function, &self.facts(), dynamic_msix, arg)
+    }
+
+    fn facts(&self) -> Facts {
+        self.state.lock().facts
+    }
+
+    /// Returns the number of interrupts of an index.
+    fn count(&self, index: request::Index) -> u32 {
+        info::count(&self.function, &self.facts(), index)
+    }
+
+    /// The DisINTx bit of the virtual command register was changed.
+    pub(crate) fn set_intx_disabled(&self, disabled: bool) {
+        // Held, so that the mask does not change while the interrupt is being
+        // requested or freed.
+        let _state = self.state.lock();
+
+        self.intx.set_disabled(disabled);
+    }
+
+    /// Returns what config space shows of MSI.
+    pub(crate) fn msi(&self) -> config::Msi {
+        config::Msi {
+            active: self.msi_on.load(Relaxed),
+            log2_vectors: u8::try_from(self.msi_log2_vectors.load(Relaxed)).unwrap_or(0),
+        }
+    }
+
+    /// Tells userspace that the device had an error.
+    pub(crate) fn signal_error(&self) {
+        self.error.signal();
+    }
+
+    /// Asks userspace to give the device back. Returns false if it did not say
+    /// how it wants to be asked.
+    pub(crate) fn signal_request(&self) -> bool {
+        self.request.signal()
+    }
+
+    /// The device is about to be suspended at run time: INTx is masked.
+    pub(crate) fn suspend(&self) {
+        let mut state = self.state.lock();
+
+        state.suspended = matches!(state.mode, Mode::Intx(_)) && self.intx.mask();
+    }
+
+    /// The device was resumed: undoes what [`suspend`](Self::suspend) did.
+    pub(crate) fn resume(&self) {
+        let mut state = self.state.lock();
+
+        if core::mem::take(&mut state.suspended) {
+            self.intx.unmask_and_signal();
+        }
+    }
+
+    fn messages_enabled(&self, kind: MessageKind, count: u32) {
+        if kind == MessageKind::Msi {
+            // Rounded up, as MSI has a power of two of vectors.
+            let log2 = u32::BITS - count.saturating_sub(1).leading_zeros();
+
+            self.msi_log2_vectors.store(log2, Relaxed);
+            self.msi_on.store(true, Relaxed);
+        }
+    }
+
+    /// Disables what is in use.
+    fn disable(&self, state: &mut State, memory: &MemoryLock) {
+        if let Mode::Messages(_, messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
+            messages.disable(memory);
+            self.msi_on.store(false, Relaxed);
+            // Switching MSI off unmasks INTx.
+            if state.facts.no_intx {
+                self.function.set_intx(false);
+            }
+        }
+    }
+}

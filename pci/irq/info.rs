@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `VFIO_DEVICE_GET_IRQ_INFO`: what interrupts a device has.
+
+use super::{
+    request::Index,
+    Facts, //
+};
+use crate::abstractions::{
+    pci::Function,
+    uapi_irq::IrqInfo, //
+};
+use kernel::{
+    prelude::*,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// Can be signalled through an eventfd.
+const EVENTFD: u32 = 1 << 0;
+/// Can be masked and unmasked.
+const MASKABLE: u32 = 1 << 1;
+/// Masks itself when it is signalled.
+const AUTOMASKED: u32 = 1 << 2;
+/// The number in use can be changed only by disabling all first.
+const NORESIZE: u32 = 1 << 3;
+
+/// Offset of the control word in the MSI and in the MSI-X capability.
+const CONTROL: u16 = 2;
+/// MSI: the binary logarithm of the number of vectors.
+const MSI_LOG2_VECTORS: u16 = 0x000e;
+/// MSI-X: the number of vectors less one.
+const MSIX_LAST_VECTOR: u16 = 0x07ff;
+
+/// Returns the number of interrupts of an index.
+pub(super) fn count(function: &Function, facts: &Facts, index: Index) -> u32 {
+    let control = |capability: u16| function.read_word(capability.saturating_add(CONTROL));
+
+    match index {
+        Index::Intx => u32::from(facts.intx),
+        Index::Msi => function.msi_capability().map_or(0, |capability| {
+            1 << ((control(capability) & MSI_LOG2_VECTORS) >> 1)
+        }),
+        Index::Msix => function.msix_capability().map_or(0, |capability| {
+            u32::from(control(capability) & MSIX_LAST_VECTOR) + 1
+        }),
+        Index::Error | Index::Request => 1,
+    }
+}
+
+/// Returns what an index can do.
+fn flags(index: Index, dynamic_msix: bool) -> u32 {
+    match index {
+        Index::Intx => EVENTFD | MASKABLE | AUTOMASKED,
+        Index::Msix if dynamic_msix => EVENTFD,
+        _ => EVENTFD | NORESIZE,
+    }
+}
+
+/// Answers the ioctl whose argument is at the user's address `arg`.
+///
+/// # Errors
+///
+/// `EFAULT`; `EINVAL` if the structure is too small or there is no such index.
+pub(super) fn answer(
+    function: &Function,
+    facts: &Facts,
+    dynamic_msix: bool,
+    arg: usize,
+) -> Result<isize> {
+    let size = core::mem::size_of::<IrqInfo>();
+    let (mut reader, mut writer) = UserSlice::new(UserPtr::from_addr(arg), size).reader_writer();
+
+    let mut info: IrqInfo = reader.read()?;
+    let known = usize::try_from(info.argsz).is_ok_and(|argsz| argsz >= size);
+    let index = Index::new(info.index).filter(|_| known).ok_or(EINVAL)?;
+    info.flags = flags(index, dynamic_msix);
+    info.count = count(function, facts, index);
+    writer.write(&info)?;
+    Ok(0)
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! MSI and MSI-X: one eventfd per vector.
+//!
+//! A vector of the device, once allocated, stays allocated until its index is
+//! disabled; what comes and goes is the eventfd, and with it the request of the
+//! interrupt.
+//!
+//! All that touches the MSI-X table runs with memory enabled in the device,
+//! under the memory lock. Producers of the bypass manager are registered and
+//! unregistered outside of it, as consumers take locks of their own.
+
+use crate::{
+    abstractions::{
+        irq_bypass::Producer,
+        irq_line::{
+            IrqLine,
+            Sharing,
+            Source, //
+        },
+        pci::Function,
+        pci_irq::{
+            Allocation,
+            MessageKind,
+            Vector,
+            Vectors, //
+        },
+    },
+    memory::MemoryLock,
+};
+use core::{
+    ops::Range,
+    pin::Pin, //
+};
+use kernel::{
+    dev_info,
+    device,
+    irq::{
+        Handler,
+        IrqReturn, //
+    },
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
+    str::CString,
+    sync::Arc, //
+};
+use vfio::abstractions::eventfd::EventFd;
+
+/// The interrupt handler of a vector.
+struct OnMessage(Arc<EventFd>);
+
+impl Handler for OnMessage {
+    fn handle(&self) -> IrqReturn {
+        self.0.signal();
+        IrqReturn::Handled
+    }
+}
+
+/// A vector with an eventfd. The bypass ends before the interrupt is freed.
+struct Connected {
+    bypass: Option<Pin<KBox<Producer>>>,
+    line: Pin<KBox<IrqLine<Vector, OnMessage>>>,
+    eventfd: Arc<EventFd>,
+}
+
+impl Connected {
+    fn disconnect(self, memory: &MemoryLock) {
+        drop(self.bypass);
+        // Freeing masks the vector in the table.
+        let _decode = memory.with_decode();
+        drop(self.line);
+    }
+}
+
+/// All that is needed to connect a vector, so that little can fail later.
+struct Prepared {
+    index: u32,
+    vector: Vector,
+    eventfd: Arc<EventFd>,
+    name: CString,
+    node: RBTreeNodeReservation<u32, Connected>,
+}
+
+/// The answer to an attempt to enable MSI or MSI-X.
+pub(super) enum Enabled {
+    /// It is on.
+    Complete(Messages),
+    /// It is off; only this many vectors are to be had.
+    Only(u32),
+}
+
+/// MSI or MSI-X in use.
+pub(super) struct Messages {
+    function: Function,
+    kind: MessageKind,
+    dynamic: bool,
+    connected: RBTree<u32, Connected>,
+    vectors: Arc<Vectors>,
+}
+
+impl Messages {
+    /// Switches `kind` on with `count` vectors.
+    ///
+    /// # Errors
+    ///
+    /// See [`Vectors::allocate`].
+    pub(super) fn enable(
+        function: &Function,
+        kind: MessageKind,
+        count: u32,
+        memory: &MemoryLock,
+    ) -> Result<Enabled> {
+        let allocation = {
+            let _decode = memory.with_decode();
+            Vectors::allocate(function, kind, count)?
+        };
+        let vectors = match allocation {
+            Allocation::Complete(vectors) => vectors,
+            Allocation::Only(count) => return Ok(Enabled::Only(count)),
+        };
+        Ok(Enabled::Complete(Self {
+            function: function.clone(),
+            kind,
+            dynamic: kind == MessageKind::Msix && function.allocates_msix_dynamically(),
+            connected: RBTree::new(),
+            vectors,
+        }))
+    }
+
+    /// Disconnects all vectors and switches the kind off.
+    pub(super) fn disable(mut self, memory: &MemoryLock) {
+        while let Some(cursor) = self.connected.cursor_front_mut() {
+            let (_, node) = cursor.remove_current();
+            let (_, connected) = node.to_key_value();
+            connected.disconnect(memory);
+        }
+        let _decode = memory.with_decode();
+        drop(self.vectors);
+    }
+
+    /// Signals the eventfd of a vector, if it has one.
+    pub(super) fn signal(&self, index: u32) {
+        if let Some(connected) = self.connected.get(&index) {
+            connected.eventfd.signal();
+        }
+    }
+
+    /// Gives the vectors from `start` on the eventfds of the list; `None` takes
+    /// the present one away.
+    ///
+    /// All that is likely to fail is done before anything is changed, so that an
+    /// error leaves every vector as it was. Only if the kernel refuses the
+    /// request of an interrupt after that, all vectors of the list up to that
+    /// one are left without an eventfd; the others are not affected.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if a vector is not allocated and cannot be allocated alone, the
+    /// errors of [`Vectors::add`] and [`IrqLine::request`], `ENOMEM`.
+    pub(super) fn connect(
+        &mut self,
+        start: u32,
+        eventfds: KVVec<Option<Arc<EventFd>>>,
+        memory: &MemoryLock,
+    ) -> Result {
+        let mut all = KVVec::with_capacity(eventfds.len(), GFP_KERNEL_ACCOUNT)?;
+        for (index, eventfd) in (start..).zip(eventfds) {
+            let prepared = match eventfd {
+                Some(eventfd) => Some(self.prepare(index, eventfd, memory)?),
+                None => None,
+            };
+            all.push((index, prepared), GFP_KERNEL_ACCOUNT)?;
+        }
+
+        for (index, prepared) in all {
+            self.disconnect(index..index.saturating_add(1), memory);
+            let Some(prepared) = prepared else {
+                continue;
+            };
+            if let Err(error) = self.install(prepared, memory) {
+                self.disconnect(start..index, memory);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, index: u32, eventfd: Arc<EventFd>, memory: &MemoryLock) -> Result<Prepared> {
+        let suffix = match self.kind {
+            MessageKind::Msi => "",
+            MessageKind::Msix => "x",
+        };
+
+        Ok(Prepared {
+            index,
+            vector: self.vector(index, memory)?,
+            eventfd,
+            name: CString::try_from_fmt(fmt!(
+                "vfio-msi{suffix}[{index}]({})",
+                self.function.name()
+            ))?,
+            node: RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+
+    /// Returns a vector, which is allocated if need be and possible.
+    fn vector(&self, index: u32, memory: &MemoryLock) -> Result<Vector> {
+        if let Some(vector) = Vectors::get(&self.vectors, index) {
+            return Ok(vector);
+        }
+        if !self.dynamic {
+            return Err(EINVAL);
+        }
+        let _decode = memory.with_decode();
+        Vectors::add(&self.vectors, index)
+    }
+
+    fn install(&mut self, prepared: Prepared, memory: &MemoryLock) -> Result {
+        let Prepared {
+            index,
+            vector,
+            eventfd,
+            name,
+            node,
+        } = prepared;
+
+        let handler = OnMessage(eventfd.clone());
+        let line = {
+            let _decode = memory.with_decode();
+            // The table may have been cleared since, by a reset behind our back.
+            vector.refresh_message();
+            KBox::pin_init(
+                IrqLine::request(vector, Sharing::Exclusive, name, handler),
+                GFP_KERNEL_ACCOUNT,
+            )?
+        };
+        let bypass = KBox::pin_init(
+            Producer::register(eventfd.clone(), line.source().number()),
+            GFP_KERNEL_ACCOUNT,
+        )
+        .inspect_err(|error| {
+            let device: &device::Device = self.function.as_ref();
+            dev_info!(
+                device,
+                "irq bypass producer of vector {} registration fails: {}\n",
+                index,
+                error.to_errno()
+            )
+        })
+        .ok();
+        self.connected.insert(node.into_node(
+            index,
+            Connected {
+                bypass,
+                line,
+                eventfd,
+            },
+        ));
+        Ok(())
+    }
+
+    fn disconnect(&mut self, indexes: Range<u32>, memory: &MemoryLock) {
+        for index in indexes {
+            if let Some(connected) = self.connected.remove(&index) {
+                connected.disconnect(memory);
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who may touch the memory of the device, and when.
+//!
+//! A device answers on its BARs only while COMMAND enables memory and its power state is above
+//! D3, and an access at any other time can take the whole machine down. So every access, by page
+//! fault or by `read()` and `write()`, is made under the read side of one lock, and everything
+//! that may disable memory holds the write side. Pages that user space has mapped are taken away
+//! under the write side; whoever touches one faults, and waits in the fault handler.
+//!
+//! # Locking
+//!
+//! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
+//! as a copy to or from user space, may run under it. The lock around config space and the one
+//! around interrupts are outside too.
+
+use crate::{
+    abstractions::{
+        pci::{
+            Function,
+            PowerState,
+            NUM_BARS, //
+        },
+        pci_reset::SavedState, //
+    },
+    region::{
+        PageAddress,
+        BAR_SPAN, //
+    }, //
+};
+use kernel::{
+    bindings,
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+use vfio::{
+    abstractions::{
+        pfnmap::{
+            Fault,
+            FaultResult, //
+        },
+        rwsem::{
+            ReadGuard,
+            RwSemaphore,
+            WriteGuard, //
+        }, //
+    },
+    device::Device,
+    new_rwsem, //
+};
+
+const PCI_COMMAND: u16 = bindings::PCI_COMMAND as u16;
+const PCI_COMMAND_MEMORY: u16 = bindings::PCI_COMMAND_MEMORY as u16;
+
+/// Page frames of a BAR that user space may map.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// First page frame.
+    pub(crate) first: u64,
+    /// Number of page frames.
+    pub(crate) pages: u64,
+}
+
+impl Window {
+    /// Returns the window of `len` bytes at `start`.
+    pub(crate) fn new(start: u64, len: u64) -> Self {
+        Self {
+            first: start >> PAGE_SHIFT,
+            pages: vfio::abstractions::pfnmap::pages(len),
+        }
+    }
+}
+
+/// The windows of all BARs.
+pub(crate) type Windows = [Option<Window>; NUM_BARS];
+
+/// What the memory lock protects.
+struct Memory {
+    /// Does COMMAND enable memory, as the user sees it?
+    decode: bool,
+    /// What may be mapped; nothing while the device is closed.
+    windows: Windows,
+    /// Config space of a device that forgets it in D3, from when it entered that state.
+    asleep: Option<SavedState>,
+}
+
+impl Memory {
+    /// Returns the page frame of a page of the device file.
+    fn frame(&self, address: PageAddress) -> Option<u64> {
+        let window = (*self.windows.get(address.region)?)?;
+
+        (address.page < window.pages).then(|| window.first.wrapping_add(address.page))
+    }
+}
+
+/// The memory lock of a device.
+#[pin_data]
+pub(crate) struct MemoryLock {
+    function: Function,
+    /// Does the device forget its config space on the way from D3 to D0?
+    forgetful: bool,
+    #[pin]
+    state: RwSemaphore<Memory>,
+}
+
+impl MemoryLock {
+    /// Creates the lock of a device that is closed.
+    pub(crate) fn new(function: Function) -> impl PinInit<Self, Error> {
+        let forgetful = is_forgetful(&function);
+
+        try_pin_init!(Self {
+            function,
+            forgetful,
+            state <- new_rwsem!(
+                Memory {
+                    decode: false,
+                    windows: [None; NUM_BARS],
+                    asleep: None,
+                },
+                c"vfio_pci_memory_lock"
+            ),
+        })
+    }
+
+    /// Allows access to the memory, if it is enabled, for as long as the result exists.
+    pub(crate) fn access(&self) -> Option<Access<'_>> {
+        let memory = self.state.read();
+
+        (memory.decode && !self.function.is_in_d3()).then_some(Access(memory))
+    }
+
+    /// Keeps everybody else from the memory.
+    pub(crate) fn exclusive(&self) -> Exclusive<'_> {
+        Exclusive {
+            lock: self,
+            memory: self.state.write(),
+        }
+    }
+
+    /// Keeps everybody else from the memory of `device`, and takes away what they have mapped.
+    pub(crate) fn revoke(&self, device: &Device) -> Exclusive<'_> {
+        let exclusive = self.exclusive();
+        exclusive.zap(device);
+
+        exclusive
+    }
+
+    /// Keeps everybody else from the memory, and enables it in hardware meanwhile.
+    pub(crate) fn with_decode(&self) -> DecodeGuard<'_> {
+        let exclusive = self.exclusive();
+        let command = self.function.read_word(PCI_COMMAND);
+        if command & PCI_COMMAND_MEMORY == 0 {
+            self.function
+                .write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
+        }
+
+        DecodeGuard { exclusive, command }
+    }
+
+    /// Opens the windows.
+    pub(crate) fn open(&self, decode: bool, windows: Windows) {
+        let mut memory = self.state.write();
+        memory.decode = decode;
+        memory.windows = windows;
+    }
+
+    /// Closes the windows. Nobody has anything mapped: a mapping would keep the device open.
+    pub(crate) fn close(&self) {
+        let mut memory = self.state.write();
+        memory.decode = false;
+        memory.windows = [None; NUM_BARS];
+    }
+
+    /// Handles a page fault.
+    pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
+        let Some(access) = self.access() else {
+            return FaultResult::SIGBUS;
+        };
+
+        match access.0.frame(PageAddress::new(fault.page_offset())) {
+            Some(frame) => fault.insert_pfn(frame),
+            None => FaultResult::SIGBUS,
+        }
+    }
+}
+
+/// Does the function forget its config space on the way from D3 to D0?
+fn is_forgetful(function: &Function) -> bool {
+    const CONTROL: u16 = bindings::PCI_PM_CTRL as u16;
+    const NO_SOFT_RESET: u16 = bindings::PCI_PM_CTRL_NO_SOFT_RESET as u16;
+
+    function
+        .pm_capability()
+        .and_then(|capability| capability.checked_add(CONTROL))
+        .is_some_and(|offset| function.read_word(offset) & NO_SOFT_RESET == 0)
+}
+
+/// The memory of the device is enabled, and stays so.
+#[must_use = "the memory may be disabled as soon as this is dropped"]
+pub(crate) struct Access<'a>(ReadGuard<'a, Memory>);
+
+/// Nobody else is at the memory of the device, nor comes to it.
+#[must_use = "others may use the memory as soon as this is dropped"]
+pub(crate) struct Exclusive<'a> {
+    lock: &'a MemoryLock,
+    memory: WriteGuard<'a, Memory>,
+}
+
+impl Exclusive<'_> {
+    /// Takes away everything that user space has mapped of `device`.
+    pub(crate) fn zap(&self, device: &Device) {
+        device.zap(0, BAR_SPAN);
+    }
+
+    /// Remembers whether COMMAND enables memory.
+    pub(crate) fn set_decode(&mut self, decode: bool) {
+        self.memory.decode = decode;
+    }
+
+    /// Resets the function.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if the function is locked, ENOTTY if it has no method, or that of the method.
+    pub(crate) fn reset(&mut self) -> Result {
+        self.lock.function.try_reset()
+    }
+
+    /// Changes the power state, and with it keeps the config space of a forgetful device.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY for a physical function whose virtual functions are enabled, or what the PCI core
+    /// says.
+    pub(crate) fn set_power_state(&mut self, state: PowerState) -> Result {
+        let function = &self.lock.function;
+        if state > PowerState::D0 && function.virtual_functions() != 0 {
+            return Err(EBUSY);
+        }
+
+        let was_in_d3 = function.is_in_d3();
+        let falls_asleep = self.lock.forgetful && !was_in_d3 && state >= PowerState::D3hot;
+        let wakes_up = self.lock.forgetful && was_in_d3 && state <= PowerState::D0;
+        if falls_asleep {
+            function.save_state();
+        }
+        function.set_power_state(state)?;
+
+        if falls_asleep && function.is_in_d3() {
+            // A state from before would be one that the PCI core has woken the device from
+            // itself, so it has been restored.
+            self.memory.asleep = function.store_saved_state();
+        } else if wakes_up {
+            let asleep = self.memory.asleep.take();
+            // A failure leaves nothing to restore, which is what can be done about it.
+            let _ = function.load_saved_state(asleep);
+            function.restore_state();
+        }
+
+        Ok(())
+    }
+}
+
+/// Nobody else is at the memory of the device, and its hardware has memory enabled.
+#[must_use = "memory is as the user left it as soon as this is dropped"]
+pub(crate) struct DecodeGuard<'a> {
+    exclusive: Exclusive<'a>,
+    command: u16,
+}
+
+impl Drop for DecodeGuard<'_> {
+    fn drop(&mut self) {
+        self.exclusive
+            .lock
+            .function
+            .write_word(PCI_COMMAND, self.command);
+    }
+}

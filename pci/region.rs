@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Regions: where they are in the device file.
+//!
+//! The device file is divided into spans of 2^40 bytes, one for each region, so the upper bits of
+//! a file position name the region, and the lower ones the offset in it.
+
+use crate::abstractions::pci::NUM_BARS;
+use kernel::page::PAGE_SHIFT;
+
+/// Bits of a file position that are the offset in a region.
+const OFFSET_BITS: u32 = 40;
+
+/// Bits of a page offset of the device file that are the page in a region.
+const PAGE_BITS: u32 = OFFSET_BITS - PAGE_SHIFT as u32;
+
+/// Length of the part of the device file that the BARs are in, which is at its beginning.
+pub(crate) const BAR_SPAN: u64 = (NUM_BARS as u64) << OFFSET_BITS;
+
+/// A region of a PCI device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// A BAR, by its index, which is less than [`NUM_BARS`].
+    Bar(usize),
+    /// The expansion ROM.
+    Rom,
+    /// Config space.
+    Config,
+    /// The legacy VGA ranges.
+    Vga,
+}
+
+impl Region {
+    /// Returns the region with an index, if there is one.
+    pub(crate) fn from_index(index: u32) -> Option<Self> {
+        match index {
+            0..=5 => Some(Self::Bar(usize::try_from(index).ok()?)),
+            6 => Some(Self::Rom),
+            7 => Some(Self::Config),
+            8 => Some(Self::Vga),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the position in the device file where the region with an index starts.
+pub(crate) fn start_of(index: u32) -> u64 {
+    u64::from(index).wrapping_shl(OFFSET_BITS)
+}
+
+/// Returns the region that a position in the device file lies in, and the offset in it.
+pub(crate) fn locate(position: i64) -> Option<(Region, u64)> {
+    let position = u64::try_from(position).ok()?;
+    let index = u32::try_from(position >> OFFSET_BITS).ok()?;
+    let offset = position & ((1 << OFFSET_BITS) - 1);
+
+    Some((Region::from_index(index)?, offset))
+}
+
+/// A page of the device file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageAddress {
+    /// Index of the region.
+    pub(crate) region: usize,
+    /// Page within the region.
+    pub(crate) page: u64,
+}
+
+impl PageAddress {
+    /// Takes a page offset of the device file apart.
+    pub(crate) fn new(page_offset: u64) -> Self {
+        Self {
+            // CAST: Not more than 36 bits, on a 64-bit machine.
+            region: (page_offset >> PAGE_BITS) as usize,
+            page: page_offset & ((1 << PAGE_BITS) - 1),
+        }
+    }
+}
+
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(vfio_pci_region)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_names_region_and_offset() {
+        assert_eq!(locate(0x10), Some((Region::Bar(0), 0x10)));
+        assert_eq!(locate((7 << OFFSET_BITS) | 4), Some((Region::Config, 4)));
+        assert_eq!(locate(9 << OFFSET_BITS), None);
+        assert_eq!(locate(-1), None);
+        assert_eq!(locate(i64::MAX), None);
+    }
+
+    #[test]
+    fn a_page_names_region_and_page() {
+        let address = PageAddress::new((5 << PAGE_BITS) | 3);
+
+        assert_eq!(address, PageAddress { region: 5, page: 3 });
+        assert_eq!(PageAddress::new(u64::MAX).region, 0xf_ffff_ffff);
+    }
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading, writing and mapping BARs, and reading the ROM.
+
+use crate::{
+    abstractions::{
+        iomem::Width,
+        pci::{
+            Function,
+            ROM_RESOURCE, //
+        },
+        rom::{
+            MappedRom,
+            MappedShadowRom, //
+        }, //
+    },
+    bars::Bar,
+    memory::{
+        MemoryLock,
+        Window, //
+    },
+    opened::Opened,
+    region::PageAddress,
+    transfer::Registers, //
+};
+use core::ops::Range;
+use kernel::{
+    prelude::*,
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+use vfio::abstractions::pfnmap::{
+    self,
+    NewMapping, //
+};
+
+/// The part of a region of `len` bytes that a transfer of `count` bytes at `offset` is about.
+///
+/// # Errors
+///
+/// EINVAL if it begins beyond the end.
+fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
+    let left = len.checked_sub(offset).filter(|left| *left > 0);
+    let left = usize::try_from(left.ok_or(EINVAL)?)?;
+
+    Ok((usize::try_from(offset)?, count.min(left)))
+}
+
+impl Opened {
+    /// Returns the registers of a BAR.
+    fn registers<'a>(
+        &'a self,
+        memory: &'a MemoryLock,
+        index: usize,
+        bar: &'a Bar,
+    ) -> Result<Registers<'a>> {
+        let table = self.msix_table.as_ref().filter(|table| table.bar == index);
+
+        Ok(Registers {
+            io: bar.mapped()?.registers(),
+            memory: bar.resource().is_memory().then_some(memory),
+            hidden: table.map_or(0..0, |table| table.range.clone()),
+            widest: Width::Qword,
+        })
+    }
+
+    /// Returns a BAR that has been assigned an address.
+    fn assigned_bar(&self, index: usize) -> Result<&Bar> {
+        self.bars
+            .get(index)
+            .filter(|bar| bar.resource().start != 0)
+            .ok_or(EINVAL)
+    }
+
+    /// Reads a BAR for the user.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL beyond the end or without an address, EBUSY, ENOMEM or ENODEV if the BAR could not
+    /// be mapped, EIO if memory is disabled, EFAULT.
+    pub(crate) fn read_bar(
+        &self,
+        memory: &MemoryLock,
+        index: usize,
+        offset: u64,
+        buffer: &mut UserSliceWriter,
+    ) -> Result<usize> {
+        let bar = self.assigned_bar(index)?;
+        let (offset, count) = clip(offset, buffer.len(), bar.resource().len)?;
+
+        self.registers(memory, index, bar)?
+            .read(offset, count, buffer)
+    }
+
+    /// Writes a BAR for the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_bar`].
+    pub(crate) fn write_bar(
+        &self,
+        memory: &MemoryLock,
+        index: usize,
+        offset: u64,
+        buffer: &mut UserSliceReader,
+    ) -> Result<usize> {
+        let bar = self.assigned_bar(index)?;
+        let (offset, count) = clip(offset, buffer.len(), bar.resource().len)?;
+
+        self.registers(memory, index, bar)?
+            .write(offset, count, buffer)
+    }
+
+    /// Checks a mapping that is being made.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL unless it is a shared one of a part of a BAR that may be mapped; EBUSY, ENOMEM or
+    /// ENODEV if the BAR could not be claimed.
+    pub(crate) fn check_mapping(&self, mapping: &NewMapping<'_>) -> Result {
+        let address = PageAddress::new(mapping.page_offset());
+        if !mapping.is_shared() {
+            return Err(EINVAL);
+        }
+        let bar = self
+            .bars
+            .get(address.region)
+            .filter(|bar| bar.is_mappable())
+            .ok_or(EINVAL)?;
+        let window = Window::new(bar.resource().start, bar.resource().len);
+        // CAST: A `usize` has 64 bits where this driver runs.
+        let pages = pfnmap::pages(mapping.len() as u64);
+        let end = address.page.checked_add(pages).ok_or(EINVAL)?;
+        if end > window.pages {
+            return Err(EINVAL);
+        }
+        bar.mapped()?;
+
+        Ok(())
+    }
+}
+
+/// Reads the ROM for the user: the image, and ones behind it.
+///
+/// # Errors
+///
+/// EINVAL beyond the end or without a ROM, ENOMEM without a valid image, EIO if memory gets
+/// disabled meanwhile, EFAULT.
+pub(crate) fn read_rom(
+    function: &Function,
+    memory: &MemoryLock,
+    offset: u64,
+    buffer: &mut UserSliceWriter,
+) -> Result<usize> {
+    let resource = function.resource(ROM_RESOURCE);
+    if resource.start != 0 {
+        let (offset, count) = clip(offset, buffer.len(), resource.len)?;
+        let rom = MappedRom::new(function).ok_or(ENOMEM)?;
+        let hidden = behind_image(rom.image().len(), resource.len);
+        let memory = resource.is_memory().then_some(memory);
+
+        return rom_registers(rom.image(), memory, hidden).read(offset, count, buffer);
+    }
+
+    let shadow = function.shadow_rom().ok_or(EINVAL)?;
+    // CAST: A `usize` has 64 bits where this driver runs.
+    let len = shadow.window_len() as u64;
+    let (offset, count) = clip(offset, buffer.len(), len)?;
+    let rom = MappedShadowRom::new(shadow)?;
+    let hidden = behind_image(rom.image().len(), len);
+
+    rom_registers(rom.image(), None, hidden).read(offset, count, buffer)
+}
+
+fn behind_image(image: usize, window: u64) -> Range<usize> {
+    image..usize::try_from(window).unwrap_or(usize::MAX)
+}
+
+/// Some devices report an error for accesses of eight bytes to the ROM, so there are none.
+fn rom_registers<'a>(
+    io: &'a crate::abstractions::iomem::IoMem,
+    memory: Option<&'a MemoryLock>,
+    hidden: Range<usize>,
+) -> Registers<'a> {
+    Registers {
+        io,
+        memory,
+        hidden,
+        widest: Width::Dword,
+    }
+}
+
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(vfio_pci_region_access)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_ends_with_its_region() {
+        assert_eq!(clip(0, 8, 4).ok(), Some((0, 4)));
+        assert_eq!(clip(3, 8, 4).ok(), Some((3, 1)));
+        assert_eq!(clip(4, 8, 4).ok(), None);
+        assert_eq!(clip(u64::MAX, 8, 4).ok(), None);
+        assert_eq!(clip(0, 8, 0).ok(), None);
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VFIO for PCI devices: what all drivers of such devices have in common.
+//!
+//! A driver implements [`driver::Driver`], keeps a [`binding::Binding`] for each of its devices,
+//! and is registered through [`driver::Adapter`].
+
+#![crate_name = "vfio_pci_core"]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+#[path = "../abstractions/crate_pci.rs"]
+pub mod abstractions;
+mod activation;
+mod bars;
+pub mod binding;
+pub mod config;
+mod config_access;
+pub mod device;
+mod info;
+mod irq;
+mod memory;
+mod opened;
+mod region;
+mod region_access;
+mod token;
+mod transfer;
+
+pub use abstractions::pci_driver as driver;
+
+use kernel::prelude::*;
+
+/// The module; there is nothing to do for it but to be there.
+struct CoreModule;
+
+impl kernel::Module for CoreModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+module! {
+    type: CoreModule,
+    name: "vfio_pci_core",
+    authors: ["The VFIO in Rust developers"],
+    description: "core driver for VFIO based PCI devices",
+    license: "GPL v2",
+}

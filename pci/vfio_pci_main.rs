@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VFIO driver for any PCI device.
+//!
+//! It binds to no device on its own: a device is given to it through `driver_override`, the
+//! `new_id` file of the driver in sysfs, or the module parameter `ids`.
+
+#![crate_name = "vfio_pci"]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+#[path = "../abstractions/crate_vfio_pci.rs"]
+mod abstractions;
+#[path = "generic/denylist.rs"]
+mod denylist;
+#[path = "generic/driver.rs"]
+mod driver;
+#[path = "generic/id_list.rs"]
+mod id_list;
+
+use driver::VfioPci;
+use kernel::{
+    driver::Registration,
+    prelude::*,
+    InPlaceModule,
+    ThisModule, //
+};
+use vfio_pci_core::driver::Adapter;
+
+#[pin_data]
+struct VfioPciModule {
+    #[pin]
+    _driver: Registration<Adapter<VfioPci>>,
+}
+
+impl InPlaceModule for VfioPciModule {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
+        })
+    }
+}
+
+module! {
+    type: VfioPciModule,
+    name: "vfio_pci",
+    authors: ["The VFIO in Rust developers"],
+    description: "VFIO PCI - User Level meta-driver",
+    license: "GPL v2",
+}
