@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parts of the VFIO modules that need nothing but the core library.
+//!
+//! They are compiled here from the same files as in the kernel, so that `cargo test` can run
+//! their cases, and more of them than a kernel would want to, on the host.
+
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+/// Parts of `vfio-pci-core`.
+#[path = "../../../../pci"]
+pub mod pci {
+    pub mod config;
+
+    /// Interrupts.
+    pub mod irq {
+        pub mod request;
+    }
+}
+
+/// Parts of `vfio_iommu_type1`.
+#[path = "../../../../type1"]
+pub mod type1 {
+    pub mod page_sizes;
+    pub mod range;
+    pub mod run;
+    pub mod valid_iova;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests, a module for each part.
+
+mod config_cases;
+mod config_laws;
+mod irq_cases;
+mod type1_iova;

@@ -1,0 +1,738 @@
+// SPDX-License-Identifier: GPL-2.0
+/* SET_IRQS: generic refusals, INTx, MSI, MSI-X, ERR and REQ (6.3, 6.4). */
+#include <fcntl.h>
+
+#include <linux/pci_regs.h>
+
+#include "edu.h"
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define NONE		VFIO_IRQ_SET_DATA_NONE
+#define BOOL		VFIO_IRQ_SET_DATA_BOOL
+#define EVENTFD		VFIO_IRQ_SET_DATA_EVENTFD
+#define MASK		VFIO_IRQ_SET_ACTION_MASK
+#define UNMASK		VFIO_IRQ_SET_ACTION_UNMASK
+#define TRIGGER		VFIO_IRQ_SET_ACTION_TRIGGER
+
+#define INTX		VFIO_PCI_INTX_IRQ_INDEX
+#define MSI		VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
+
+/* How long an interrupt may take, and how long to wait for none to come. */
+#define SOON		2000
+#define QUIET		60
+
+static long irq_none(int device, uint32_t index, uint32_t action,
+		     uint32_t start, uint32_t count)
+{
+	return irq_set(device, index, NONE | action, start, count, NULL, 0);
+}
+
+static long irq_bool(int device, uint32_t index, uint32_t action,
+		     uint32_t start, uint8_t value)
+{
+	return irq_set(device, index, BOOL | action, start, 1, &value, 1);
+}
+
+static long irq_fd(int device, uint32_t index, uint32_t action, int32_t fd)
+{
+	return irq_set(device, index, EVENTFD | action, 0, 1, &fd, sizeof(fd));
+}
+
+static bool in_proc_interrupts(const char *format, const char *bdf)
+{
+	static char text[65536];
+	char name[64];
+	long size = 0;
+	long ret;
+	int fd = open("/proc/interrupts", O_RDONLY);
+
+	if (fd < 0)
+		return false;
+	while ((ret = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += ret;
+	close(fd);
+	text[size] = '\0';
+	snprintf(name, sizeof(name), format, bdf);
+	return strstr(text, name);
+}
+
+FIXTURE(edu)
+{
+	struct vfio_session session;
+	int fd;
+	int event;
+};
+
+FIXTURE_SETUP(edu)
+{
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "EDU");
+	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	self->fd = self->session.device;
+	self->event = event_new();
+	ASSERT_LE(0, self->event);
+	/* A message is a write to memory like any other. */
+	ASSERT_EQ(0, edu_bus_master(self->fd, true));
+	/* No interrupt may be left from a test that failed. */
+	ASSERT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 0xffffffff));
+}
+
+/* Whatever was refused, INTx can still be had. */
+FIXTURE_TEARDOWN(edu)
+{
+	int fd = event_new();
+
+	edu_write(self->fd, EDU_IRQ_ACK, 0xffffffff);
+	irq_disable(self->fd, INTX);
+	irq_disable(self->fd, MSI);
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, fd));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(fd));
+	EXPECT_EQ(0, irq_disable(self->fd, INTX));
+	EXPECT_EQ(0, session_works(&self->session));
+	session_close(&self->session);
+}
+
+static long set_raw(int fd, uint32_t argsz, uint32_t flags, uint32_t index,
+		    uint32_t start, uint32_t count)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fds[4];
+	} irqs = {
+		.set = {
+			.argsz = argsz,
+			.flags = flags,
+			.index = index,
+			.start = start,
+			.count = count,
+		},
+		.fds = { -1, -1, -1, -1 },
+	};
+
+	return vfio_ioctl(fd, VFIO_DEVICE_SET_IRQS, &irqs);
+}
+
+/* 6-21, 6-22 */
+TEST_F(edu, structure)
+{
+	char *edge = memory_new(2 * PAGE_SIZE);
+	const uint32_t flags = NONE | TRIGGER;
+
+	ASSERT_EQ(0, munmap(edge + PAGE_SIZE, PAGE_SIZE));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_SET_IRQS, NULL));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_SET_IRQS,
+				      edge + PAGE_SIZE - 19));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 0, flags, INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 19, flags, INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags, VFIO_PCI_NUM_IRQS, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags, UINT32_MAX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags, INTX, 0, UINT32_MAX));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags, INTX, UINT32_MAX, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags, INTX, 1, UINT32_MAX - 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags | 0x40, INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, flags | 1U << 31, INTX, 0, 1));
+}
+
+/* 6-23: beyond what the index has; this device has no MSI-X at all. */
+TEST_F(edu, range)
+{
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, EVENTFD | TRIGGER, INTX, 1, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, EVENTFD | TRIGGER, INTX, 0, 2));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, EVENTFD | TRIGGER, MSI, 0, 2));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, EVENTFD | TRIGGER, MSIX, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, MSIX));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, VFIO_PCI_ERR_IRQ_INDEX, TRIGGER, 1,
+				    1));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, VFIO_PCI_REQ_IRQ_INDEX, TRIGGER, 0,
+				    2));
+}
+
+/* 6-24 to 6-26 */
+TEST_F(edu, data_and_action)
+{
+	char *edge = memory_new(2 * PAGE_SIZE);
+	struct vfio_irq_set *set;
+
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, TRIGGER, INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, NONE | BOOL | TRIGGER, INTX, 0,
+				   1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, BOOL | EVENTFD | TRIGGER, INTX,
+				   0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 36, NONE | BOOL | EVENTFD | TRIGGER,
+				   INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 20, BOOL | TRIGGER, INTX, 0, 1));
+	EXPECT_EQ(-EINVAL, set_raw(self->fd, 23, EVENTFD | TRIGGER, INTX, 0, 1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE, INTX, 0, 1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | MASK | UNMASK, INTX, 0,
+				   1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | MASK | TRIGGER, INTX, 0,
+				   1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | MASK, MSI, 0, 1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | UNMASK, MSI, 0, 1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | MASK,
+				   VFIO_PCI_ERR_IRQ_INDEX, 0, 1));
+	EXPECT_EQ(-ENOTTY, set_raw(self->fd, 20, NONE | UNMASK,
+				   VFIO_PCI_REQ_IRQ_INDEX, 0, 1));
+
+	/* The header is there, the data is not. */
+	ASSERT_EQ(0, munmap(edge + PAGE_SIZE, PAGE_SIZE));
+	set = (void *)(edge + PAGE_SIZE - sizeof(*set));
+	set->argsz = sizeof(*set) + 4;
+	set->flags = EVENTFD | TRIGGER;
+	set->index = INTX;
+	set->start = 0;
+	set->count = 1;
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_SET_IRQS, set));
+	set->flags = BOOL | TRIGGER;
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_SET_IRQS, set));
+}
+
+/* 6-31, 6-32, 6-34 to 6-36: INTx that is off. */
+TEST_F(edu, intx_off)
+{
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, INTX));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_bool(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, MASK, self->event));
+	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, UNMASK, self->event));
+}
+
+/* 6-28 */
+TEST_F(edu, intx_bad_eventfd)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, INTX, 0, 9999));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, INTX, 0, null));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+}
+
+/* 6-28, 6-31, 6-39, 1-31 */
+TEST_F(edu, intx_delivery)
+{
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_TRUE(in_proc_interrupts("vfio-intx(%s)", self->session.bdf));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	/* Masked by the interrupt itself: asserted, but silent. */
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 2));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	/* 6-36: still asserted when it is unmasked, so it is signalled again. */
+	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 2));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 4));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(4, edu_read(self->fd, EDU_IRQ_STATUS));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 4));
+	EXPECT_EQ(0, irq_disable(self->fd, INTX));
+	EXPECT_FALSE(in_proc_interrupts("vfio-intx(%s)", self->session.bdf));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, INTX));
+}
+
+/* 6-34, 6-36 */
+TEST_F(edu, intx_mask)
+{
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, MASK, 0, 1));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, MASK, 0, 1));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 0));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, MASK, 0, 0));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 0));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, UNMASK, 0, 0));
+	EXPECT_EQ(-ENOTTY, irq_fd(self->fd, INTX, MASK, self->event));
+}
+
+/* 6-32: loopback, which no hardware takes part in. */
+TEST_F(edu, intx_loopback)
+{
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, INTX, TRIGGER, 0, 0));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+}
+
+/* 6-29, 6-30 */
+TEST_F(edu, intx_swap)
+{
+	int second = event_new();
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, second));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(second, SOON));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	/* Without an eventfd it is on all the same. */
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, -1));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(second, QUIET));
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+}
+
+/* The eventfd's number may be closed; the interrupt has its own hold on it. */
+TEST_F(edu, intx_eventfd_closed)
+{
+	int copy = dup(self->event);
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	close(self->event);
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(copy, SOON));
+	self->event = copy;
+}
+
+/* 6-37, 6-38 */
+TEST_F(edu, intx_unmask_by_eventfd)
+{
+	int unmask = event_new();
+	int second = event_new();
+	int null = open("/dev/null", O_RDWR);
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(-EBADF, irq_fd(self->fd, INTX, UNMASK, 9999));
+	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, UNMASK, null));
+	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, -1));
+	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, unmask));
+	EXPECT_EQ(-EBUSY, irq_fd(self->fd, INTX, UNMASK, second));
+
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, event_signal(unmask));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	EXPECT_EQ(0, event_signal(unmask));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+
+	/* Removed, it does nothing any more. */
+	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, -1));
+	EXPECT_EQ(0, event_signal(unmask));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	/* One that is signalled already does its work at once. */
+	EXPECT_EQ(0, event_signal(second));
+	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, second));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+}
+
+/* 6-37: a closed eventfd makes room for another. */
+TEST_F(edu, intx_unmask_eventfd_closed)
+{
+	int unmask = event_new();
+	int second = event_new();
+	long ret = -EBUSY;
+	int i;
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, unmask));
+	EXPECT_EQ(-EBUSY, irq_fd(self->fd, INTX, UNMASK, second));
+	close(unmask);
+	for (i = 0; ret == -EBUSY && i < 100; i++) {
+		usleep(10000);
+		ret = irq_fd(self->fd, INTX, UNMASK, second);
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, event_signal(second));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+}
+
+/* 6-36, 6-40, 7-28: the user's DisINTx. */
+TEST_F(edu, intx_disable_bit)
+{
+	long command = config_read(self->fd, PCI_COMMAND, 2);
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2,
+				  command | PCI_COMMAND_INTX_DISABLE));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, command));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	EXPECT_EQ(0, irq_disable(self->fd, INTX));
+
+	/* Set before INTx is enabled: masked from the start. */
+	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2,
+				  command | PCI_COMMAND_INTX_DISABLE));
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
+	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, command));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+}
+
+/* 6-41, 6-47, 6-48, 1-31 */
+TEST_F(edu, msi_delivery)
+{
+	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_TRUE(in_proc_interrupts("vfio-msi[0](%s)", self->session.bdf));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	/* A message is not masked by the one before it. */
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 2));
+	EXPECT_EQ(1, event_wait(self->event, SOON));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 2));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, MSI, TRIGGER, 0, 0));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, irq_disable(self->fd, MSI));
+	EXPECT_FALSE(in_proc_interrupts("vfio-msi[0](%s)", self->session.bdf));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, MSI));
+}
+
+/* 6-42, 6-48, 6-41 */
+TEST_F(edu, msi_refusals)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_bool(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(-ERANGE, irq_set(self->fd, MSI, EVENTFD | TRIGGER, 0, 0, NULL,
+				   0));
+	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, MSI, 0, 9999));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSI, 0, null));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_EQ(-ENOTTY, irq_none(self->fd, MSI, MASK, 0, 1));
+	EXPECT_EQ(-ENOTTY, irq_fd(self->fd, MSI, UNMASK, self->event));
+}
+
+/* 6-33, 6-46: one kind of interrupt at a time. */
+TEST_F(edu, one_index_at_a_time)
+{
+	int other = event_new();
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, INTX, 0, other));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, INTX));
+	EXPECT_EQ(0, irq_disable(self->fd, MSI));
+	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, other));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, MSI));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(other, SOON));
+}
+
+/* 6-43, 6-44 */
+TEST_F(edu, msi_swap)
+{
+	int second = event_new();
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSI, 0, second));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
+	EXPECT_EQ(1, event_wait(second, SOON));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSI, 0, -1));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(-ETIMEDOUT, event_wait(second, QUIET));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+}
+
+/* 6-59: the last close turns everything off. */
+TEST_F(edu, close_disables)
+{
+	long cap = config_cap(self->fd, PCI_CAP_ID_MSI);
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
+	EXPECT_NE(0, pci_hw_config(self->session.bdf, cap + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_ENABLE);
+	close(self->fd);
+	EXPECT_EQ(0, pci_hw_config(self->session.bdf, cap + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_ENABLE);
+	EXPECT_FALSE(in_proc_interrupts("(%s)", self->session.bdf));
+	self->fd = group_device(self->session.group, self->session.bdf);
+	self->session.device = self->fd;
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+}
+
+FIXTURE(event_index)
+{
+	struct vfio_session session;
+	int fd;
+	int event;
+};
+
+FIXTURE_VARIANT(event_index)
+{
+	uint32_t index;
+};
+
+FIXTURE_VARIANT_ADD(event_index, err)
+{
+	.index = VFIO_PCI_ERR_IRQ_INDEX,
+};
+
+FIXTURE_VARIANT_ADD(event_index, req)
+{
+	.index = VFIO_PCI_REQ_IRQ_INDEX,
+};
+
+FIXTURE_SETUP(event_index)
+{
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "EDU");
+	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	self->fd = self->session.device;
+	self->event = event_new();
+}
+
+FIXTURE_TEARDOWN(event_index)
+{
+	session_close(&self->session);
+}
+
+/* 6-53, 6-55, 6-56 */
+TEST_F(event_index, trigger)
+{
+	uint32_t index = variant->index;
+	int second = event_new();
+
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_disable(self->fd, index));
+	ASSERT_EQ(0, irq_eventfd(self->fd, index, 0, self->event));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, index, TRIGGER, 0, 0));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, irq_bool(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, second));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(1, event_take(second));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(0, irq_disable(self->fd, index));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(0, irq_bool(self->fd, index, TRIGGER, 0, 1));
+	EXPECT_EQ(-EAGAIN, event_take(second));
+}
+
+/* 6-53, 6-54, 6-56 to 6-58 */
+TEST_F(event_index, refusals)
+{
+	uint32_t index = variant->index;
+	int null = open("/dev/null", O_RDWR);
+
+	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, index, 0, 9999));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, 0, null));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, 0, -2));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, 1, self->event));
+	EXPECT_EQ(-EINVAL, irq_set(self->fd, index, EVENTFD | TRIGGER, 0, 0,
+				   NULL, 0));
+	EXPECT_EQ(-EINVAL, irq_set(self->fd, index, BOOL | TRIGGER, 0, 0, NULL,
+				   0));
+	EXPECT_EQ(-ENOTTY, irq_none(self->fd, index, MASK, 0, 1));
+	EXPECT_EQ(-ENOTTY, irq_fd(self->fd, index, UNMASK, self->event));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, self->event));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, -1));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
+}
+
+#define VECTORS	5
+
+FIXTURE(msix)
+{
+	struct vfio_session session;
+	int fd;
+	int events[VECTORS];
+};
+
+FIXTURE_VARIANT(msix)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(msix, igb)
+{
+	.name = "IGB",
+};
+
+FIXTURE_VARIANT_ADD(msix, nvme)
+{
+	.name = "NVME",
+};
+
+FIXTURE_SETUP(msix)
+{
+	const char *bdf;
+	unsigned int i;
+
+	NEED_DEVICE(bdf, variant->name);
+	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	self->fd = self->session.device;
+	for (i = 0; i < VECTORS; i++)
+		self->events[i] = event_new();
+}
+
+FIXTURE_TEARDOWN(msix)
+{
+	session_close(&self->session);
+}
+
+static long set_events(int fd, uint32_t start, uint32_t count, const int *events)
+{
+	return irq_set(fd, MSIX, EVENTFD | TRIGGER, start, count, events,
+		       count * sizeof(*events));
+}
+
+/* Which of the eventfds were signalled, one bit each. */
+static unsigned int signalled(const int *events)
+{
+	unsigned int bits = 0;
+	unsigned int i;
+
+	for (i = 0; i < VECTORS; i++) {
+		if (event_take(events[i]) == 1)
+			bits |= 1U << i;
+	}
+	return bits;
+}
+
+/* 6-41, 6-47, 6-48 */
+TEST_F(msix, loopback)
+{
+	const uint8_t sparse[VECTORS] = { 1, 0, 1, 0, 1 };
+	char name[64];
+	unsigned int i;
+
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSIX, TRIGGER, 0, 1));
+	ASSERT_EQ(0, set_events(self->fd, 0, VECTORS, self->events));
+	for (i = 0; i < VECTORS; i++) {
+		snprintf(name, sizeof(name), "vfio-msix[%u](%%s)", i);
+		EXPECT_TRUE(in_proc_interrupts(name, self->session.bdf));
+	}
+	EXPECT_EQ(0, signalled(self->events));
+	for (i = 0; i < VECTORS; i++) {
+		EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, i, 1));
+		EXPECT_EQ(1U << i, signalled(self->events));
+	}
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 1, 3));
+	EXPECT_EQ(0xe, signalled(self->events));
+	EXPECT_EQ(0, irq_set(self->fd, MSIX, BOOL | TRIGGER, 0, VECTORS, sparse,
+			     VECTORS));
+	EXPECT_EQ(0x15, signalled(self->events));
+	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+	EXPECT_FALSE(in_proc_interrupts("(%s)", self->session.bdf));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSIX, TRIGGER, 0, 1));
+}
+
+/* 6-43, 6-44, 6-48: vectors come and go one by one; the others stay. */
+TEST_F(msix, single_vectors)
+{
+	const int some[3] = { self->events[0], -1, self->events[2] };
+	int other = event_new();
+
+	ASSERT_EQ(0, set_events(self->fd, 0, 3, some));
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	EXPECT_EQ(0x5, signalled(self->events));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 1, self->events[1]));
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	EXPECT_EQ(0x7, signalled(self->events));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 0, -1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 2, other));
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	EXPECT_EQ(0x2, signalled(self->events));
+	EXPECT_EQ(1, event_take(other));
+	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+}
+
+/* 6-45: a vector beyond those that were enabled first. */
+TEST_F(msix, grow)
+{
+	struct vfio_irq_info info = {
+		.argsz = sizeof(info),
+		.index = MSIX,
+	};
+	long ret;
+
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
+	ASSERT_EQ(0, set_events(self->fd, 0, 2, self->events));
+	ret = irq_eventfd(self->fd, MSIX, 4, self->events[4]);
+	if (info.flags & VFIO_IRQ_INFO_NORESIZE) {
+		EXPECT_EQ(-EINVAL, ret);
+		return;
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 4, 1));
+	EXPECT_EQ(0x10, signalled(self->events));
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0x13, signalled(self->events));
+}
+
+/* 6-23, 6-46 */
+TEST_F(msix, refusals)
+{
+	struct vfio_irq_info info = {
+		.argsz = sizeof(info),
+		.index = MSIX,
+	};
+
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSIX, info.count,
+				       self->events[0]));
+	EXPECT_EQ(-EINVAL, set_events(self->fd, info.count - 1, 2, self->events));
+	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, MSIX, 0, 9999));
+	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->events[0]));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSIX, 0, self->events[1]));
+	EXPECT_EQ(0, irq_disable(self->fd, INTX));
+	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 0, self->events[1]));
+	EXPECT_EQ(-ENOTTY, irq_none(self->fd, MSIX, MASK, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, INTX, 0, self->events[0]));
+}
+
+/* 6-61: interrupts stay set up over RESET. */
+TEST_F(msix, reset_keeps_vectors)
+{
+	ASSERT_EQ(0, set_events(self->fd, 0, VECTORS, self->events));
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0x1f, signalled(self->events));
+	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+}
+
+VFIO_TEST_MAIN("EDU", "IGB", "NVME")

@@ -1,0 +1,701 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who keeps what alive: closing, dying, unbinding, unloading (2, 3, 10). */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <linux/pci_regs.h>
+
+#include "edu.h"
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define IOVA	0x10000000UL
+#define LARGE	(16UL << 20)
+#define STACK	(64 * 1024)
+
+FIXTURE(edu)
+{
+	const char *bdf;
+	struct vfio_session session;
+	void *page;
+};
+
+FIXTURE_SETUP(edu)
+{
+	self->session.container = -1;
+	self->session.group = -1;
+	self->session.device = -1;
+	NEED_DEVICE(self->bdf, "EDU");
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	self->page = memory_new(PAGE_SIZE);
+	ASSERT_NE(MAP_FAILED, self->page);
+}
+
+/* Whatever happened, the next user gets a device and a container that work. */
+FIXTURE_TEARDOWN(edu)
+{
+	struct vfio_session next;
+
+	session_close(&self->session);
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	ASSERT_EQ(0, session_open(&next, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, session_works(&next));
+	session_close(&next);
+}
+
+/* How many interrupts the kernel holds for a device of vfio. */
+static bool has_interrupts(const char *bdf)
+{
+	char line[1024];
+	bool found = false;
+	FILE *file = fopen("/proc/interrupts", "re");
+
+	if (!file)
+		return true;
+	while (fgets(line, sizeof(line), file)) {
+		if (strstr(line, "vfio-") && strstr(line, bdf))
+			found = true;
+	}
+	fclose(file);
+	return found;
+}
+
+/* Whether the IOMMU translates @iova for @bdf; -ENOENT where it does not say. */
+static int translated(const char *bdf, uint64_t iova)
+{
+	unsigned long long pfn;
+	char line[1024];
+	char path[128];
+	int found = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
+		 bdf);
+	file = fopen(path, "re");
+	if (!file)
+		return -ENOENT;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%llx |", &pfn) == 1 && strchr(line, '|') &&
+		    pfn == iova / PAGE_SIZE)
+			found = 1;
+	}
+	fclose(file);
+	return found;
+}
+
+/* Pages pinned, once it is what is expected, or what it is a second later. */
+static long settled_pinned(long expected)
+{
+	int i;
+
+	for (i = 0; i < 100 && memory_pinned_pages() != expected; i++)
+		usleep(10000);
+	return memory_pinned_pages();
+}
+
+/* 2-18, 3-40: six orders of closing three fds, a mapping in each kind of table. */
+TEST_F(edu, closing_orders)
+{
+	static const uint8_t orders[6][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+	long pinned = memory_pinned_pages();
+	int i, j;
+
+	for (i = 0; i < 12; i++) {
+		struct vfio_session session;
+		void *bar;
+
+		ASSERT_EQ(0, session_open(&session, self->bdf,
+					  i & 1 ? VFIO_TYPE1_IOMMU :
+						  VFIO_TYPE1v2_IOMMU));
+		ASSERT_EQ(0, type1_map(session.container, self->page, IOVA,
+				       PAGE_SIZE, DMA_RW));
+		ASSERT_EQ(0, bar_mmap(session.device, 0, 0, PAGE_SIZE, PROT_READ,
+				      &bar));
+		EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)bar);
+		if (i < 6)
+			munmap(bar, PAGE_SIZE);
+		for (j = 0; j < 3; j++) {
+			const int fds[3] = { session.container, session.group,
+					     session.device };
+
+			EXPECT_EQ(0, close(fds[orders[i % 6][j]]));
+		}
+		if (i >= 6) {
+			EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)bar);
+			munmap(bar, PAGE_SIZE);
+		}
+		EXPECT_EQ(pinned, settled_pinned(pinned));
+	}
+}
+
+/* A number that is not open, or open for something else. */
+TEST_F(edu, bad_fds)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_session session;
+	int null = open("/dev/null", O_RDWR);
+
+	ASSERT_EQ(0, session_open(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.group, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.container, VFIO_DEVICE_GET_INFO,
+				      &info));
+	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.device, VFIO_IOMMU_MAP_DMA, &info));
+	EXPECT_EQ(-ENOTTY, vfio_ioctl(null, VFIO_DEVICE_GET_INFO, &info));
+	close(session.device);
+	EXPECT_EQ(-EBADF, vfio_ioctl(session.device, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-EBADF, config_read(session.device, 0, 4));
+	session.device = -1;
+	session_close(&session);
+}
+
+/* 3-39: many fds of one device, closed in another order than opened. */
+TEST_F(edu, many_fds)
+{
+	struct vfio_session *session = &self->session;
+	int fds[101];
+	unsigned int i;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = group_device(session->group, self->bdf);
+		ASSERT_LE(0, fds[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		unsigned int j = i * 37 % ARRAY_SIZE(fds);
+
+		EXPECT_EQ(EDU_ID_VALUE, edu_read(fds[j], EDU_ID));
+		EXPECT_EQ(0, close(fds[j]));
+	}
+	EXPECT_EQ(EDU_ID_VALUE, edu_read(session->device, EDU_ID));
+}
+
+/* A user with everything that a user can have; it says so and waits for death. */
+static void whole_user(const char *bdf, int ready)
+{
+	struct vfio_session session;
+	void *memory = memory_new(LARGE);
+	void *bar;
+	bool ok;
+
+	ok = memory != MAP_FAILED &&
+	     !session_open(&session, bdf, VFIO_TYPE1v2_IOMMU) &&
+	     !type1_map(session.container, memory, IOVA, LARGE, DMA_RW) &&
+	     !bar_mmap(session.device, 0, 0, EDU_BAR_SIZE,
+		       PROT_READ | PROT_WRITE, &bar) &&
+	     *(volatile uint32_t *)bar == EDU_ID_VALUE &&
+	     !edu_bus_master(session.device, true) &&
+	     !irq_eventfd(session.device, VFIO_PCI_MSI_IRQ_INDEX, 0,
+			  event_new()) &&
+	     !irq_eventfd(session.device, VFIO_PCI_REQ_IRQ_INDEX, 0,
+			  event_new());
+	if (write(ready, ok ? "y" : "n", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* A killed process leaves nothing pinned, mapped, enabled or held. */
+TEST_F(edu, killed)
+{
+	long pinned = memory_pinned_pages();
+	int group, ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	if (!pid)
+		whole_user(self->bdf, ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	ASSERT_EQ('y', byte);
+	EXPECT_EQ(pinned + LARGE / PAGE_SIZE, memory_pinned_pages());
+	EXPECT_NE(0, translated(self->bdf, IOVA));
+	EXPECT_TRUE(has_interrupts(self->bdf));
+	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MASTER);
+	EXPECT_EQ(-EBUSY, group_open(self->bdf));
+
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(-SIGKILL, child_result(pid));
+	group = group_open(self->bdf);
+	EXPECT_LE(0, group);
+	close(group);
+	EXPECT_EQ(pinned, settled_pinned(pinned));
+	EXPECT_GE(0, translated(self->bdf, IOVA));
+	EXPECT_FALSE(has_interrupts(self->bdf));
+	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MASTER);
+}
+
+/* Death may come in the middle of mapping. */
+TEST_F(edu, killed_while_mapping)
+{
+	long pinned = memory_pinned_pages();
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		int ready[2];
+		char byte;
+		pid_t pid;
+
+		ASSERT_EQ(0, pipe(ready));
+		pid = fork();
+		if (!pid) {
+			struct vfio_session session;
+			void *memory = memory_new(LARGE);
+
+			if (session_open(&session, self->bdf,
+					 VFIO_TYPE1v2_IOMMU))
+				_exit(1);
+			if (write(ready[1], "y", 1) != 1)
+				_exit(1);
+			for (;;) {
+				if (type1_map(session.container, memory, IOVA,
+					      LARGE, DMA_RW))
+					_exit(2);
+				if (type1_unmap(session.container, IOVA, LARGE,
+						0) != LARGE)
+					_exit(3);
+			}
+		}
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
+		usleep(3000 + 7000 * i);
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_EQ(-SIGKILL, child_result(pid));
+		EXPECT_EQ(pinned, settled_pinned(pinned));
+		close(ready[0]);
+		close(ready[1]);
+	}
+}
+
+struct sharer {
+	const char *bdf;
+	void *memory;
+	int ready;
+};
+
+static int share_memory(void *data)
+{
+	struct sharer *sharer = data;
+	struct vfio_session session;
+	bool ok = !session_open(&session, sharer->bdf, VFIO_TYPE1v2_IOMMU) &&
+		  !type1_map(session.container, sharer->memory, IOVA, LARGE,
+			     DMA_RW);
+
+	if (write(sharer->ready, ok ? "y" : "n", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* 5-34: the charge is the memory's, and is given back if its maker dies. */
+TEST_F(edu, killed_with_shared_memory)
+{
+	struct sharer sharer = { .bdf = self->bdf };
+	long locked = memory_locked_kb();
+	char *stack = memory_new(STACK);
+	int i, ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(ready));
+	sharer.memory = memory_new(LARGE);
+	sharer.ready = ready[1];
+	pid = clone(share_memory, stack + STACK, CLONE_VM | SIGCHLD, &sharer);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	ASSERT_EQ('y', byte);
+	EXPECT_EQ(locked + LARGE / 1024, memory_locked_kb());
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(-SIGKILL, child_result(pid));
+	for (i = 0; i < 100 && memory_locked_kb() != locked; i++)
+		usleep(10000);
+	EXPECT_EQ(locked, memory_locked_kb());
+}
+
+/* The child goes on with what its parent has opened, mapped and closed. */
+TEST_F(edu, fork)
+{
+	struct vfio_session *session = &self->session;
+	pid_t pid;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, type1_map(session->container, self->page, IOVA, PAGE_SIZE,
+			       DMA_RW));
+	pid = fork();
+	if (!pid) {
+		/* The parent's fds are closed by now, or soon. */
+		usleep(20000);
+		if (edu_read(session->device, EDU_ID) != EDU_ID_VALUE)
+			_exit(1);
+		if (session_works(session))
+			_exit(2);
+		if (type1_unmap(session->container, IOVA, PAGE_SIZE, 0) !=
+		    PAGE_SIZE)
+			_exit(3);
+		_exit(group_open(self->bdf) == -EBUSY ? 0 : 4);
+	}
+	session_close(session);
+	EXPECT_EQ(-EBUSY, group_open(self->bdf));
+	EXPECT_EQ(0, child_result(pid));
+	EXPECT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+}
+
+/* Fds that travel: the receiver has all that the sender had. */
+TEST_F(edu, passed_fds)
+{
+	struct vfio_session *session = &self->session;
+	int sockets[2];
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	if (!pid) {
+		struct vfio_session theirs = { .bdf = self->bdf };
+		char byte;
+
+		theirs.container = fd_receive(sockets[1]);
+		theirs.group = fd_receive(sockets[1]);
+		theirs.device = fd_receive(sockets[1]);
+		/* Wait until the sender has closed its own. */
+		if (read(sockets[1], &byte, 1) != 1)
+			_exit(1);
+		if (edu_read(theirs.device, EDU_ID) != EDU_ID_VALUE)
+			_exit(2);
+		if (type1_unmap(theirs.container, IOVA, PAGE_SIZE, 0) !=
+		    PAGE_SIZE)
+			_exit(3);
+		if (session_works(&theirs))
+			_exit(4);
+		close(theirs.device);
+		_exit(vfio_ioctl(theirs.group, VFIO_GROUP_UNSET_CONTAINER, 0));
+	}
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, type1_map(session->container, self->page, IOVA, PAGE_SIZE,
+			       DMA_RW));
+	EXPECT_EQ(0, fd_send(sockets[0], session->container));
+	EXPECT_EQ(0, fd_send(sockets[0], session->group));
+	EXPECT_EQ(0, fd_send(sockets[0], session->device));
+	session_close(session);
+	EXPECT_EQ(1, write(sockets[0], "c", 1));
+	EXPECT_EQ(0, child_result(pid));
+}
+
+/* An fd that nobody has received yet keeps the device open; and then not. */
+TEST_F(edu, fd_in_flight)
+{
+	struct vfio_session *session = &self->session;
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, fd_send(sockets[0], session->device));
+	close(session->device);
+	session->device = -1;
+	EXPECT_EQ(-EBUSY, vfio_ioctl(session->group, VFIO_GROUP_UNSET_CONTAINER,
+				     0));
+	close(sockets[0]);
+	close(sockets[1]);
+	EXPECT_EQ(0, vfio_ioctl(session->group, VFIO_GROUP_UNSET_CONTAINER, 0));
+}
+
+static long module_users(const char *name)
+{
+	char path[128];
+	char text[32];
+	long ret;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	ret = file_read(path, text, sizeof(text));
+	return ret < 0 ? ret : atol(text);
+}
+
+static long unload(const char *name)
+{
+	return sys_result(syscall(__NR_delete_module, name, O_NONBLOCK));
+}
+
+/* 1-2, 1-5: nothing is unloaded under a user, and no reference stays. */
+TEST_F(edu, modules)
+{
+	static const char *const names[] = { "vfio", "vfio_iommu_type1",
+					     "vfio_pci", "vfio_pci_core" };
+	struct vfio_session *session = &self->session;
+	long users[ARRAY_SIZE(names)];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		users[i] = module_users(names[i]);
+		if (users[i] < 0)
+			SKIP(return, "%s is not a module", names[i]);
+	}
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(-EAGAIN, unload(names[i])) {
+			TH_LOG("%s", names[i]);
+		}
+	}
+	EXPECT_LT(users[1], module_users("vfio_iommu_type1"));
+	EXPECT_LT(users[2], module_users("vfio_pci"));
+	close(session->container);
+	close(session->group);
+	/* The device alone keeps everything. */
+	EXPECT_EQ(-EAGAIN, unload("vfio_iommu_type1"));
+	EXPECT_EQ(-EAGAIN, unload("vfio_pci"));
+	EXPECT_EQ(EDU_ID_VALUE, edu_read(session->device, EDU_ID));
+	session->container = -1;
+	session->group = -1;
+	session_close(session);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(users[i], module_users(names[i])) {
+			TH_LOG("%s", names[i]);
+		}
+	}
+}
+
+/* 10-24, 10-25, 10-27: unbinding asks the user, and waits for the last fd. */
+TEST_F(edu, unbind_waits)
+{
+	struct vfio_session *session = &self->session;
+	int request = event_new();
+	pid_t pid;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, irq_eventfd(session->device, VFIO_PCI_REQ_IRQ_INDEX, 0,
+				 request));
+	pid = fork();
+	if (!pid) {
+		session_close(session);
+		_exit(pci_bind(self->bdf, NULL) != 0);
+	}
+	EXPECT_LT(0, event_wait(request, 10000));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	/* Gone for those to come, and all there for those who are. */
+	EXPECT_EQ(-ENODEV, group_device(session->group, self->bdf));
+	EXPECT_GT(0, cdev_open(self->bdf, O_RDWR));
+	EXPECT_EQ(EDU_ID_VALUE, edu_read(session->device, EDU_ID));
+	EXPECT_EQ(0, session_works(session));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	close(session->device);
+	session->device = -1;
+	EXPECT_EQ(0, child_result(pid));
+	session_close(session);
+	EXPECT_GT(0, group_open(self->bdf));
+}
+
+/* The same with a mapping as the last user: 8-18. */
+TEST_F(edu, unbind_waits_for_a_mapping)
+{
+	struct vfio_session *session = &self->session;
+	int request = event_new();
+	void *bar;
+	pid_t pid;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, irq_eventfd(session->device, VFIO_PCI_REQ_IRQ_INDEX, 0,
+				 request));
+	ASSERT_EQ(0, bar_mmap(session->device, 0, 0, PAGE_SIZE, PROT_READ, &bar));
+	session_close(session);
+	pid = fork();
+	if (!pid) {
+		munmap(bar, PAGE_SIZE);
+		_exit(pci_bind(self->bdf, NULL) != 0);
+	}
+	EXPECT_LT(0, event_wait(request, 10000));
+	EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)bar);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	munmap(bar, PAGE_SIZE);
+	EXPECT_EQ(0, child_result(pid));
+}
+
+/* 1-19, 1-21, 1-28: nodes come and go with the driver. */
+TEST_F(edu, bind_and_unbind)
+{
+	struct vfio_session session;
+	int cdev, i;
+
+	for (i = 0; i < 12; i++) {
+		ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+		EXPECT_EQ(-ENOENT, group_open(self->bdf));
+		EXPECT_EQ(-ENOENT, cdev_open(self->bdf, O_RDWR));
+		ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+		if (i % 2) {
+			ASSERT_EQ(0, session_open(&session, self->bdf,
+						  VFIO_TYPE1v2_IOMMU));
+			EXPECT_EQ(EDU_ID_VALUE, edu_read(session.device, EDU_ID));
+			session_close(&session);
+		}
+		cdev = cdev_open(self->bdf, O_RDWR);
+		EXPECT_LE(0, cdev);
+		close(cdev);
+	}
+}
+
+/* 4-1: an fd of a device that has gone is of no use, and does no harm. */
+TEST_F(edu, cdev_without_device)
+{
+	int iommufd = iommufd_open();
+	int cdev = cdev_open(self->bdf, O_RDWR);
+	int request = event_new();
+	pid_t pid;
+
+	if (cdev == -ENOENT || iommufd < 0)
+		SKIP(return, "no cdev or no iommufd");
+	ASSERT_LE(0, cdev);
+	ASSERT_LT(0, cdev_bind(cdev, iommufd));
+	ASSERT_EQ(0, irq_eventfd(cdev, VFIO_PCI_REQ_IRQ_INDEX, 0, request));
+	pid = fork();
+	if (!pid) {
+		close(cdev);
+		_exit(pci_bind(self->bdf, NULL) != 0);
+	}
+	EXPECT_LT(0, event_wait(request, 10000));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	EXPECT_EQ(EDU_ID_VALUE, edu_read(cdev, EDU_ID));
+	close(cdev);
+	EXPECT_EQ(0, child_result(pid));
+}
+
+/* 10-1: without override or id, vfio-pci takes no device. */
+TEST_F(edu, bind_without_override)
+{
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	EXPECT_EQ(-ENODEV, file_write("/sys/bus/pci/drivers/vfio-pci/bind",
+				      self->bdf));
+}
+
+FIXTURE(ids)
+{
+	const char *bdf;
+	char id[32];
+};
+
+FIXTURE_SETUP(ids)
+{
+	NEED_DEVICE(self->bdf, "IGB");
+	snprintf(self->id, sizeof(self->id), "%04lx %04lx",
+		 pci_hw_config(self->bdf, PCI_VENDOR_ID, 2),
+		 pci_hw_config(self->bdf, PCI_DEVICE_ID, 2));
+}
+
+FIXTURE_TEARDOWN_PARENT(ids)
+{
+	if (self->bdf) {
+		file_write("/sys/bus/pci/drivers/vfio-pci/remove_id", self->id);
+		EXPECT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	}
+}
+
+/* 10-1, 1-30 */
+TEST_F(ids, new_id)
+{
+	const char *driver = "/sys/bus/pci/drivers/vfio-pci";
+	char path[128];
+	char name[64];
+
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	snprintf(path, sizeof(path), "%s/new_id", driver);
+	EXPECT_EQ(0, file_write(path, self->id));
+	pci_driver(self->bdf, name, sizeof(name));
+	EXPECT_STREQ("vfio-pci", name);
+	EXPECT_EQ(-EEXIST, file_write(path, self->id));
+	snprintf(path, sizeof(path), "%s/remove_id", driver);
+	EXPECT_EQ(0, file_write(path, self->id));
+	EXPECT_EQ(-ENODEV, file_write(path, self->id));
+	/* It stays bound, but is not taken again. */
+	pci_driver(self->bdf, name, sizeof(name));
+	EXPECT_STREQ("vfio-pci", name);
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	snprintf(path, sizeof(path), "%s/bind", driver);
+	EXPECT_EQ(-ENODEV, file_write(path, self->bdf));
+}
+
+/* 10-3: a bridge is no device for a user. */
+TEST(bridge)
+{
+	const char *port = pci_device("PORT_NVME");
+	char driver[64];
+	char path[256];
+	char real[512];
+	char *bridge;
+
+	if (!port)
+		SKIP(return, "PORT_NVME names no device");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", port);
+	ASSERT_NE(NULL, realpath(path, real));
+	*strrchr(real, '/') = '\0';
+	bridge = strrchr(real, '/') + 1;
+	pci_driver(bridge, driver, sizeof(driver));
+	EXPECT_EQ(-EINVAL, pci_bind(bridge, "vfio-pci"));
+	EXPECT_EQ(0, pci_bind(bridge, driver[0] ? driver : NULL));
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/driver_override", bridge);
+	EXPECT_EQ(0, file_write(path, "\n"));
+}
+
+/* Many openers at once: one has it, the others are told so. */
+TEST_F(edu, concurrent_openers)
+{
+	pid_t pids[4];
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (j = 0; j < 20; j++) {
+			struct vfio_session session;
+			int ret = session_open(&session, self->bdf,
+					       VFIO_TYPE1v2_IOMMU);
+
+			if (ret == -EBUSY)
+				continue;
+			if (ret || edu_read(session.device, EDU_ID) != EDU_ID_VALUE)
+				_exit(1);
+			session_close(&session);
+		}
+		_exit(0);
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, child_result(pids[i]));
+}
+
+/* Two processes that map and unmap the same range of one container. */
+TEST_F(edu, concurrent_mappers)
+{
+	struct vfio_session *session = &self->session;
+	long pinned = memory_pinned_pages();
+	pid_t pids[3];
+	unsigned int i, j;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (j = 0; j < 100; j++) {
+			long ret = type1_map(session->container, self->page,
+					     IOVA, PAGE_SIZE, DMA_RW);
+
+			if (ret && ret != -EEXIST)
+				_exit(1);
+			ret = type1_unmap(session->container, IOVA, PAGE_SIZE, 0);
+			if (ret && ret != PAGE_SIZE)
+				_exit(2);
+		}
+		_exit(0);
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, child_result(pids[i]));
+	EXPECT_EQ(0, type1_unmap(session->container, IOVA, PAGE_SIZE, 0));
+	EXPECT_EQ(pinned, settled_pinned(pinned));
+}
+
+VFIO_TEST_MAIN("EDU", "IGB")

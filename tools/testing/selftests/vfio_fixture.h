@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the VFIO selftests share: PCI devices by name, containers, groups and
+ * device fds, register access, eventfds, and accesses that may end in SIGBUS.
+ *
+ * A function that can fail returns a negative errno, so a test compares its
+ * result with the errno that is specified: EXPECT_EQ(-EINVAL, type1_map(...)).
+ */
+#ifndef VFIO_FIXTURE_H
+#define VFIO_FIXTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/vfio.h>
+
+#define PAGE_SIZE	4096UL
+#define SIZE_2M		(2UL << 20)
+#define SIZE_1G		(1UL << 30)
+
+/* Region offsets and register offsets of PCI that several tests use. */
+#define REGION_OFFSET(index)	((uint64_t)(index) << 40)
+#define CONFIG_OFFSET		REGION_OFFSET(VFIO_PCI_CONFIG_REGION_INDEX)
+
+/* An address that no process can have mapped, yet one that is canonical. */
+#define BAD_POINTER		((void *)8UL)
+
+/* ---- system calls ---- */
+
+long sys_result(long ret);
+long vfio_ioctl_arg(int fd, unsigned long request, unsigned long arg);
+#define vfio_ioctl(fd, request, arg) \
+	vfio_ioctl_arg(fd, request, (unsigned long)(arg))
+
+long file_read(const char *path, char *buf, size_t size);
+long file_write(const char *path, const char *text);
+void *memory_new(size_t size);
+void *memory_new_aligned(size_t size, size_t alignment);
+long memory_locked_kb(void);
+long memory_pinned_pages(void);
+
+/* ---- PCI devices ---- */
+
+const char *pci_device(const char *name);
+int pci_driver(const char *bdf, char *name, size_t size);
+int pci_bind(const char *bdf, const char *driver);
+int pci_group(const char *bdf);
+int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
+		 uint64_t *size);
+long pci_hw_config(const char *bdf, unsigned int offset, unsigned int size);
+void pci_claim(const char *const *names);
+
+/* ---- containers, groups, devices ---- */
+
+struct vfio_session {
+	const char *bdf;
+	int container;
+	int group;
+	int device;
+};
+
+int container_open(void);
+int group_open(const char *bdf);
+long group_set_container(int group, int container);
+long group_device(int group, const char *bdf);
+int cdev_open(const char *bdf, int flags);
+long cdev_bind(int device, int iommufd);
+long cdev_attach(int device, uint32_t pt_id);
+int session_open(struct vfio_session *session, const char *bdf, int iommu);
+void session_close(struct vfio_session *session);
+int session_works(const struct vfio_session *session);
+
+int iommufd_open(void);
+long iommufd_ioas(int iommufd);
+long iommufd_map(int iommufd, uint32_t ioas, void *vaddr, uint64_t iova,
+		 uint64_t size);
+
+/* ---- type1 ---- */
+
+#define DMA_RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+long type1_map(int container, void *vaddr, uint64_t iova, uint64_t size,
+	       uint32_t flags);
+long type1_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags);
+void *type1_info(int container);
+void *info_cap(void *info, uint32_t first, uint16_t id);
+long type1_dma_avail(int container);
+
+/* ---- registers ---- */
+
+long config_read(int device, unsigned int offset, unsigned int size);
+long config_write(int device, unsigned int offset, unsigned int size,
+		  uint32_t value);
+long config_cap(int device, uint8_t id);
+long config_ext_cap(int device, uint16_t id);
+long memory_enable(int device, bool on);
+long region_size(int device, unsigned int index);
+long region_read(int device, unsigned int index, uint64_t offset, void *buf,
+		 size_t size);
+long region_write(int device, unsigned int index, uint64_t offset,
+		  const void *buf, size_t size);
+long bar_mmap(int device, unsigned int index, uint64_t offset, size_t size,
+	      int prot, void **addr);
+
+/* Load or store that answers -SIGBUS or -SEGV where the CPU faults. */
+int mmio_read(const volatile void *addr, uint32_t *value);
+int mmio_write(volatile void *addr, uint32_t value);
+long fault_count(void);
+
+/* ---- interrupts and eventfds ---- */
+
+long irq_set(int device, uint32_t index, uint32_t flags, uint32_t start,
+	     uint32_t count, const void *data, size_t size);
+long irq_eventfd(int device, uint32_t index, uint32_t start, int fd);
+long irq_disable(int device, uint32_t index);
+int event_new(void);
+long event_take(int fd);
+long event_wait(int fd, int milliseconds);
+long event_signal(int fd);
+
+/* ---- processes ---- */
+
+int child_result(pid_t pid);
+int fd_send(int socket, int fd);
+int fd_receive(int socket);
+
+/* ---- what a test program ends with ---- */
+
+#define NEED_DEVICE(bdf, name)						\
+	do {								\
+		(bdf) = pci_device(name);				\
+		if (!(bdf))						\
+			SKIP(return, "%s names no device", name);	\
+	} while (0)
+
+/* The harness ends in exit(), so pci_claim() restores the drivers from there. */
+#define VFIO_TEST_MAIN(...)						\
+	int main(int argc, char **argv)					\
+	{								\
+		static const char *const names[] = { __VA_ARGS__, NULL };\
+									\
+		pci_claim(names);					\
+		return test_harness_run(argc, argv);			\
+	}
+
+#endif

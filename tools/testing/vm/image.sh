@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# One run of the guest: a directory for its logs, the initramfs with its job,
+# QEMU.
+
+RUNS_KEPT=30
+STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci"
+STACK_UNLOAD="vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
+
+# run_directory: sets RUN_DIR unless the caller has chosen one.
+run_directory() {
+	local old
+	if [ -z "${RUN_DIR:-}" ]; then
+		mkdir -p "$CACHE/runs"
+		RUN_DIR=$(mktemp -d "$CACHE/runs/$(date +%m%d-%H%M%S)-XXXX")
+		# The oldest go.
+		find "$CACHE/runs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
+			sort -rn | tail -n +$((RUNS_KEPT + 1)) | cut -d' ' -f2- |
+			while read -r old; do rm -rf "$old"; done
+	fi
+	mkdir -p "$RUN_DIR/job"
+	RUN_DIR=$(readlink -f "$RUN_DIR")
+}
+
+# image_make STACK LIMIT INTERACTIVE FILE... -- NAME=VALUE... -- COMMAND...
+image_make() {
+	local job=$RUN_DIR/job modules=() name
+	{
+		printf "STACK=%q\nJOB_LIMIT=%q\nINTERACTIVE=%q\n" "$1" "$2" "$3"
+		if [ "$1" = none ]; then
+			printf "MODULES=\nUNLOAD=\n"
+		else
+			printf "MODULES='%s'\nUNLOAD='%s'\n" "$STACK_MODULES" "$STACK_UNLOAD"
+		fi
+	} >"$job/env"
+	shift 3
+	while [ "$1" != -- ]; do
+		cp -rL "$1" "$job/"
+		shift
+	done
+	shift
+	while [ "$1" != -- ]; do
+		name=${1%%=*}
+		printf "%s='%s'\n" "$name" "${1#*=}" >>"$job/env"
+		shift
+	done
+	shift
+	printf '. /vm/lib.sh\ncd /job\nexec >&3 2>&1\n%s\n' "$*" >"$job/run"
+	[ ! -d "$MODULES_DIR" ] || modules=("ro:$MODULES_DIR:/modules")
+	in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \
+		bash /vfio/tools/testing/vm/mkimage "$RELEASE" /out/initrd ||
+		die "the guest image could not be made" "Is the disk full?"
+}
+
+# slot_take: no more machines at a time than there are processors: tests have
+# time limits. Sets slot_fd.
+slot_take() {
+	local number waiting=
+	while :; do
+		for number in $(seq "$(nproc)"); do
+			exec {slot_fd}>"$CACHE/.lock-machine-$number"
+			! flock -n "$slot_fd" || return 0
+			exec {slot_fd}>&-
+		done
+		[ -n "$waiting" ] || say "    all processors have a test machine already; waiting for one to end"
+		waiting=1
+		sleep 1
+	done
+}
+
+# image_run LIMIT MACHINE OPTION... -- QEMU ARGUMENT...
+image_run() {
+	local limit=$1 options=() rc=0
+	shift
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	slot_take
+	need_memory 4 "the guest"
+	in_root "ro:$BUILD:/build" "rw:$RUN_DIR:/out" -- \
+		python3 -B /vfio/tools/testing/vm/machine.py --kernel /build/arch/x86/boot/bzImage \
+		--initrd /out/initrd --out /out --show-out "$RUN_DIR" --limit "$limit" \
+		${options[@]+"${options[@]}"} "$@" || rc=$?
+	exec {slot_fd}>&-
+	# Large, and made again by every run.
+	rm -f "$RUN_DIR"/initrd "$RUN_DIR"/*.img
+	return "$rc"
+}

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The modules inside the kernel's tree, as =m and as =y: tools/integrate on an
+# overlay of the kernel source, then make LLVM=1. A build starts from a copy of
+# the finished plain kernel, so that only what the configuration changes is
+# built again; later runs go on where the last one was.
+
+# intree_build m|y: sets INTREE, the build directory. Needs kernel_ready plain.
+intree_build() {
+	INTREE=$KERNEL/intree-$1-$(tree_key)
+	locked "intree-$1" intree_make "$1"
+}
+
+intree_make() {
+	local log
+	log=$CACHE/log/intree-$1-$(tree_key).log
+	if [ ! -d "$INTREE" ]; then
+		need_space "$CACHE" 3 "a kernel build"
+		rm -rf "$INTREE.new"
+		cp -a --reflink=auto "$BUILD/." "$INTREE.new" ||
+			die "the plain kernel could not be copied to $INTREE" "Is the disk full?"
+		mv "$INTREE.new" "$INTREE"
+	fi
+	say "    output: $log"
+	QUIET_TAIL=60 quietly "$log" in_root "overlay:$SOURCE:/src" "rw:$INTREE:/build" -- \
+		bash /vfio/tools/testing/vm/make-intree "$1" "$JOBS"
+}
+
+# intree_boot: the =y kernel has the device nodes and takes a device. Needs
+# intree_build y.
+intree_boot() {
+	RUN_DIR=
+	run_directory
+	MODULES_DIR=
+	image_make none 60 "" -- -- 'ls -l /dev/vfio/vfio && bind $IGB && ls -l /dev/vfio && [ -c /dev/vfio/6 ]'
+	BUILD=$INTREE image_run 60 --
+}

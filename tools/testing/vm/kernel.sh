@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The kernel: its source, from the package in the build root, and two kernels
+# from it. One cache entry per kernel:
+#
+#   build/    the build directory (/build inside the build root)
+#   modules/  all its modules, installed; the C vfio stack is among them
+#   headers/  what headers_install gives, for test programs
+#
+# An entry is complete once its file "done" exists.
+
+kernel_source_version() {
+	dpkg-query --admindir="$ROOT/var/lib/dpkg" -W -f '${Version}' "$KERNEL_SOURCE"
+}
+
+# kernel_source_ready: sets SOURCE.
+kernel_source_ready() {
+	root_ready
+	SOURCE=$CACHE/linux-$(kernel_source_version | tr '~+:' '___')
+	[ -d "$SOURCE" ] || step "kernel source (unpack)" locked source kernel_source_unpack
+}
+
+kernel_source_unpack() {
+	[ ! -d "$SOURCE" ] || return 0
+	need_space "$CACHE" 3 "the kernel source"
+	rm -rf "$SOURCE.new"
+	mkdir -p "$SOURCE.new"
+	in_root "rw:$SOURCE.new:/unpack" -- \
+		tar -C /unpack --strip-components=1 -xf "/usr/src/$KERNEL_SOURCE.tar.xz" ||
+		die "the kernel source could not be unpacked" "Is the disk full? Then free space and start again."
+	mv "$SOURCE.new" "$SOURCE"
+}
+
+# kernel_set VARIANT: sets KERNEL, the cache entry, and BUILD.
+kernel_set() {
+	kernel_source_ready
+	local fragments=("$VM/kernel/base.config" "$VM/kernel/$1.config")
+	[ -e "${fragments[1]}" ] || die "there is no kernel called $1" "Choose plain or debug."
+	KERNEL=$CACHE/kernel-$1-$(key "$(basename "$ROOT")" "$(basename "$SOURCE")" "$(cat "${fragments[@]}")")
+	BUILD=$KERNEL/build
+}
+
+# kernel_ready VARIANT: the kernel is built. Sets KERNEL, BUILD, RELEASE.
+kernel_ready() {
+	kernel_set "$1"
+	[ -e "$KERNEL/done" ] || step "kernel $1 (built once, takes a while)" locked "kernel-$1" kernel_build "$1"
+	RELEASE=$(cat "$BUILD/include/config/kernel.release")
+}
+
+kernel_build() {
+	[ ! -e "$KERNEL/done" ] || return 0
+	need_space "$CACHE" 6 "a kernel build"
+	local log=$CACHE/log/kernel-$1.log
+	mkdir -p "$BUILD"
+	cat "$VM/kernel/base.config" "$VM/kernel/$1.config" >"$BUILD/fragment"
+	QUIET_TAIL=10 quietly "$log" in_root "ro:$SOURCE:/src" "rw:$BUILD:/build" -- \
+		make -s -C /src O=/build LLVM=1 rustavailable ||
+		die "the toolchain in the build root cannot build a kernel with Rust" "Remove $ROOT and start again."
+	say "    output: $log"
+	quietly "$log" in_root "ro:$SOURCE:/src" "rw:$KERNEL:/kernel" "rw:$BUILD:/build" -- sh -euc '
+		cd /src
+		[ -e /build/.config ] || KCONFIG_ALLCONFIG=/build/fragment make -s O=/build LLVM=1 allnoconfig
+		make O=/build LLVM=1 -j"$1" bzImage modules
+		rm -rf /kernel/modules /kernel/headers
+		make -s O=/build LLVM=1 INSTALL_MOD_PATH=/kernel/modules DEPMOD=true modules_install
+		make -s O=/build LLVM=1 INSTALL_HDR_PATH=/kernel/headers headers_install
+		rm -f /kernel/modules/lib/modules/*/build' sh "$JOBS" ||
+		die "the $1 kernel did not build" "If the log names no cause, check memory and disk space and start again."
+	touch "$KERNEL/done"
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What looks at the source without running it. Every check passes only without a
+# single complaint.
+
+# tree_files PATTERN...: files of the project, but not what was built.
+tree_files() {
+	local pattern names=()
+	for pattern; do
+		names+=(-name "$pattern" -o)
+	done
+	unset 'names[-1]'
+	(cd "$TREE" && find . \( -name .git -o -name target \) -prune -o -type f \( "${names[@]}" \) -print | sed 's|^\./||' | LC_ALL=C sort)
+}
+
+lint_rustfmt() {
+	local files
+	mapfile -t files < <(tree_files '*.rs')
+	quietly "$CACHE/log/rustfmt.log" in_root "ro:$SOURCE:/src" -- \
+		sh -euc 'cd /vfio; exec rustfmt --check --color never --edition 2021 --config-path /src/.rustfmt.toml "$@"' \
+		sh "${files[@]}"
+}
+
+# checkpatch WHAT IS NOT ASKED... -- FILE...
+checkpatch() {
+	local ignored=FILE_PATH_CHANGES
+	while [ "$1" != -- ]; do
+		ignored+=,$1
+		shift
+	done
+	shift
+	[ $# -gt 0 ] || return 0
+	in_root "ro:$SOURCE:/src" -- sh -euc '
+		cd /vfio
+		exec perl /src/scripts/checkpatch.pl --root=/src --no-tree -f --terse \
+			--no-summary --show-types --ignore "$@"' sh "$ignored" "$@"
+}
+
+checkpatch_all() {
+	local driver tests rc=0
+	mapfile -t driver < <(tree_files '*.rs' '*.c' '*.h' Kconfig Kbuild | grep -v '^tools/testing/selftests/')
+	mapfile -t tests < <(tree_files '*.c' '*.h' | grep '^tools/testing/selftests/')
+	# Rust symbols are exported from a list, not next to a definition in C.
+	checkpatch EXPORT_SYMBOL -- ${driver[@]+"${driver[@]}"} || rc=1
+	# Userspace reads device memory through volatile pointers, and test macros
+	# leave the test.
+	checkpatch VOLATILE MACRO_WITH_FLOW_CONTROL -- ${tests[@]+"${tests[@]}"} || rc=1
+	return "$rc"
+}
+
+lint_checkpatch() { quietly "$CACHE/log/checkpatch.log" checkpatch_all; }
+
+# A build of its own: a complaint is printed only when a file is compiled, so
+# what a failed check leaves behind must not be reused.
+lint_clippy() {
+	local directory log
+	directory=$KERNEL/clippy-$(tree_key)
+	log=$CACHE/log/clippy-$(tree_key).log
+	modules_make "$directory" "$log" CLIPPY=1 || {
+		rm -rf "$directory"
+		return 1
+	}
+	if grep -E '^(warning|error)|: (warning|error):' "$log" >/dev/null; then
+		grep -E -A6 '^(warning|error)|: (warning|error):' "$log" | head -n 60 | sed 's/^/    | /' >&2
+		rm -rf "$directory"
+		return 1
+	fi
+}
+
+# rustdoc knows the crates' options from the commands that built them.
+lint_rustdoc() {
+	local directory
+	directory=$KERNEL/vfio-$(tree_key)
+	QUIET_TAIL=60 quietly "$CACHE/log/rustdoc.log" \
+		in_root "ro:$SOURCE:/src" "ro:$BUILD:/build" "ro:$directory:/modules" -- \
+		python3 -B /vfio/tools/testing/vm/rustdoc.py /build /modules /tmp/doc
+}

@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Starts QEMU with the test machine and watches it until it ends.
+
+Runs inside the build root. The console and the results of the guest arrive on
+two serial ports; both are kept in files and shown live. The exit status is 0
+if the guest ran its job to the end, the job succeeded, and nothing went wrong
+in the kernel log.
+"""
+
+import argparse
+import json
+import os
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import splats
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOOT_LIMIT = 240
+# How much longer than the guest's own limit a program may take before the host
+# steps in.
+GRACE = 90
+
+
+def addresses():
+    """The table of devices: name to PCI address."""
+    table = {}
+    with open(os.path.join(HERE, "devices"), encoding="ascii") as lines:
+        for line in lines:
+            match = re.match(r"([A-Z0-9_]+)=(\S+)$", line)
+            if match:
+                table[match[1]] = match[2]
+    return table
+
+
+def slot(address):
+    """The addr= of a device on its bus."""
+    return "0x" + address.rsplit(":", 1)[1]
+
+
+def device_arguments(out):
+    """QEMU arguments that plug in every device of the table."""
+    at = {name: slot(address) for name, address in addresses().items()}
+    for name in ("nvme", "port-nvme"):
+        with open(f"{out}/{name}.img", "wb") as image:
+            image.truncate(64 << 20)
+    devices = [
+        f"edu,addr={at['EDU']},dma_mask=0xffffffffffffffff",
+        f"pci-testdev,addr={at['TESTDEV']},membar=4G",
+        f"ivshmem-plain,addr={at['IVSHMEM']},memdev=ivshmem",
+        f"nvme,addr={at['NVME']},serial=vfio-nvme,drive=nvme,cmb_size_mb=64",
+        f"e1000e,addr={at['E1000E']},netdev=e1000e",
+        f"igb,addr={at['IGB']},netdev=igb",
+        "pcie-root-port,id=rootport,addr=0xa.0,chassis=1",
+        f"nvme,bus=rootport,addr={at['PORT_NVME']},serial=port-nvme,drive=port-nvme",
+        "pcie-pci-bridge,id=bridge,addr=0xb.0",
+        f"edu,bus=bridge,addr={at['SHARED_EDU']},dma_mask=0xffffffffffffffff",
+        f"pci-testdev,bus=bridge,addr={at['SHARED_TESTDEV']}",
+    ]
+    arguments = [
+        "-object", f"memory-backend-file,id=ivshmem,size=64M,share=on,mem-path={out}/ivshmem",
+        "-drive", f"if=none,id=nvme,format=raw,file={out}/nvme.img",
+        "-drive", f"if=none,id=port-nvme,format=raw,file={out}/port-nvme.img",
+        "-netdev", "user,id=e1000e,restrict=on",
+        "-netdev", "user,id=igb,restrict=on",
+    ]
+    for device in devices:
+        arguments += ["-device", device]
+    return arguments
+
+
+class Machine:
+    """One run of QEMU."""
+
+    def __init__(self, options):
+        self.options = options
+        self.log = {}
+        self.ours = {}
+        self.tail = {"console": b"", "results": b""}
+        self.program = "boot"
+        self.deadline = time.monotonic() + BOOT_LIMIT
+        self.ended = None
+        self.unloaded = None
+        self.hung = False
+        self.overtime = []
+        self.missing = []
+        self.booted = False
+
+    def command(self, theirs):
+        """The QEMU command line."""
+        options = self.options
+        # no_timer_check: on a busy host the timer can look dead for a moment.
+        append = ("console=ttyS0 intel_iommu=on,sm_off panic=-1 loglevel=7 "
+                  "tsc=reliable no_timer_check hugepagesz=1G hugepages=2 "
+                  "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
+                  + options.append)
+        arguments = [
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
+            "-display", "none",
+            "-machine", "q35,kernel-irqchip=split",
+            # No la57: while the kernel looks at the boot processor it thinks for a
+            # moment that there are only four levels, and an interrupt then makes
+            # KASAN report every address.
+            "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
+            "-smp", str(options.cpus), "-m", options.memory,
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-kernel", options.kernel, "-initrd", options.initrd,
+            "-append", append,
+        ]
+        if options.interactive:
+            arguments += ["-chardev", "stdio,id=console,mux=off,signal=off"]
+        else:
+            arguments += ["-chardev", f"socket,id=console,fd={theirs['console']}"]
+        arguments += ["-serial", "chardev:console"]
+        arguments += ["-chardev", f"socket,id=results,fd={theirs['results']}",
+                      "-serial", "chardev:results"]
+        arguments += ["-chardev", f"socket,id=qmp,fd={theirs['qmp']}",
+                      "-mon", "chardev=qmp,mode=control"]
+        if options.share:
+            arguments += ["-virtfs", "local,path=/,mount_tag=root,readonly=on,"
+                                     "security_model=none,multidevs=remap,addr=0x1e"]
+        return arguments + device_arguments(options.out) + options.qemu
+
+    def run(self):
+        """Runs QEMU to its end; returns the exit status for the caller."""
+        theirs = {}
+        for name in ("console", "results", "qmp"):
+            ours, other = socket.socketpair()
+            self.ours[name] = ours
+            theirs[name] = other
+            self.log[name] = open(f"{self.options.out}/{name}.log", "wb")
+        numbers = {name: end.fileno() for name, end in theirs.items()}
+        with open(f"{self.options.out}/qemu.log", "wb") as errors:
+            process = subprocess.Popen(
+                self.command(numbers), pass_fds=list(numbers.values()),
+                stdin=None if self.options.interactive else subprocess.DEVNULL,
+                stdout=None if self.options.interactive else errors, stderr=errors)
+        for end in theirs.values():
+            end.close()
+        try:
+            self.qmp("qmp_capabilities")
+            self.watch(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        return self.verdict()
+
+    def qmp(self, name, **arguments):
+        """Sends a command to QEMU's monitor, without waiting for the answer."""
+        text = json.dumps({"execute": name, "arguments": arguments})
+        try:
+            self.ours["qmp"].sendall(text.encode() + b"\n")
+        except OSError:
+            pass
+
+    def sysrq(self, letter):
+        """A magic SysRq key by way of a break on the console."""
+        self.qmp("chardev-send-break", id="console")
+        time.sleep(0.2)
+        if not self.options.interactive:
+            self.ours["console"].sendall(letter.encode())
+        time.sleep(1)
+
+    def watch(self, process):
+        """Reads the ports until QEMU ends or time is over."""
+        selector = selectors.DefaultSelector()
+        for name, end in self.ours.items():
+            selector.register(end, selectors.EVENT_READ, name)
+        while selector.get_map():
+            for entry, _ in selector.select(timeout=1):
+                try:
+                    data = entry.fileobj.recv(65536)
+                except ConnectionResetError:
+                    data = b""
+                if not data:
+                    selector.unregister(entry.fileobj)
+                    continue
+                self.take(entry.data, data)
+            if not self.options.interactive and time.monotonic() > self.deadline:
+                if self.hung:
+                    process.kill()
+                    return
+                self.show(f"vm: the host's time limit is over in: {self.program}")
+                self.hung = True
+                self.deadline = time.monotonic() + 30
+                for letter in "9wlt":
+                    self.sysrq(letter)
+
+    def take(self, name, data):
+        """Keeps and shows what came from one port; follows the guest's lines."""
+        self.log[name].write(data)
+        self.log[name].flush()
+        if name == "qmp":
+            return
+        *lines, self.tail[name] = (self.tail[name] + data).split(b"\n")
+        for raw in lines:
+            line = raw.decode("utf-8", "replace").rstrip("\r")
+            if name == "results":
+                self.follow(line)
+            if self.visible(name, line):
+                self.show(line)
+
+    def visible(self, name, line):
+        if self.options.interactive:
+            return False
+        if self.options.quiet:
+            return name == "results" and line.startswith(("vm: program", "vm: exit", "not ok"))
+        if line.startswith("vm: device ") and not line.endswith(" missing"):
+            return self.options.console
+        return name == "results" or self.options.console
+
+    def show(self, line):
+        print(line, flush=True)
+
+    def follow(self, line):
+        """Acts on the lines by which the guest says where it is."""
+        words = line.split()
+        if words[:1] != ["vm:"] or len(words) < 3:
+            return
+        if line.startswith("vm: time limit"):
+            self.overtime.append(self.program)
+        elif words[1] == "boot":
+            self.booted = True
+            self.deadline = time.monotonic() + self.options.limit + GRACE
+        elif words[1] == "program" and "limit" in words:
+            self.program = words[2]
+            self.deadline = time.monotonic() + int(words[-1]) + GRACE
+        elif words[1] == "exit":
+            self.program = "what follows " + words[2]
+            self.deadline = time.monotonic() + self.options.limit + GRACE
+        elif words[1] == "device" and words[-1] == "missing":
+            self.missing.append(words[2])
+        elif words[1] == "unload":
+            self.unloaded = words[2] == "ok"
+        elif words[1] == "end":
+            self.ended = int(words[2])
+            self.deadline = time.monotonic() + 60
+
+    def verdict(self):
+        """Says what went wrong, if anything; returns the exit status."""
+        status = 0
+        found = splats.scan(f"{self.options.out}/console.log")
+        with open(f"{self.options.out}/verdict.json", "w", encoding="ascii") as file:
+            json.dump({"booted": self.booted, "splats": len(found), "unloaded": self.unloaded,
+                       "ended": self.ended, "hung": self.hung, "overtime": self.overtime}, file)
+        if not self.booted and not self.options.interactive:
+            with open(f"{self.options.out}/qemu.log", encoding="utf-8", errors="replace") as log:
+                reason = log.read().strip()
+            with open(f"{self.options.out}/console.log", encoding="utf-8", errors="replace") as log:
+                self.show("\n".join("    " + line for line in log.read().splitlines()[-15:]))
+            self.show("error: QEMU did not boot the kernel" + (f": {reason}" if reason else ""))
+            self.show(f"       The console is in {self.options.show_out}/console.log.")
+            return 3
+        for text in found:
+            self.show("vm: SPLAT in the kernel log:")
+            self.show(text)
+            status = 1
+        if self.hung:
+            self.show(f"vm: HUNG in {self.program}; blocked tasks are in the console log")
+            status = 1
+        elif self.overtime:
+            self.show(f"vm: TIME LIMIT hit in {' '.join(self.overtime)}; "
+                      "blocked tasks are in the console log")
+            status = 1
+        elif self.ended is None:
+            self.show("vm: the guest ended before its job did")
+            status = 1
+        elif self.ended:
+            self.show(f"vm: the job failed with status {self.ended}")
+            status = 1
+        if self.missing:
+            self.show(f"vm: the guest has no {' '.join(self.missing)}")
+            status = 1
+        if self.unloaded is False:
+            self.show("vm: the modules could not be unloaded")
+            status = 1
+        self.show(f"vm: {'ok' if status == 0 else 'FAILED'}; logs in {self.options.show_out}")
+        return status
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--initrd", required=True)
+    parser.add_argument("--out", required=True, help="directory for logs and images")
+    parser.add_argument("--show-out", help="the same directory as people see it")
+    parser.add_argument("--append", default="", help="more for the kernel command line")
+    parser.add_argument("--limit", type=int, default=600, help="seconds for the job")
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", default="6G")
+    parser.add_argument("--interactive", action="store_true")
+    parser.add_argument("--console", action="store_true", help="show the kernel log too")
+    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--share", action="store_true", help="offer the build root by 9p")
+    parser.add_argument("qemu", nargs="*", help="more arguments for QEMU")
+    options = parser.parse_args()
+    options.show_out = options.show_out or options.out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(Machine(options).run())
+
+
+if __name__ == "__main__":
+    main()

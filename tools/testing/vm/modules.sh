@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Our modules, built outside the kernel's tree against a finished kernel. The
+# sources are copied to a directory of the cache first: the work tree stays free
+# of build products, and only what changed is built again.
+
+# modules_build VARIANT: sets MODULES_DIR, where the modules are.
+modules_build() {
+	kernel_ready "$1"
+	MODULES_DIR=$KERNEL/vfio-$(tree_key)
+	locked "modules-$1" modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log"
+}
+
+# modules_make DIRECTORY LOG [MAKE ARGUMENT...]: builds in DIRECTORY.
+modules_make() {
+	local directory=$1 log=$2
+	shift 2
+	[ -e "$TREE/Kbuild" ] || die "there is no Kbuild in $TREE" "Is this the whole project?"
+	mkdir -p "$directory"
+	in_root "rw:$directory:/modules" -- bash /vfio/tools/testing/vm/copy-sources /vfio /modules ||
+		die "the sources could not be copied to $directory" "Is the disk full?"
+	QUIET_TAIL=60 quietly "$log" \
+		in_root "ro:$SOURCE:/src" "rw:$BUILD:/build" "rw:$directory:/modules" -- \
+		make -C /src O=/build LLVM=1 M=/modules -j"$JOBS" "$@" modules || {
+		say "error: the modules do not build, see above"
+		return 1
+	}
+}

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Runs the table of test programs: one boot of the guest per stack and kernel.
+
+# suite_rows STACK VARIANT: "program seconds" for what runs there, ours expanded.
+suite_rows() {
+	local program seconds on_c on_ours where path
+	while read -r program seconds on_c on_ours; do
+		case $program in '' | '#'*) continue ;; esac
+		where=$on_ours
+		[ "$1" != c ] || where=$on_c
+		[ "$where" = "$2" ] || continue
+		if [ "$program" = own ]; then
+			for path in "$OWN_SELFTESTS"/*_test; do
+				[ ! -x "$path" ] || echo "$path $seconds"
+			done
+		else
+			echo "$KERNEL_SELFTESTS/$program $seconds"
+		fi
+	done <"$VM/programs"
+}
+
+# suite_wanted STACK VARIANT: does the table name this pair at all?
+suite_wanted() {
+	awk -v column="$([ "$1" = c ] && echo 3 || echo 4)" -v variant="$2" \
+		'!/^#/ && $column == variant { found = 1 } END { exit !found }' "$VM/programs"
+}
+
+# suite_run STACK VARIANT [PATTERN]: runs the programs, or those that match.
+suite_run() {
+	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name seconds
+	kernel_ready "$variant"
+	MODULES_DIR=$KERNEL/vfio-$(tree_key)
+	RUN_DIR=
+	run_directory
+	mapfile -t rows < <(suite_rows "$stack" "$variant")
+	for row in ${rows[@]+"${rows[@]}"}; do
+		read -r path seconds <<<"$row"
+		name=${path##*/}
+		# shellcheck disable=SC2254 # it is a pattern
+		case $name in $pattern) ;; *) continue ;; esac
+		files+=("$path")
+		names+=("$name")
+		total=$((total + seconds))
+		if [[ $path = "$KERNEL_SELFTESTS"/* ]]; then
+			job+="bind \$IGB && program $name $seconds ./$name \$IGB"$'\n'
+		else
+			job+="unbind \$IGB; program $name $seconds ./$name"$'\n'
+		fi
+	done
+	image_make "$stack" "$total" "" ${files[@]+"${files[@]}"} -- -- "$job:" || return
+	local rc=0
+	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} -- || rc=$?
+	local kunit=()
+	if [ "$stack-$variant" = rust-debug ]; then
+		kunit=(--kunit)
+	fi
+	[ ! -e "$RUN_DIR/verdict.json" ] || tally_py guest "$stack" "$variant" "$RUN_DIR" \
+		${kunit[@]+"${kunit[@]}"} --expect ${names[@]+"${names[@]}"}
+	[ "$rc" != 3 ] || tally fail - guest "boots ($stack stack, $variant kernel)"
+	return "$rc"
+}

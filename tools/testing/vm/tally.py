@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Counts tests.
+
+Every step of a check adds lines to one file, the tally: status, stack, suite
+and name, with tabs between them. "guest" adds what a run of the guest gave,
+"cargo" what cargo test printed; "report" prints the end of the check.
+"""
+
+import argparse
+import collections
+import json
+import re
+import sys
+
+PLAN = re.compile(r"1\.\.(\d+)(?:\s*# SKIP\s*(.*))?$")
+CASE = re.compile(r"(not )?ok\s+\d*\s*-?\s*(.*?)(?:\s*# (SKIP|XFAIL|TODO)\b\s*(.*))?$")
+KTAP = re.compile(r"(?:\[ *[\d.]+\] )?(?:\[ *[TC]\d+\] )?( *)(.*)")
+CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)\b")
+SKIPPED = 4  # KSFT_SKIP
+
+
+class Tally:
+    """The file that the steps add to."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def add(self, status, stack, suite, name):
+        """One test."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write("\t".join((status, stack, suite, name.strip() or "(unnamed)")) + "\n")
+
+    def rows(self):
+        """All tests so far."""
+        with open(self.path, encoding="utf-8") as file:
+            return [tuple(line.rstrip("\n").split("\t")) for line in file]
+
+
+def read(path):
+    """The lines of a log."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return [line.rstrip("\r\n") for line in file]
+
+
+def case_status(match):
+    """pass, fail or skip for a line of TAP."""
+    if match[3] == "SKIP":
+        return "skip"
+    return "fail" if match[1] else "pass"
+
+
+class Program:
+    """The output of one test program."""
+
+    def __init__(self, name):
+        self.name = name
+        self.plan = None
+        self.cases = []
+        self.status = None
+
+    def line(self, text):
+        """Takes one line of the output."""
+        match = PLAN.match(text)
+        if match:
+            self.plan = int(match[1])
+            if match[2] is not None:
+                self.cases.append(("skip", match[2]))
+            return
+        match = CASE.match(text)
+        if match:
+            name = match[2] + (f" ({match[4]})" if match[4] else "")
+            self.cases.append((case_status(match), name))
+
+    def results(self):
+        """All cases, with a failed one for everything that is missing."""
+        results = list(self.cases)
+        if self.plan is None:
+            results.append(("fail", "printed no plan"))
+        else:
+            for number in range(len(results), self.plan):
+                results.append(("fail", f"case {number + 1} of {self.plan} did not report"))
+        failed = any(status == "fail" for status, _ in results)
+        if self.status is None:
+            results.append(("fail", "did not end"))
+        elif self.status not in (0, SKIPPED) and not failed:
+            results.append(("fail", f"ended with status {self.status}"))
+        return results
+
+
+def programs(lines):
+    """Splits the results of a guest into its programs."""
+    found = []
+    current = None
+    for text in lines:
+        words = text.split()
+        if text.startswith("vm: program "):
+            current = Program(words[2])
+            found.append(current)
+        elif text.startswith("vm: exit ") and current:
+            current.status = int(words[3])
+            current = None
+        elif current:
+            current.line(text)
+    return found
+
+
+def kunit(lines):
+    """KUnit cases that ran when the stack was loaded: (status, suite, name)."""
+    cases = []
+    suite = ""
+    inside = False
+    for text in lines:
+        indent, text = KTAP.match(text).groups()
+        if text.startswith("vm: loading stack"):
+            inside = True
+        elif text.startswith("vm: stack "):
+            inside = False
+        if not inside:
+            continue
+        if text.startswith("# Subtest: "):
+            suite = text.split(": ", 1)[1]
+        match = CASE.match(text)
+        if match and len(indent) == 4:
+            cases.append((case_status(match), suite, match[2]))
+        elif match and not indent and match[1]:
+            cases.append(("fail", match[2], "the suite"))
+    return cases
+
+
+def guest(options, tally):
+    """Adds what one run of the guest gave."""
+    stack = options.stack
+    with open(f"{options.run}/verdict.json", encoding="ascii") as file:
+        verdict = json.load(file)
+    where = f"{stack} stack, {options.kernel} kernel"
+    seen = set()
+    for program in programs(read(f"{options.run}/results.log")):
+        seen.add(program.name)
+        for status, name in program.results():
+            tally.add(status, stack, program.name, name)
+    for name in options.expect:
+        if name not in seen:
+            tally.add("fail", stack, name, "was not reached")
+    if options.kunit:
+        cases = kunit(read(f"{options.run}/console.log"))
+        for status, suite, name in cases:
+            tally.add(status, "-", "KUnit", f"{suite}: {name}")
+        if not cases:
+            tally.add("fail", "-", "KUnit", "no suite ran when the modules were loaded")
+    ended = verdict["ended"] == 0 and not verdict["hung"]
+    tally.add("pass" if ended else "fail", "-", "guest", f"ran to the end ({where})")
+    tally.add("pass" if not verdict["splats"] else "fail", "-", "guest",
+              f"no splat, no leak in the kernel log ({where})")
+    tally.add("pass" if verdict["unloaded"] else "fail", "-", "guest",
+              f"modules unload ({where})")
+
+
+def cargo(options, tally):
+    """Adds what cargo test printed."""
+    found = 0
+    for text in read(options.log):
+        match = CARGO.match(text)
+        if match:
+            found += 1
+            status = {"ok": "pass", "FAILED": "fail", "ignored": "skip"}[match[2]]
+            tally.add(status, "-", "cargo test", match[1])
+    if not found:
+        tally.add("fail", "-", "cargo test", "no test ran")
+
+
+def share(counts):
+    """"passed of all" for the table."""
+    if not counts:
+        return "-"
+    ran = counts["pass"] + counts["fail"]
+    text = f"{counts['pass']} of {ran}"
+    if counts["skip"]:
+        text += f", {counts['skip']} skipped"
+    return text
+
+
+def report(options, tally):
+    """Prints the end of a check; returns its exit status."""
+    rows = tally.rows()
+    table = collections.OrderedDict()
+    for status, stack, suite, _ in rows:
+        columns = table.setdefault(suite, {})
+        columns.setdefault(stack, collections.Counter())[status] += 1
+    print("\nTests" + " " * 31 + "on C                  on ours")
+    for suite, columns in table.items():
+        if "-" in columns:
+            print(f"  {suite:34}{'':22}{share(columns['-'])}")
+        else:
+            print(f"  {suite:34}{share(columns.get('c')):22}{share(columns.get('rust'))}")
+    if options.times:
+        print("\nTimes")
+        for line in read(options.times):
+            print("  " + line)
+    count = collections.Counter(row[0] for row in rows)
+    for status, title in (("skip", "Skipped"), ("fail", "Failed")):
+        if count[status]:
+            print(f"\n{title}")
+            for row in rows:
+                if row[0] == status:
+                    stack = f"{row[1]}: " if row[1] != "-" else ""
+                    print(f"  {stack}{row[2]}: {row[3]}")
+    print(f"\n{count['skip']} skipped")
+    print(f"{count['pass']} passed, {count['fail']} failed")
+    return 1 if count["fail"] or not count["pass"] else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tally")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("guest")
+    command.add_argument("stack")
+    command.add_argument("kernel")
+    command.add_argument("run")
+    command.add_argument("--kunit", action="store_true")
+    command.add_argument("--expect", nargs="*", default=[])
+    command = commands.add_parser("cargo")
+    command.add_argument("log")
+    command = commands.add_parser("report")
+    command.add_argument("--times")
+    options = parser.parse_args()
+    tally = Tally(options.tally)
+    action = {"guest": guest, "cargo": cargo, "report": report}[options.command]
+    sys.exit(action(options, tally) or 0)
+
+
+if __name__ == "__main__":
+    main()
