@@ -49,6 +49,7 @@ use crate::{
         self,
         Group, //
     },
+    notifier::ReleaseNotifiers,
     static_mutex,
     vfio_fs,
     LocalModule, //
@@ -228,6 +229,8 @@ pub struct Device {
     uses: SpinLock<usize>,
     #[pin]
     unused: Completion,
+    #[pin]
+    notifiers: ReleaseNotifiers,
 }
 
 impl Device {
@@ -265,6 +268,11 @@ impl Device {
         self.inode.unmap_mapping_range(start, length);
     }
 
+    /// Those who want to be told before the device is released.
+    pub(crate) fn notifiers(&self) -> &ReleaseNotifiers {
+        &self.notifiers
+    }
+
     /// How many files of the device are open.
     pub fn open_count(&self, set: &SetState) -> usize {
         self.open.access(set).files
@@ -299,6 +307,7 @@ impl Device {
         let (opened, id) = self.open_first(opener, kvm)?;
         state.opened = Some(opened);
         state.files = 1;
+        self.notifiers.accept();
         Ok(id)
     }
 
@@ -343,6 +352,8 @@ impl Device {
         let Some(opened) = state.opened.take() else {
             return;
         };
+        // Nothing may reach the device's memory once the bus driver lets go.
+        self.notifiers.notify();
         self.ops.close(self);
         if let (OpenIommu::Container, Some(group)) = (&opened.iommu, group) {
             group.unuse_container();
@@ -532,6 +543,7 @@ impl Registration {
                 open,
                 uses <- new_spinlock!(0, "vfio_device_uses"),
                 unused <- Completion::new(),
+                notifiers <- ReleaseNotifiers::new(),
             }),
             GFP_KERNEL,
         )

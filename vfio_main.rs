@@ -21,8 +21,10 @@ mod device_file;
 pub mod device_set;
 mod group;
 mod kvm;
+pub mod notifier;
 mod vfio_fs;
 pub mod virqfd;
+mod vma;
 
 use kernel::prelude::*;
 

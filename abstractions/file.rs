@@ -25,7 +25,10 @@ use kernel::{
         VTABLE_DEFAULT_ERROR, //
     },
     fs::File,
-    mm::virt::VmaNew,
+    mm::virt::{
+        VmaNew,
+        VmaRef, //
+    },
     prelude::*,
     seq_file::SeqFile,
     str::CStr,
@@ -173,6 +176,19 @@ impl<T: FileOperations> FileTable<T> {
         // SAFETY: By the type invariant; the reference to the file keeps it
         // from being released for as long as the borrow lasts.
         Some(unsafe { T::Data::borrow((*file.as_ptr()).private_data) })
+    }
+
+    /// The data of the file that `vma` maps, if it is one of this kind.
+    pub fn data_of_vma<'a>(&'static self, vma: &'a VmaRef) -> Option<DataOf<'a, T>> {
+        // SAFETY: The area is alive, and a lock is held under which its file
+        // does not change.
+        let file = unsafe { (*vma.as_ptr()).vm_file };
+        if file.is_null() {
+            return None;
+        }
+        // SAFETY: The area holds a reference to its file, and lives for `'a`.
+        // Nobody uses the file's position through this reference.
+        self.data_of(unsafe { File::from_raw_file(file) })
     }
 
     /// Creates a file on the anonymous inode, open for reading and writing,

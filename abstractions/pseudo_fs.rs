@@ -74,8 +74,8 @@ impl<const MAGIC: usize> PseudoFs<MAGIC> {
         })?;
         // SAFETY: The filesystem is pinned, so `mount` is set and stays; its
         // superblock lives as long as the mount.
-        let inode =
-            from_err_ptr(unsafe { bindings::alloc_anon_inode((**self.mount.get()).mnt_sb) });
+        let inode = unsafe { bindings::alloc_anon_inode((**self.mount.get()).mnt_sb) };
+        let inode = from_err_ptr(inode);
         match inode.and_then(|inode| NonNull::new(inode).ok_or(ENOMEM)) {
             // INVARIANT: We own the inode's reference and one pin.
             Ok(inode) => Ok(AnonInode {
