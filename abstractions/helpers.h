@@ -21,6 +21,8 @@ static const fmode_t VFIO_RUST_FMODE_PREAD_PWRITE =
 void vfio_rust_init_rwsem(struct rw_semaphore *sem, const char *name,
 			  struct lock_class_key *key);
 void vfio_rust_vma_set_uncached(struct vm_area_struct *vma);
+vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
+				    unsigned long pfn, unsigned int order);
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
@@ -55,6 +57,8 @@ struct pci_dev;
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev);
+struct pci_slot;
+bool vfio_rust_pci_is_below_slot(struct pci_dev *pdev, struct pci_slot *slot);
 bool vfio_rust_pci_intx_mask_supported(struct pci_dev *pdev);
 u64 vfio_rust_ioread64(const void __iomem *addr);
 void vfio_rust_iowrite64(u64 value, void __iomem *addr);

@@ -2,6 +2,10 @@
 
 //! Memory areas of page frame numbers that a fault handler fills.
 //!
+//! A fault is about one page, or about a block of them that one entry of a
+//! higher page table level maps, if the area, the file and physical memory are
+//! all aligned to it.
+//!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use super::{
@@ -12,12 +16,14 @@ use core::marker::PhantomData;
 use kernel::{
     mm::virt::{
         flags,
-        VmaNew, //
+        VmaNew,
+        VmaRef, //
     },
     page::{
-        PAGE_MASK,
-        PAGE_SHIFT, //
+        PAGE_SHIFT,
+        PAGE_SIZE, //
     },
+    prelude::*,
     types::ForeignOwnable, //
 };
 
@@ -57,40 +63,64 @@ impl<'a> NewMapping<'a> {
     }
 }
 
-/// A fault in such an area.
+/// A fault in such an area: mm wants a page, or a block of them.
 ///
 /// Exists while the handler runs: under the mmap lock or the area's own lock.
+///
+/// # Invariants
+///
+/// The block of `1 << order` pages, aligned to its size, that the faulting
+/// address is in lies in the area.
 pub struct Fault<'a> {
     vmf: *mut bindings::vm_fault,
+    order: u32,
     _vma: PhantomData<&'a VmaNew>,
 }
 
 impl Fault<'_> {
-    fn vma(&self) -> *mut bindings::vm_area_struct {
-        // SAFETY: The fault is valid while `self` exists.
-        unsafe { (*self.vmf).__bindgen_anon_1.vma }
+    /// How many pages are wanted, a power of two.
+    pub fn pages(&self) -> u64 {
+        1 << self.order
     }
 
-    /// The faulting address, rounded down to a page.
+    /// The address of the first page that is wanted.
     pub fn address(&self) -> usize {
         // SAFETY: The fault is valid while `self` exists.
-        unsafe { (*self.vmf).__bindgen_anon_1.address & PAGE_MASK }
+        let address = unsafe { (*self.vmf).__bindgen_anon_1.address };
+        address & !(block_size(self.order) - 1)
     }
 
-    /// The page of the file that is wanted, in pages.
+    /// The first page of the file that is wanted, in pages.
     pub fn page_offset(&self) -> u64 {
         // SAFETY: The fault is valid while `self` exists.
-        unsafe { (*self.vmf).__bindgen_anon_1.pgoff as u64 }
+        let (address, offset) = unsafe {
+            let fault = &(*self.vmf).__bindgen_anon_1;
+            (fault.address, fault.pgoff as u64)
+        };
+        // By the type invariant, the first page is in the file too.
+        offset.wrapping_sub((address.wrapping_sub(self.address()) >> PAGE_SHIFT) as u64)
     }
 
-    /// Maps page frame `pfn` at the faulting address. A page that another
-    /// thread has mapped there meanwhile is success.
+    /// Maps as many page frames as are wanted, from `pfn` on. A page that
+    /// another thread has mapped there meanwhile is success. A block that is
+    /// not aligned in physical memory as well is not mapped; mm asks for its
+    /// pages one at a time then.
     pub fn insert_pfn(&self, pfn: u64) -> FaultResult {
+        if pfn & (self.pages() - 1) != 0 {
+            return FaultResult::FALLBACK;
+        }
         // SAFETY: The area was made by `install()`, so it is one of page frame
-        // numbers, and its lock is held during the fault; the address lies in
-        // it.
-        FaultResult(unsafe { bindings::vmf_insert_pfn(self.vma(), self.address(), pfn as usize) })
+        // numbers, and its lock is held during the fault; by the type
+        // invariant the addresses lie in it.
+        FaultResult(unsafe {
+            bindings::vfio_rust_vmf_insert_pfn(self.vmf, self.address(), pfn as usize, self.order)
+        })
     }
+}
+
+/// Size of a block of `1 << order` pages in bytes.
+fn block_size(order: u32) -> usize {
+    PAGE_SIZE << order
 }
 
 /// How a fault was dealt with.
@@ -105,6 +135,9 @@ impl FaultResult {
     /// There is nothing to access; the thread gets `SIGBUS`.
     pub const SIGBUS: Self =
         Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS as bindings::vm_fault_t);
+    /// There is no block of that size here, but there may be smaller ones.
+    pub const FALLBACK: Self =
+        Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK as bindings::vm_fault_t);
     /// There was no memory for page tables.
     pub const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM as bindings::vm_fault_t);
 }
@@ -127,6 +160,7 @@ struct Operations<T>(PhantomData<T>);
 impl<T: FileOperations> Operations<T> {
     const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
         fault: Some(Self::fault),
+        huge_fault: Self::HUGE_FAULT,
         ..pin_init::zeroed()
     };
 
@@ -134,19 +168,54 @@ impl<T: FileOperations> Operations<T> {
         &Self::TABLE
     }
 
+    const HUGE_FAULT: Option<
+        unsafe extern "C" fn(*mut bindings::vm_fault, c_uint) -> bindings::vm_fault_t,
+    > = if cfg!(CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP) {
+        Some(Self::huge_fault)
+    } else {
+        None
+    };
+
     /// # Safety
     ///
     /// Only mm calls this, for areas that `install::<T>()` made.
     unsafe extern "C" fn fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-        // SAFETY: mm passes a valid fault; the area holds a reference to its
-        // file, which by `install()`'s contract is one of a table of `T`, so
-        // its private data is `T::Data`'s until the file's release.
-        let data = unsafe {
-            let file = (*(*vmf).__bindgen_anon_1.vma).vm_file;
-            T::Data::borrow((*file).private_data)
+        // SAFETY: By this function's contract.
+        unsafe { Self::huge_fault(vmf, 0) }
+    }
+
+    /// # Safety
+    ///
+    /// Only mm calls this, for areas that `install::<T>()` made.
+    unsafe extern "C" fn huge_fault(
+        vmf: *mut bindings::vm_fault,
+        order: c_uint,
+    ) -> bindings::vm_fault_t {
+        // SAFETY: mm passes a valid fault, with the area's lock held; the area
+        // holds a reference to its file, which by `install()`'s contract is one
+        // of a table of `T`, so its private data is `T::Data`'s until the
+        // file's release.
+        let (data, area, address) = unsafe {
+            let fault = &(*vmf).__bindgen_anon_1;
+            let file = (*fault.vma).vm_file;
+            (
+                T::Data::borrow((*file).private_data),
+                VmaRef::from_raw(fault.vma),
+                fault.address,
+            )
         };
+        let first = address & !(block_size(order) - 1);
+        let fits = first >= area.start()
+            && first
+                .checked_add(block_size(order))
+                .is_some_and(|end| end <= area.end());
+        if !fits {
+            return FaultResult::FALLBACK.0;
+        }
+        // INVARIANT: Just checked.
         let fault = Fault {
             vmf,
+            order,
             _vma: PhantomData,
         };
         if T::HAS_FAULT {

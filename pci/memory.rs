@@ -85,11 +85,12 @@ struct Memory {
 }
 
 impl Memory {
-    /// Returns the page frame of a page of the device file.
-    fn frame(&self, address: PageAddress) -> Option<u64> {
+    /// Returns the first page frame of `pages` pages of the device file.
+    fn frame(&self, address: PageAddress, pages: u64) -> Option<u64> {
         let window = (*self.windows.get(address.region)?)?;
+        let end = address.page.checked_add(pages)?;
 
-        (address.page < window.pages).then(|| window.first.wrapping_add(address.page))
+        (end <= window.pages).then(|| window.first.wrapping_add(address.page))
     }
 }
 
@@ -177,7 +178,8 @@ impl MemoryLock {
             return FaultResult::SIGBUS;
         };
 
-        match access.0.frame(PageAddress::new(fault.page_offset())) {
+        let first = PageAddress::new(fault.page_offset());
+        match access.0.frame(first, fault.pages()) {
             Some(frame) => fault.insert_pfn(frame),
             None => FaultResult::SIGBUS,
         }
