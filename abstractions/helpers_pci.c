@@ -25,6 +25,15 @@ struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev)
 	return pci_physfn(pdev);
 }
 
+/* A slot takes everything below its devices along. */
+bool vfio_rust_pci_is_below_slot(struct pci_dev *pdev, struct pci_slot *slot)
+{
+	while (pdev && pdev->bus != slot->bus)
+		pdev = pdev->bus->self;
+
+	return pdev && pdev->slot == slot;
+}
+
 bool vfio_rust_pci_intx_mask_supported(struct pci_dev *pdev)
 {
 	return pci_intx_mask_supported(pdev);

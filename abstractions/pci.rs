@@ -63,6 +63,12 @@ impl Function {
         unsafe { &raw mut (*self.as_raw()).dev }
     }
 
+    /// Is `device` this function?
+    #[inline]
+    pub(crate) fn is_same(&self, device: &pci::Device) -> bool {
+        ptr::eq::<pci::Device>(&*self.0, device)
+    }
+
     /// Returns the address of the function as text, such as `0000:00:03.0`.
     #[inline]
     pub(crate) fn name(&self) -> &CStr {

@@ -143,8 +143,7 @@ impl Function {
             return ResetScope::Function;
         }
 
-        // SAFETY: `as_raw()` is valid, and the fields are constant while a driver is bound.
-        let (bus, slot) = unsafe { ((*self.as_raw()).bus, (*self.as_raw()).slot) };
+        let (bus, slot) = self.bus_and_slot();
         // SAFETY: `slot` is null, which the callee expects, or valid.
         if unsafe { bindings::pci_probe_reset_slot(slot) } == 0 {
             ResetScope::Slot(slot.addr())
@@ -152,4 +151,71 @@ impl Function {
             ResetScope::Bus(bus.addr())
         }
     }
+
+    fn bus_and_slot(&self) -> (*mut bindings::pci_bus, *mut bindings::pci_slot) {
+        // SAFETY: `as_raw()` is valid, and the fields are constant while a driver is bound.
+        unsafe { ((*self.as_raw()).bus, (*self.as_raw()).slot) }
+    }
+
+    /// Can the slot, or else the bus, be reset?
+    pub(crate) fn can_reset_scope(&self) -> bool {
+        let (bus, slot) = self.bus_and_slot();
+
+        // SAFETY: `slot` is null, which the callee expects, or valid; `bus` is valid.
+        unsafe {
+            bindings::pci_probe_reset_slot(slot) == 0 || bindings::pci_probe_reset_bus(bus) == 0
+        }
+    }
+
+    /// Resets the slot, or else the bus, and restores the config space of all in it.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if one of the functions is locked, ENOTTY if there is no such reset, or that of the
+    /// method.
+    pub(crate) fn try_reset_scope(&self) -> Result {
+        // SAFETY: `as_raw()` is valid.
+        to_result(unsafe { bindings::pci_reset_bus(self.as_raw()) })
+    }
+
+    /// Does `predicate` hold for every function that [`Self::try_reset_scope`] resets? It is
+    /// called with the lock of the PCI bus list held.
+    pub(crate) fn all_in_scope(&self, mut predicate: impl FnMut(&pci::Device) -> bool) -> bool {
+        let (bus, slot) = self.bus_and_slot();
+        // SAFETY: As in `reset_scope()`.
+        let by_slot = unsafe { bindings::pci_probe_reset_slot(slot) } == 0;
+        let mut all = true;
+        let mut visit = |device: *mut bindings::pci_dev| {
+            // SAFETY: The walk passes valid functions; `slot` is valid if it can be reset.
+            if by_slot && !unsafe { bindings::vfio_rust_pci_is_below_slot(device, slot) } {
+                return true;
+            }
+            // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+            // SAFETY: The walk passes valid functions.
+            all = predicate(unsafe { &*device.cast::<pci::Device>() });
+            all
+        };
+        walk(bus, &mut visit);
+
+        all
+    }
+}
+
+/// Calls `visit` for all functions on a bus and below, until it returns false.
+fn walk(bus: *mut bindings::pci_bus, visit: &mut dyn FnMut(*mut bindings::pci_dev) -> bool) {
+    type Visit<'a> = &'a mut dyn FnMut(*mut bindings::pci_dev) -> bool;
+
+    /// # Safety
+    ///
+    /// `data` must be the address of a `Visit`.
+    unsafe extern "C" fn callback(device: *mut bindings::pci_dev, data: *mut c_void) -> c_int {
+        // SAFETY: By this function's contract.
+        let visit = unsafe { &mut *data.cast::<Visit<'_>>() };
+
+        c_int::from(!visit(device))
+    }
+
+    let mut visit: Visit<'_> = visit;
+    // SAFETY: The bus of a bound function is valid, and `visit` outlives the walk.
+    unsafe { bindings::pci_walk_bus(bus, Some(callback), (&raw mut visit).cast()) };
 }

@@ -39,6 +39,13 @@ pub(crate) struct Activation {
     reset_works: bool,
     // The order of these matters: the function is disabled first, then suspended.
     enabled: Enabled,
+    resumed: Option<Resumed<Function>>,
+}
+
+/// A function that is not in use any more, but has not been suspended yet.
+pub(crate) struct Ended {
+    /// Has it been reset?
+    pub(crate) was_reset: bool,
     _resumed: Option<Resumed<Function>>,
 }
 
@@ -63,7 +70,7 @@ impl Activation {
             saved: function.store_saved_state(),
             reset_works,
             enabled,
-            _resumed: resumed,
+            resumed,
         })
     }
 
@@ -72,13 +79,17 @@ impl Activation {
         self.reset_works
     }
 
-    /// Puts the function back to how it was when it was activated.
-    ///
-    /// What is not done: a reset of the bus or slot, for a function that has no reset of its own.
-    pub(crate) fn end(mut self) {
+    /// Puts the function back to how it was when it was activated, and disables it.
+    pub(crate) fn end(mut self) -> Ended {
+        let mut was_reset = false;
         if self.load_saved_state() {
-            self.quiesce_and_reset();
+            was_reset = self.quiesce_and_reset();
             self.function().restore_state();
+        }
+
+        Ended {
+            was_reset,
+            _resumed: self.resumed,
         }
     }
 
@@ -103,16 +114,15 @@ impl Activation {
         self.reset_works
     }
 
-    /// Silences the function, and resets it if nobody else holds its lock.
-    fn quiesce_and_reset(&self) {
+    /// Silences the function, and resets it if nobody else holds its lock. Tells whether it has
+    /// been reset.
+    fn quiesce_and_reset(&self) -> bool {
         const COMMAND: u16 = bindings::PCI_COMMAND as u16;
         const INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
 
         let function = self.function();
         function.write_word(COMMAND, INTX_DISABLE);
-        if self.reset_works {
-            // A busy or failing function is left as it is: it is quiet, which matters most.
-            let _ = function.try_reset_keeping_saved_state();
-        }
+
+        self.reset_works && function.try_reset_keeping_saved_state().is_ok()
     }
 }

@@ -5,13 +5,14 @@
 use crate::{
     abstractions::{
         pci::PowerState,
+        pci_reset::ResetScope,
         pm_runtime::Allowed, //
     },
     device::{
         CoreDevice,
         Options, //
     },
-    opened::device_set_key, //
+    reset_set::Membership, //
 };
 use kernel::{
     device::Core,
@@ -24,13 +25,25 @@ use kernel::{
     },
     ThisModule, //
 };
-use vfio::device::Registration;
+use vfio::{
+    device::Registration,
+    device_set::DeviceSetKey, //
+};
 
 /// Users may open the device as long as this exists.
 struct Service {
     // The order of these matters: when the registration is gone, so are all users.
     _registration: Registration,
+    _membership: Membership,
     _power: Allowed,
+}
+
+/// Devices that one reset affects are opened and closed one at a time.
+fn device_set_key(scope: ResetScope) -> DeviceSetKey {
+    match scope {
+        ResetScope::Function => DeviceSetKey::Alone,
+        ResetScope::Slot(address) | ResetScope::Bus(address) => DeviceSetKey::Shared(address),
+    }
 }
 
 /// A device from probe to remove: what a driver keeps as its data.
@@ -78,14 +91,16 @@ impl Binding {
             .exclusive()
             .set_power_state(PowerState::D0);
         let power = Allowed::new(function.clone(), !self.core.options().disable_idle_d3);
+        let membership = Membership::join(self.core.clone())?;
         let registration = Registration::new(
             device.as_ref(),
             self.core.clone(),
-            device_set_key(function),
+            device_set_key(self.core.scope()),
             module,
         )?;
         *self.service.lock() = Some(Service {
             _registration: registration,
+            _membership: membership,
             _power: power,
         });
 

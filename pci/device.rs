@@ -15,6 +15,7 @@ use crate::{
             Function,
             PowerState, //
         },
+        pci_reset::ResetScope,
         pm_runtime::Resumed,
         uapi_pci::{
             VFIO_DEVICE_GET_INFO,
@@ -40,6 +41,7 @@ use crate::{
         Region, //
     },
     region_access,
+    reset_set,
     token::{
         Request,
         Token, //
@@ -51,6 +53,10 @@ use kernel::{
     pr_info_once,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -91,6 +97,9 @@ struct Session {
 pub struct CoreDevice {
     function: Function,
     options: Options,
+    scope: ResetScope,
+    /// Has the device been used, and not been reset since?
+    needs_reset: Atomic<bool>,
     #[pin]
     memory: MemoryLock,
     #[pin]
@@ -112,6 +121,8 @@ impl CoreDevice {
             try_pin_init!(Self {
                 memory <- MemoryLock::new(function.clone()),
                 irq <- Irqs::new(function.clone()),
+                scope: function.reset_scope(),
+                needs_reset: Atomic::new(false),
                 function,
                 options,
                 session <- new_mutex!(None),
@@ -138,6 +149,27 @@ impl CoreDevice {
     /// The interrupts.
     pub(crate) fn irq(&self) -> &Irqs {
         &self.irq
+    }
+
+    /// What is reset together with the device.
+    pub(crate) fn scope(&self) -> ResetScope {
+        self.scope
+    }
+
+    /// Has a user got the device? Does not change while the device-set lock is held.
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.lock().is_some()
+    }
+
+    /// Has the device been used, and not been reset since? Does not change while the device-set
+    /// lock is held.
+    pub(crate) fn needs_reset(&self) -> bool {
+        self.needs_reset.load(Relaxed)
+    }
+
+    /// Remembers whether the device needs a reset. Called with the device-set lock held.
+    pub(crate) fn set_needs_reset(&self, needs_reset: bool) {
+        self.needs_reset.store(needs_reset, Relaxed);
     }
 
     /// Returns what the device has while it is open.
@@ -268,7 +300,9 @@ impl DeviceOps for CoreDevice {
         self.irq.close(&self.memory);
         self.memory.close();
         drop(opened);
-        activation.end();
+        let ended = activation.end();
+        self.set_needs_reset(!ended.was_reset);
+        reset_set::reset_if_unused(self);
     }
 
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {

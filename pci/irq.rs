@@ -56,7 +56,7 @@ pub(crate) struct Facts {
 enum Mode {
     Disabled,
     Intx(intx::Intx),
-    Messages(MessageKind, msi::Messages),
+    Messages(msi::Messages),
 }
 
 struct State {
@@ -115,6 +115,8 @@ impl Irqs {
         state.facts = facts;
         state.suspended = false;
         self.intx.reset(facts.maskable);
+        // What the last user had says nothing about this one.
+        self.msi_log2_vectors.store(0, Relaxed);
     }
 
     /// The device is closed by its last user: nothing stays in use.
@@ -206,7 +208,7 @@ impl Irqs {
 
     /// Disables what is in use.
     fn disable(&self, state: &mut State, memory: &MemoryLock) {
-        if let Mode::Messages(_, messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
+        if let Mode::Messages(messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
             messages.disable(memory);
             self.msi_on.store(false, Relaxed);
             // Switching MSI off unmasks INTx.

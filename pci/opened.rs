@@ -3,14 +3,11 @@
 //! What a device has while it is open.
 
 use crate::{
-    abstractions::{
-        pci::{
-            Function,
-            Resource,
-            NUM_BARS,
-            ROM_RESOURCE, //
-        },
-        pci_reset, //
+    abstractions::pci::{
+        Function,
+        Resource,
+        NUM_BARS,
+        ROM_RESOURCE, //
     },
     bars::{
         Bars,
@@ -181,17 +178,5 @@ fn describe_rom(function: &Function) -> config::Rom {
             length: rom.len as u64,
         },
         None => config::Rom::Absent,
-    }
-}
-
-/// Returns the key of the set of devices that one reset affects.
-pub(crate) fn device_set_key(function: &Function) -> vfio::device_set::DeviceSetKey {
-    use vfio::device_set::DeviceSetKey;
-
-    match function.reset_scope() {
-        pci_reset::ResetScope::Function => DeviceSetKey::Alone,
-        pci_reset::ResetScope::Slot(address) | pci_reset::ResetScope::Bus(address) => {
-            DeviceSetKey::Shared(address)
-        }
     }
 }

@@ -23,6 +23,7 @@ mod memory;
 mod opened;
 mod region;
 mod region_access;
+mod reset_set;
 mod token;
 mod transfer;
 

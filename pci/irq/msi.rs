@@ -130,6 +130,11 @@ impl Messages {
         }))
     }
 
+    /// Which kind is on.
+    pub(super) fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
     /// Disconnects all vectors and switches the kind off.
     pub(super) fn disable(mut self, memory: &MemoryLock) {
         while let Some(cursor) = self.connected.cursor_front_mut() {

@@ -198,21 +198,21 @@ impl Irqs {
         memory: &MemoryLock,
     ) -> Result<isize> {
         match (data, &mut state.mode) {
-            (Data::None, Mode::Messages(on, _)) if *on == kind && request.count == 0 => {
+            (Data::None, Mode::Messages(on)) if on.kind() == kind && request.count == 0 => {
                 self.disable(state, memory);
                 Ok(0)
             }
-            (Data::EventFd(_), Mode::Messages(on, messages)) if *on == kind => {
-                messages.connect(request.start, eventfds(request, data)?, memory)?;
+            (Data::EventFd(_), Mode::Messages(on)) if on.kind() == kind => {
+                on.connect(request.start, eventfds(request, data)?, memory)?;
                 Ok(0)
             }
             (Data::EventFd(_), Mode::Disabled) => {
                 self.enable_messages(state, kind, request, data, memory)
             }
-            (_, Mode::Messages(on, messages)) if *on == kind => {
+            (_, Mode::Messages(on)) if on.kind() == kind => {
                 for (index, nth) in (request.start..).zip(0..request.count as usize) {
                     if data.operand(nth) == Some(Operand::Apply) {
-                        messages.signal(index);
+                        on.signal(index);
                     }
                 }
                 Ok(0)
@@ -240,7 +240,7 @@ impl Irqs {
         };
         self.messages_enabled(kind, count);
         let result = messages.connect(request.start, eventfds, memory);
-        state.mode = Mode::Messages(kind, messages);
+        state.mode = Mode::Messages(messages);
         if result.is_err() {
             self.disable(state, memory);
         }
