@@ -146,7 +146,8 @@ TEST_F(edu, bad_fds)
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.group, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.container, VFIO_DEVICE_GET_INFO,
 				      &info));
-	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.device, VFIO_IOMMU_MAP_DMA, &info));
+	EXPECT_EQ(-ENOTTY, vfio_ioctl(session.device, VFIO_SET_IOMMU,
+				      VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(null, VFIO_DEVICE_GET_INFO, &info));
 	close(session.device);
 	EXPECT_EQ(-EBADF, vfio_ioctl(session.device, VFIO_DEVICE_GET_INFO, &info));

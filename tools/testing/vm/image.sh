@@ -47,7 +47,7 @@ image_make() {
 	shift
 	printf '. /vm/lib.sh\ncd /job\nexec >&3 2>&1\n%s\n' "$*" >"$job/run"
 	[ ! -d "$MODULES_DIR" ] || modules=("ro:$MODULES_DIR:/modules")
-	in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \
+	modules_locked in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \
 		bash /vfio/tools/testing/vm/mkimage "$RELEASE" /out/initrd ||
 		die "the guest image could not be made" "Is the disk full?"
 }

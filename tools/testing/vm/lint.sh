@@ -71,7 +71,7 @@ lint_clippy() {
 lint_rustdoc() {
 	local directory
 	directory=$KERNEL/vfio-$(tree_key)
-	QUIET_TAIL=60 quietly "$CACHE/log/rustdoc.log" \
+	QUIET_TAIL=60 quietly "$CACHE/log/rustdoc.log" modules_locked \
 		in_root "ro:$SOURCE:/src" "ro:$BUILD:/build" "ro:$directory:/modules" -- \
 		python3 -B /vfio/tools/testing/vm/rustdoc.py /build /modules /tmp/doc
 }

@@ -26,6 +26,8 @@ BOOT_LIMIT = 240
 # How much longer than the guest's own limit a program may take before the host
 # steps in.
 GRACE = 90
+# For unloading the modules and looking for leaks.
+UNLOAD_LIMIT = 400
 
 
 def addresses():
@@ -97,7 +99,8 @@ class Machine:
         options = self.options
         # no_timer_check: on a busy host the timer can look dead for a moment.
         append = ("console=ttyS0 intel_iommu=on,sm_off panic=-1 loglevel=7 "
-                  "tsc=reliable no_timer_check hugepagesz=1G hugepages=2 "
+                  "tsc=reliable no_timer_check highres=off nohz=off "
+                  "hugepagesz=1G hugepages=2 "
                   "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
                   + options.append)
         arguments = [
@@ -237,6 +240,9 @@ class Machine:
             self.deadline = time.monotonic() + self.options.limit + GRACE
         elif words[1] == "device" and words[-1] == "missing":
             self.missing.append(words[2])
+        elif words[1] == "unloading":
+            self.program = "unloading the modules"
+            self.deadline = time.monotonic() + UNLOAD_LIMIT
         elif words[1] == "unload":
             self.unloaded = words[2] == "ok"
         elif words[1] == "end":

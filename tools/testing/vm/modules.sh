@@ -8,8 +8,11 @@
 modules_build() {
 	kernel_ready "$1"
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
-	locked "modules-$1" modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log"
+	modules_locked modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log"
 }
+
+# modules_locked COMMAND...: while nobody builds modules for this kernel.
+modules_locked() { locked "modules-${KERNEL##*/}" "$@"; }
 
 # modules_make DIRECTORY LOG [MAKE ARGUMENT...]: builds in DIRECTORY.
 modules_make() {
@@ -22,6 +25,8 @@ modules_make() {
 	QUIET_TAIL=60 quietly "$log" \
 		in_root "ro:$SOURCE:/src" "rw:$BUILD:/build" "rw:$directory:/modules" -- \
 		make -C /src O=/build LLVM=1 M=/modules -j"$JOBS" "$@" modules || {
+		# What an earlier build left must not be tested in their place.
+		find "$directory" -name '*.ko' -delete
 		say "error: the modules do not build, see above"
 		return 1
 	}

@@ -57,7 +57,8 @@ def main():
                            RUSTC_BOOTSTRAP="1",
                            VFIO_RUST_BINDINGS=f"{modules}/abstractions/bindings_generated.rs")
         arguments = ["rustdoc", "-Zunstable-options", "--sysroot=/dev/null", "--output", out,
-                     "-Dwarnings", *crate_arguments(command)]
+                     # For those who work on the driver: nothing in it is for others.
+                     "--document-private-items", "-Dwarnings", *crate_arguments(command)]
         done = subprocess.run(arguments, cwd=modules, env=environment, check=False)
         failed = failed or done.returncode != 0
         print(f"{name}: {'failed' if done.returncode else 'ok'}")
