@@ -33,6 +33,7 @@ void vfio_rust_kvm_put(struct kvm *kvm);
 /* helpers_type1.c */
 struct task_struct;
 void vfio_rust_cond_resched(void);
+bool vfio_rust_type1_ratelimit(void);
 bool vfio_rust_fatal_signal_pending(void);
 int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm);
 void vfio_rust_mmap_write_lock(struct mm_struct *mm);

@@ -77,7 +77,7 @@ impl Leaf {
     /// `EFAULT`: the leaf is read-only, but writes are asked for; or it maps
     /// ordinary memory, which could be freed and used anew at any time, since
     /// nothing here holds a reference on it.
-    pub(crate) fn into_run(self, limit: u64, write: bool) -> Result<DmaRun> {
+    pub(crate) fn into_run(self, limit: u64, write: bool, source: Option<u64>) -> Result<DmaRun> {
         // SAFETY: Any number may be asked about.
         let ordinary = unsafe { bindings::vfio_rust_pfn_is_ordinary(self.pfn as usize) };
         if ordinary || (write && !self.writable) {
@@ -85,7 +85,7 @@ impl Leaf {
         }
         let pages = self.pages.min(limit).min(Run::MAX_PAGES);
         Run::new(self.pfn, pages, Kind::Device)
-            .map(DmaRun::of_device)
+            .map(|run| DmaRun::of_device(run, source))
             .ok_or(EFAULT)
     }
 }

@@ -16,6 +16,7 @@ use crate::run::{
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
+    ops::Range,
     ptr, //
 };
 use kernel::prelude::*;
@@ -128,6 +129,7 @@ impl PinBatch {
         Some(DmaRun {
             run,
             write: self.write,
+            source: None,
         })
     }
 
@@ -176,15 +178,26 @@ impl Drop for PinBatch {
 pub(crate) struct DmaRun {
     run: Run,
     write: bool,
+    /// Which device's memory it is, if that can be taken away.
+    source: Option<u64>,
 }
 
 impl DmaRun {
     /// Memory of a device, found by [`pfnmap_lookup`](super::pfnmap_lookup).
     ///
     /// `run` must be of [`Kind::Device`].
-    pub(super) fn of_device(run: Run) -> Self {
+    pub(super) fn of_device(run: Run, source: Option<u64>) -> Self {
         // INVARIANT: Nothing is pinned.
-        Self { run, write: false }
+        Self {
+            run,
+            write: false,
+            source,
+        }
+    }
+
+    /// Which device's memory it is, if that can be taken away.
+    pub(crate) fn source(&self) -> Option<u64> {
+        self.source
     }
 
     /// The number of pages.
@@ -200,15 +213,15 @@ impl DmaRun {
         }
     }
 
-    /// Appends `next` if it follows this run immediately, is of the same kind,
-    /// and the sum is at most `limit` pages.
+    /// Appends `next` if it follows this run immediately, is of the same kind
+    /// and of the same device, and the sum is at most `limit` pages.
     ///
     /// # Errors
     ///
     /// `next`, if it cannot be appended.
     pub(crate) fn append(&mut self, next: DmaRun, limit: u64) -> Result<(), DmaRun> {
         let joined = self.run.joined(&next.run, limit);
-        match joined.filter(|_| self.write == next.write) {
+        match joined.filter(|_| self.write == next.write && self.source == next.source) {
             Some(run) => {
                 // INVARIANT: The pins of `next` move here.
                 self.run = run;
@@ -235,6 +248,12 @@ pub(crate) struct HeldRun<'a> {
 }
 
 impl HeldRun<'_> {
+    /// Whether the page frames were taken away, so that they must not be
+    /// mapped.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.run.kind() == Kind::Revoked
+    }
+
     /// The number of the first page frame.
     pub(crate) fn pfn(&self) -> u64 {
         self.run.pfn()
@@ -267,12 +286,18 @@ pub(crate) struct DmaRuns {
 pub(crate) struct Tail {
     runs: usize,
     pages: u64,
+    revoked: bool,
 }
 
 impl Tail {
     /// The number of pages in these runs.
     pub(crate) fn pages(&self) -> u64 {
         self.pages
+    }
+
+    /// Whether all these runs were taken away, so that nothing is mapped.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked
     }
 }
 
@@ -331,10 +356,19 @@ impl DmaRuns {
     }
 
     /// The last runs: at least one, at most `max_runs`, and no more than what
-    /// reaches `max_pages`. `None` if there are no runs.
+    /// reaches `max_pages`; either all of them or none was revoked. `None` if
+    /// there are no runs.
     pub(crate) fn tail(&self, max_runs: usize, max_pages: u64) -> Option<Tail> {
-        let mut tail = Tail { runs: 0, pages: 0 };
+        let is_revoked = |run: &Run| run.kind() == Kind::Revoked;
+        let mut tail = Tail {
+            runs: 0,
+            pages: 0,
+            revoked: self.runs.last().is_some_and(is_revoked),
+        };
         for run in self.runs.iter().rev().take(max_runs) {
+            if is_revoked(run) != tail.revoked {
+                break;
+            }
             tail.runs += 1;
             tail.pages = tail.pages.saturating_add(run.pages());
             if tail.pages >= max_pages {
@@ -342,6 +376,24 @@ impl DmaRuns {
             }
         }
         (tail.runs != 0).then_some(tail)
+    }
+
+    /// Marks the runs of device memory in `pages` as revoked. They begin and
+    /// end there, because runs of different devices are never joined.
+    ///
+    /// No device may reach them any more: they are unmapped, and the IOMMU's
+    /// caches are flushed.
+    pub(crate) fn revoke(&mut self, pages: &Range<u64>) {
+        let mut position = 0u64;
+        for run in self.runs.iter_mut() {
+            if position >= pages.end {
+                break;
+            }
+            if position >= pages.start && run.kind() == Kind::Device {
+                *run = run.revoked();
+            }
+            position = position.saturating_add(run.pages());
+        }
     }
 
     /// Forgets the runs of `tail` and unpins their pages.
@@ -379,7 +431,7 @@ impl Drop for DmaRuns {
 /// If the run is of [`Kind::Pinned`], the caller owns a pin of each page and
 /// gives it up.
 unsafe fn unpin(run: Run, write: bool) {
-    if run.kind() == Kind::Device {
+    if run.kind() != Kind::Pinned {
         return;
     }
     // CAST: Page frame numbers and counts of pinned memory fit the CPU's words.

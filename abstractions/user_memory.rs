@@ -48,7 +48,7 @@ impl<'a> ReadLockedMm<'a> {
     }
 
     /// The VMA of plain page frames (`VM_PFNMAP`) that holds `address`.
-    pub(super) fn pfnmap_vma(&self, address: usize) -> Option<&VmaRef> {
+    pub(crate) fn pfnmap_vma(&self, address: usize) -> Option<&VmaRef> {
         const PFNMAP: vm_flags_t = bindings::VM_PFNMAP;
         self.guard
             .vma_lookup(address)

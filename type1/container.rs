@@ -5,7 +5,9 @@
 //! One mutex guards everything of a container. It is inside of the group and
 //! container locks of the core, and outside of the mmap lock. Nothing in here
 //! takes a group lock or a device-set lock: those who hold one may wait for
-//! this mutex.
+//! this mutex, in particular when they release a device whose memory is mapped
+//! here. Release notifiers are therefore dropped without the mutex, since that
+//! waits for such a call to end.
 
 use super::{
     abstractions::{
@@ -16,6 +18,7 @@ use super::{
         type1_parameters,
         uapi_type1, //
     },
+    device_memory::Retired,
     domain::Domain,
     info::Facts,
     mapping::Mapping,
@@ -72,6 +75,8 @@ pub(super) struct State {
     pub(super) page_sizes: PageSizes,
     /// The addresses that may be mapped, in ascending order.
     pub(super) valid: KVec<IovaRange>,
+    /// What mappings that are gone have left behind.
+    retired: Retired,
 }
 
 impl State {
@@ -81,11 +86,12 @@ impl State {
             mappings: Mappings::new(type1_parameters::dma_entry_limit()),
             page_sizes: PageSizes::common(core::iter::empty(), PAGE_SIZE as u64),
             valid: KVec::new(),
+            retired: Retired::new(),
         }
     }
 
     /// Makes the memory of `request` visible to devices.
-    fn map(&mut self, request: &MapRequest) -> Result {
+    fn map(&mut self, request: &MapRequest, container: &Arc<Shared>) -> Result {
         let range = request.range;
         let aligned = self.page_sizes.is_aligned(range.start())
             && self.page_sizes.is_aligned(range.size())
@@ -108,7 +114,10 @@ impl State {
         }
         let slot = Slot::new()?;
         let mut mapping = Mapping::new(request)?;
-        mapping.populate(&self.domains)?;
+        if let Err(error) = mapping.populate(&self.domains, container) {
+            self.retired.add(mapping.retire());
+            return Err(error);
+        }
         self.mappings.insert(slot, mapping);
         Ok(())
     }
@@ -149,6 +158,7 @@ impl State {
     fn remove(&mut self, range: &IovaRange) {
         if let Some(mut mapping) = self.mappings.remove(range.last()) {
             mapping.clear(&self.domains);
+            self.retired.add(mapping.retire());
         }
         cond_resched();
     }
@@ -161,46 +171,71 @@ impl State {
     }
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-/// The type1 part of a container.
+/// The state of a container and its mutex. Those who watch devices for the
+/// container share it.
 #[pin_data]
-struct Container {
-    version: Version,
+pub(super) struct Shared {
     #[pin]
     state: Mutex<State>,
 }
 
+impl Shared {
+    /// Runs `work` with the mutex held, and drops afterwards what must not be
+    /// dropped under it.
+    fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock();
+        let result = work(&mut state);
+        let retired = core::mem::replace(&mut state.retired, Retired::new());
+        drop(state);
+        drop(retired);
+        result
+    }
+
+    /// Takes the memory of a device that is about to be released out of the
+    /// mapping that ends at `last`, if the device is known there as `source`.
+    pub(super) fn revoke(&self, last: u64, source: u64) {
+        self.with(|state| {
+            if let Some(mapping) = state.mappings.get_mut(last) {
+                mapping.revoke(&state.domains, source);
+            }
+        });
+    }
+}
+
+/// The type1 part of a container.
+struct Container {
+    version: Version,
+    shared: Arc<Shared>,
+}
+
 impl Container {
     fn new(version: Version) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                version,
+        let shared = Arc::pin_init(
+            pin_init!(Shared {
                 state <- new_mutex!(State::new(), "vfio_iommu_type1"),
             }),
             GFP_KERNEL_ACCOUNT,
-        )
+        )?;
+        Ok(Arc::new(Self { version, shared }, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn map_dma(&self, arg: usize) -> Result {
         let request = MapRequest::read(arg)?;
-        self.state.lock().map(&request)
+        self.shared.with(|state| state.map(&request, &self.shared))
     }
 
     fn unmap_dma(&self, arg: usize) -> Result {
         let request = UnmapRequest::read(arg)?;
-        let size = self.state.lock().unmap(&request.extent, self.version)?;
+        let size = self
+            .shared
+            .with(|state| state.unmap(&request.extent, self.version))?;
         request.write_back(size)
     }
 
     fn get_info(&self, arg: usize) -> Result {
         let request = InfoRequest::read(arg)?;
         let facts = {
-            let state = self.state.lock();
+            let state = self.shared.state.lock();
             Facts::new(
                 state.page_sizes.bitmap(),
                 state.mappings.available(),
@@ -212,19 +247,30 @@ impl Container {
 
     fn check_extension(&self, extension: usize) -> bool {
         match extension {
-            uapi_type1::DMA_CC_IOMMU => self.state.lock().domains.iter().all(Domain::is_coherent),
+            uapi_type1::DMA_CC_IOMMU => {
+                let state = self.shared.state.lock();
+                state.domains.iter().all(Domain::is_coherent)
+            }
             _ => is_static_extension(extension),
         }
     }
 }
 
+impl Drop for Container {
+    fn drop(&mut self) {
+        // Those who watch devices keep the state alive, and only mappings keep
+        // them.
+        self.shared.with(State::clear);
+    }
+}
+
 impl IommuBackend for Container {
     fn attach_group(&self, group: &iommu::Group) -> Result {
-        self.state.lock().attach_group(group)
+        self.shared.with(|state| state.attach_group(group))
     }
 
     fn detach_group(&self, group: &iommu::Group) {
-        self.state.lock().detach_group(group)
+        self.shared.with(|state| state.detach_group(group))
     }
 
     fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize> {

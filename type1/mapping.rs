@@ -19,6 +19,12 @@ use super::{
         scheduler::cond_resched,
         type1_parameters, //
     },
+    container::Shared,
+    device_memory::{
+        DeviceMemory,
+        Devices,
+        Watcher, //
+    },
     domain::{
         self,
         Domain, //
@@ -30,7 +36,8 @@ use super::{
 };
 use kernel::{
     page::PAGE_SHIFT,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// How much [`Mapping::clear()`] unmaps between two flushes of the IOMMU's
@@ -51,6 +58,7 @@ pub(crate) struct Mapping {
     access: Access,
     runs: DmaRuns,
     memory: LockedMemory,
+    devices: Option<KBox<DeviceMemory>>,
 }
 
 impl Mapping {
@@ -67,6 +75,7 @@ impl Mapping {
             access: request.access,
             runs: DmaRuns::new(request.access.write),
             memory: LockedMemory::of_current()?,
+            devices: None,
         })
     }
 
@@ -75,21 +84,23 @@ impl Mapping {
         self.range
     }
 
-    /// Finds and pins all pages and maps them in all `domains`.
+    /// Finds and pins all pages and maps them in all `domains`. Devices whose
+    /// memory is found are watched in the name of `container`.
     ///
     /// # Errors
     ///
     /// Those of [`Pinner::next()`] and of the IOMMU drivers. The mapping has no
-    /// pages then, and nothing is pinned, mapped or charged.
-    pub(crate) fn populate(&mut self, domains: &[Domain]) -> Result {
-        let result = self.try_populate(domains);
+    /// pages then, and nothing is pinned, mapped or charged; but what it has of
+    /// [`retire()`](Self::retire) is still there.
+    pub(crate) fn populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
+        let result = self.try_populate(domains, container);
         if result.is_err() {
             self.clear(domains);
         }
         result
     }
 
-    fn try_populate(&mut self, domains: &[Domain]) -> Result {
+    fn try_populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
         let total = self.range.size() >> PAGE_SHIFT;
         let run_limit = if type1_parameters::disable_hugepages() {
             1
@@ -98,6 +109,7 @@ impl Mapping {
         };
         let mm = self.memory.mm().ok_or(ENODEV)?;
         let mut pinner = Pinner::new(&mm, total, self.access.write, run_limit)?;
+        let watcher = Watcher::new(container, self.range.last());
         // A run goes to the IOMMU only when it cannot grow any more, so that
         // the largest pages can be used.
         let mut growing: Option<DmaRun> = None;
@@ -105,7 +117,8 @@ impl Mapping {
         while position < total {
             // CAST: The memory fits the address space, as the door has checked.
             let address = self.vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
-            let run = pinner.next(address, total - position, &mut self.memory)?;
+            let mut devices = Devices::new(&watcher, &mut self.devices);
+            let run = pinner.next(address, total - position, &mut self.memory, &mut devices)?;
             position += run.pages();
             let Some(mut grown) = growing.take() else {
                 growing = Some(run);
@@ -129,8 +142,11 @@ impl Mapping {
     /// Maps `run` behind the runs that there are.
     fn map_run(&mut self, domains: &[Domain], run: DmaRun) -> Result {
         self.runs.reserve()?;
-        let iova = self.address_of(self.runs.pages());
-        domain::map(domains, iova, run.held(), self.access)?;
+        let first = self.runs.pages();
+        if let (Some(source), Some(devices)) = (run.source(), &mut self.devices) {
+            devices.add(source, first..first.saturating_add(run.pages()))?;
+        }
+        domain::map(domains, self.address_of(first), run.held(), self.access)?;
         // INVARIANT: Just mapped behind the others.
         self.runs.push(run).map_err(|_| ENOMEM)
     }
@@ -148,7 +164,9 @@ impl Mapping {
     pub(crate) fn replay(&self, paging: &PagingDomain) -> Result {
         let mut page = 0;
         for run in self.runs.iter() {
-            paging.map(self.address_of(page), run, self.access)?;
+            if !run.is_revoked() {
+                paging.map(self.address_of(page), run, self.access)?;
+            }
             page += run.pages();
             cond_resched();
         }
@@ -161,19 +179,48 @@ impl Mapping {
     /// flushes the IOMMU's caches, then unpin.
     pub(crate) fn clear(&mut self, domains: &[Domain]) {
         while let Some(tail) = self.runs.tail(CLEAR_RUNS, CLEAR_PAGES) {
-            let first = self.address_of(self.runs.pages().saturating_sub(tail.pages()));
-            let size = tail.pages() << PAGE_SHIFT;
-            let unmapped = IovaRange::from_size(first, size)
-                .map_err(Error::from)
-                .and_then(|range| domain::unmap(domains, &range));
-            if let Err(error) = unmapped {
+            let first = self.runs.pages().saturating_sub(tail.pages());
+            if !tail.is_revoked() && self.unmap(domains, first, tail.pages()).is_err() {
                 // The runs stay, and with them the pins.
-                pr_err!("IOVA {first:#x}, {size:#x} bytes cannot be unmapped: {error:?}\n");
                 return;
             }
             self.runs.release(tail);
             cond_resched();
         }
         self.memory.uncharge();
+    }
+
+    /// Unmaps `pages` pages from index `first` on in all `domains`.
+    fn unmap(&self, domains: &[Domain], first: u64, pages: u64) -> Result {
+        let iova = self.address_of(first);
+        let size = pages << PAGE_SHIFT;
+        IovaRange::from_size(iova, size)
+            .map_err(Error::from)
+            .and_then(|range| domain::unmap(domains, &range))
+            .inspect_err(|error| {
+                pr_err!("IOVA {iova:#x}, {size:#x} bytes cannot be unmapped: {error:?}\n");
+            })
+    }
+
+    /// Takes the memory of the device that was given the name `source` away
+    /// from all devices, in whole ranges. The mapping itself stays until the
+    /// user unmaps it.
+    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) {
+        let Some(devices) = self.devices.take() else {
+            return;
+        };
+        for range in devices.ranges_of(source) {
+            let pages = range.end.saturating_sub(range.start);
+            if self.unmap(domains, range.start, pages).is_ok() {
+                self.runs.revoke(range);
+            }
+            cond_resched();
+        }
+        self.devices = Some(devices);
+    }
+
+    /// What has to be dropped without the container's mutex.
+    pub(crate) fn retire(&mut self) -> Option<KBox<DeviceMemory>> {
+        self.devices.take()
     }
 }

@@ -78,6 +78,11 @@ impl Mappings {
         cut_at_start || cut_at_end
     }
 
+    /// The mapping that ends at `last`.
+    pub(crate) fn get_mut(&mut self, last: u64) -> Option<&mut Mapping> {
+        self.tree.get_mut(&last)
+    }
+
     /// Adds a mapping that overlaps no other.
     pub(crate) fn insert(&mut self, slot: Slot, mapping: Mapping) {
         self.available = self.available.saturating_sub(1);

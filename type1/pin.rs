@@ -19,6 +19,7 @@ use super::abstractions::{
     },
     user_memory::ReadLockedMm, //
 };
+use super::device_memory::Devices;
 use kernel::{
     mm::MmWithUser,
     page::PAGE_SHIFT,
@@ -70,19 +71,21 @@ impl<'a> Pinner<'a> {
     /// The page frames from `address` on, at least one page, at most `pages`.
     ///
     /// Calls must go through the address range in order, without gaps. What is
-    /// pinned is charged to `memory`.
+    /// pinned is charged to `memory`; memory of a device is found only once
+    /// `devices` watches that device.
     ///
     /// # Errors
     ///
     /// Those of [`PinBatch::pin()`], [`LockedMemory::charge()`] and
-    /// [`ReadLockedMm::fault_in()`]. `EFAULT`: device memory that may not be
-    /// written, or plain page frames that are ordinary memory. `EINTR`: the
-    /// task is being killed.
+    /// [`ReadLockedMm::fault_in()`] and [`Devices::watch()`]. `EFAULT`: device
+    /// memory that may not be written, or plain page frames that are ordinary
+    /// memory. `EINTR`: the task is being killed.
     pub(crate) fn next(
         &mut self,
         address: usize,
         pages: u64,
         memory: &mut LockedMemory,
+        devices: &mut Devices<'_>,
     ) -> Result<DmaRun> {
         while self.batch.is_empty() {
             cond_resched();
@@ -99,7 +102,7 @@ impl<'a> Pinner<'a> {
                 }
                 Err(error) => error,
             };
-            match self.device_run(&mut mm, address, pages)? {
+            match self.device_run(&mut mm, address, pages, devices)? {
                 DeviceRun::Found(run) => return Ok(run),
                 DeviceRun::NotPfnmap => return Err(error),
                 DeviceRun::Vanished => {}
@@ -121,9 +124,10 @@ impl<'a> Pinner<'a> {
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         pages: u64,
+        devices: &mut Devices<'_>,
     ) -> Result<DeviceRun> {
         let limit = pages.min(self.run_limit);
-        let mut run = match self.device_leaf(mm, address, limit)? {
+        let mut run = match self.device_leaf(mm, address, limit, devices)? {
             DeviceRun::Found(run) => run,
             other => return Ok(other),
         };
@@ -134,7 +138,7 @@ impl<'a> Pinner<'a> {
             }
             // CAST: Still inside of the range of addresses.
             let next = address.wrapping_add((run.pages() as usize) << PAGE_SHIFT);
-            let Ok(DeviceRun::Found(leaf)) = self.device_leaf(mm, next, left) else {
+            let Ok(DeviceRun::Found(leaf)) = self.device_leaf(mm, next, left, devices) else {
                 break;
             };
             if run.append(leaf, limit).is_err() {
@@ -150,14 +154,22 @@ impl<'a> Pinner<'a> {
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         limit: u64,
+        devices: &mut Devices<'_>,
     ) -> Result<DeviceRun> {
         let address = mm.untagged(address);
         if let Lookup::Absent = mm.pfnmap_leaf(address) {
             mm.fault_in(address, self.write)?;
         }
         // The VMA may be another one now, if the lock was dropped for the fault.
+        let Some(vma) = mm.pfnmap_vma(address) else {
+            return Ok(DeviceRun::NotPfnmap);
+        };
+        let source = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {
-            Lookup::Present(leaf) => Ok(DeviceRun::Found(leaf.into_run(limit, self.write)?)),
+            Lookup::Present(leaf) => {
+                let run = leaf.into_run(limit, self.write, source)?;
+                Ok(DeviceRun::Found(run))
+            }
             Lookup::Absent => Ok(DeviceRun::Vanished),
             Lookup::NotPfnmap => Ok(DeviceRun::NotPfnmap),
         }

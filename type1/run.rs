@@ -17,6 +17,8 @@ pub enum Kind {
     Pinned,
     /// Memory of a device, which is not counted and cannot be pinned.
     Device,
+    /// Memory of a device that was released: nothing is mapped any more.
+    Revoked,
 }
 
 /// Consecutive page frames of one kind.
@@ -24,8 +26,8 @@ pub enum Kind {
 /// # Invariants
 ///
 /// From bit 0 on: [`Run::PFN_BITS`] bits of the first page frame number,
-/// [`Run::LENGTH_BITS`] bits of the number of page frames less one, and one bit
-/// that is set for [`Kind::Device`].
+/// [`Run::LENGTH_BITS`] bits of the number of page frames less one, one bit that
+/// is set for [`Kind::Device`], and one for [`Kind::Revoked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run(u64);
 
@@ -35,6 +37,7 @@ impl Run {
     /// Runs of up to 16 GiB with pages of 4 KiB.
     const LENGTH_BITS: u32 = 22;
     const DEVICE: u64 = 1 << (Self::PFN_BITS + Self::LENGTH_BITS);
+    const REVOKED: u64 = Self::DEVICE << 1;
     const PFN_MASK: u64 = (1 << Self::PFN_BITS) - 1;
     const LENGTH_MASK: u64 = (1 << Self::LENGTH_BITS) - 1;
 
@@ -52,6 +55,7 @@ impl Run {
         let kind = match kind {
             Kind::Pinned => 0,
             Kind::Device => Self::DEVICE,
+            Kind::Revoked => Self::REVOKED,
         };
         // INVARIANT: Both numbers fit, as just checked.
         Some(Self(kind | ((pages - 1) << Self::PFN_BITS) | pfn))
@@ -70,11 +74,18 @@ impl Run {
 
     /// What the page frames are.
     pub const fn kind(&self) -> Kind {
-        if self.0 & Self::DEVICE == 0 {
-            Kind::Pinned
-        } else {
+        if self.0 & Self::REVOKED != 0 {
+            Kind::Revoked
+        } else if self.0 & Self::DEVICE != 0 {
             Kind::Device
+        } else {
+            Kind::Pinned
         }
+    }
+
+    /// The same page frames, which are mapped no more.
+    pub const fn revoked(self) -> Self {
+        Self((self.0 & !Self::DEVICE) | Self::REVOKED)
     }
 
     /// This run and `next` as one of at most `limit` pages, if `next` is of the

@@ -17,6 +17,7 @@ use vfio::container::DriverRegistration;
 mod abstractions;
 mod attach;
 mod container;
+mod device_memory;
 mod domain;
 mod info;
 mod mapping;

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Peer to peer: the edu device does DMA to the memory of an ivshmem device that
+ * another container, or nobody, owns by then. With these modules the mapping
+ * goes with the device that it points at; with the C modules it survives.
+ * $STACK says which of them are loaded.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "edu.h"
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define IOVA		0x40000000UL
+#define IOVA_RAM	0x10000000UL
+#define BAR		2
+#define BAR_SIZE	(64UL << 20)
+#define PATTERN		0x5a
+#define CANARY		0xc3
+
+static bool stack_is_c(void)
+{
+	const char *stack = getenv("STACK");
+
+	return stack && !strcmp(stack, "c");
+}
+
+/* Whether the IOMMU's page table of @bdf has an entry that starts at @iova. */
+static bool translated(const char *bdf, uint64_t iova)
+{
+	unsigned long long pfn;
+	char path[128], line[1024];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
+		 bdf);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%llx |", &pfn) == 1 && strchr(line, '|') &&
+		    pfn == iova / PAGE_SIZE)
+			found = true;
+	}
+	fclose(file);
+	return found;
+}
+
+/* Positions @fd at the end of the kernel log. */
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* Whether the IOMMU has complained about @iova since log_open(). */
+static bool log_has_fault(int fd, uint64_t iova)
+{
+	char line[1024], want[64];
+	ssize_t size;
+
+	snprintf(want, sizeof(want), "fault addr 0x%lx", (long)iova);
+	while ((size = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[size > 0 ? size : 0] = '\0';
+		if (strstr(line, want))
+			return true;
+	}
+	return false;
+}
+
+FIXTURE(peer)
+{
+	const char *edu_bdf;
+	const char *peer_bdf;
+	struct vfio_session edu;
+	struct vfio_session peer;
+	uint8_t *ram;
+	void *bar;
+};
+
+FIXTURE_VARIANT(peer)
+{
+	int iommu;
+};
+
+FIXTURE_VARIANT_ADD(peer, v1) { .iommu = VFIO_TYPE1_IOMMU };
+FIXTURE_VARIANT_ADD(peer, v2) { .iommu = VFIO_TYPE1v2_IOMMU };
+
+FIXTURE_SETUP(peer)
+{
+	NEED_DEVICE(self->edu_bdf, "EDU");
+	NEED_DEVICE(self->peer_bdf, "IVSHMEM");
+	self->peer.container = self->peer.group = self->peer.device = -1;
+	ASSERT_EQ(0, session_open(&self->edu, self->edu_bdf, variant->iommu));
+	ASSERT_EQ(0, edu_bus_master(self->edu.device, true));
+	self->ram = memory_new(PAGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)self->ram);
+	ASSERT_EQ(0, type1_map(self->edu.container, self->ram, IOVA_RAM,
+			       PAGE_SIZE, DMA_RW));
+	/* The engine's buffer is what it will write. */
+	memset(self->ram, PATTERN, PAGE_SIZE);
+	ASSERT_EQ(0, edu_load(self->edu.device, IOVA_RAM, PAGE_SIZE));
+	ASSERT_EQ(0, session_open(&self->peer, self->peer_bdf, variant->iommu));
+	ASSERT_EQ(0, memory_enable(self->peer.device, true));
+	ASSERT_EQ(0, bar_mmap(self->peer.device, BAR, 0, BAR_SIZE,
+			      PROT_READ | PROT_WRITE, &self->bar));
+}
+
+FIXTURE_TEARDOWN(peer)
+{
+	EXPECT_EQ(0, session_works(&self->edu));
+	session_close(&self->edu);
+	session_close(&self->peer);
+}
+
+/* The decisive question, once the device has changed hands. */
+static void expect_gone(struct __test_metadata *_metadata,
+			FIXTURE_DATA(peer) *self, int iommu, uint64_t iova,
+			uint64_t bar_offset)
+{
+	bool survives = stack_is_c();
+	struct vfio_session owner;
+	uint8_t *memory;
+	void *bar;
+	int log, i;
+
+	EXPECT_EQ(survives, translated(self->edu_bdf, iova));
+	ASSERT_EQ(0, session_open(&owner, self->peer_bdf, iommu));
+	ASSERT_EQ(0, memory_enable(owner.device, true));
+	ASSERT_EQ(0, bar_mmap(owner.device, BAR, 0, BAR_SIZE,
+			      PROT_READ | PROT_WRITE, &bar));
+	memory = (uint8_t *)bar + bar_offset;
+	memset(memory, CANARY, 64);
+	log = log_open();
+	ASSERT_EQ(0, edu_store(self->edu.device, iova, 64));
+	/* The kernel limits how often it complains. */
+	for (i = 0; !survives && i < 80 && !log_has_fault(log, iova); i++) {
+		usleep(100000);
+		ASSERT_EQ(0, edu_store(self->edu.device, iova, 64));
+	}
+	EXPECT_GT(80, i);
+	TH_LOG("a mapping of another device's memory %s its owner",
+	       memory[0] == PATTERN ? "survives" : "is revoked before it changes");
+	EXPECT_EQ(survives ? PATTERN : CANARY, memory[0]);
+	EXPECT_EQ(survives ? PATTERN : CANARY, memory[63]);
+	close(log);
+	munmap(bar, BAR_SIZE);
+	session_close(&owner);
+}
+
+/* Closes everything that this process has of the other device. */
+static void peer_let_go(FIXTURE_DATA(peer) *self)
+{
+	munmap(self->bar, BAR_SIZE);
+	session_close(&self->peer);
+}
+
+/* 12-1: the whole BAR; first the bytes, then the owner changes. */
+TEST_F(peer, closed)
+{
+	ASSERT_EQ(0, type1_map(self->edu.container, self->bar, IOVA, BAR_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA + 8192, 64));
+	EXPECT_EQ(PATTERN, ((uint8_t *)self->bar)[8192]);
+	EXPECT_EQ(PATTERN, ((uint8_t *)self->bar)[8192 + 63]);
+	peer_let_go(self);
+	expect_gone(_metadata, self, variant->iommu, IOVA, 0);
+	/* What was revoked is still a mapping until the user unmaps it. */
+	EXPECT_EQ(-EEXIST, type1_map(self->edu.container, self->ram, IOVA,
+				     PAGE_SIZE, DMA_RW));
+	EXPECT_EQ(BAR_SIZE, type1_unmap(self->edu.container, IOVA, BAR_SIZE, 0));
+	EXPECT_EQ(0, type1_map(self->edu.container, self->ram, IOVA, PAGE_SIZE,
+			       DMA_RW));
+}
+
+/* Several mappings, each of a part, in one container. */
+TEST_F(peer, parts)
+{
+	uint8_t *bar = self->bar;
+
+	ASSERT_EQ(0, type1_map(self->edu.container, bar + SIZE_2M, IOVA, SIZE_2M,
+			       DMA_RW));
+	ASSERT_EQ(0, type1_map(self->edu.container, bar + 3 * PAGE_SIZE,
+			       IOVA + SIZE_1G, PAGE_SIZE, DMA_RW));
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA + SIZE_1G, 64));
+	EXPECT_EQ(PATTERN, bar[3 * PAGE_SIZE]);
+	peer_let_go(self);
+	expect_gone(_metadata, self, variant->iommu, IOVA, SIZE_2M);
+	expect_gone(_metadata, self, variant->iommu, IOVA + SIZE_1G,
+		    3 * PAGE_SIZE);
+	EXPECT_EQ(SIZE_2M, type1_unmap(self->edu.container, IOVA, SIZE_2M, 0));
+	EXPECT_EQ(PAGE_SIZE, type1_unmap(self->edu.container, IOVA + SIZE_1G,
+					 PAGE_SIZE, 0));
+}
+
+/* One mapping with ordinary memory on both sides of the device's. */
+TEST_F(peer, mixed)
+{
+	uint8_t *area = memory_new(3 * PAGE_SIZE);
+	void *middle;
+
+	ASSERT_NE(MAP_FAILED, (void *)area);
+	middle = mmap(area + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_FIXED, self->peer.device,
+		      REGION_OFFSET(BAR));
+	ASSERT_EQ((void *)(area + PAGE_SIZE), middle);
+	ASSERT_EQ(0, type1_map(self->edu.container, area, IOVA, 3 * PAGE_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA + PAGE_SIZE, 64));
+	EXPECT_EQ(PATTERN, ((uint8_t *)self->bar)[0]);
+	munmap(area + PAGE_SIZE, PAGE_SIZE);
+	peer_let_go(self);
+	expect_gone(_metadata, self, variant->iommu, IOVA + PAGE_SIZE, 0);
+	/* The memory is still there. */
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA, 64));
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA + 2 * PAGE_SIZE, 64));
+	EXPECT_EQ(PATTERN, area[63]);
+	EXPECT_EQ(PATTERN, area[2 * PAGE_SIZE]);
+	EXPECT_EQ(3 * PAGE_SIZE, type1_unmap(self->edu.container, IOVA,
+					     3 * PAGE_SIZE, 0));
+}
+
+/* The user unmaps first: nothing is left to revoke. */
+TEST_F(peer, unmapped_first)
+{
+	ASSERT_EQ(0, type1_map(self->edu.container, self->bar, IOVA, BAR_SIZE,
+			       DMA_RW));
+	EXPECT_EQ(BAR_SIZE, type1_unmap(self->edu.container, IOVA, BAR_SIZE, 0));
+	EXPECT_FALSE(translated(self->edu_bdf, IOVA));
+	peer_let_go(self);
+}
+
+/* The device maps its own BAR in its own container, and is closed. */
+TEST_F(peer, own_bar)
+{
+	ASSERT_EQ(0, type1_map(self->peer.container, self->bar, IOVA, BAR_SIZE,
+			       DMA_RW));
+	EXPECT_TRUE(translated(self->peer_bdf, IOVA));
+	munmap(self->bar, BAR_SIZE);
+	close(self->peer.device);
+	self->peer.device = -1;
+	EXPECT_EQ(stack_is_c(), translated(self->peer_bdf, IOVA));
+	EXPECT_EQ(BAR_SIZE, type1_unmap(self->peer.container, IOVA, BAR_SIZE, 0));
+	ASSERT_LE(0, self->peer.device = group_device(self->peer.group,
+						      self->peer_bdf));
+	EXPECT_EQ(0, session_works(&self->peer));
+}
+
+/* The owner is killed, and the device unbound, bound elsewhere, bound again. */
+TEST_F(peer, killed_and_rebound)
+{
+	int sockets[2], fd;
+	void *bar;
+	pid_t pid;
+
+	peer_let_go(self);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct vfio_session owner;
+
+		/* The edu's files are the parent's alone. */
+		close(self->edu.device);
+		close(self->edu.group);
+		close(self->edu.container);
+		if (session_open(&owner, self->peer_bdf, variant->iommu) ||
+		    memory_enable(owner.device, true) ||
+		    fd_send(sockets[1], owner.device))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	fd = fd_receive(sockets[0]);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, bar_mmap(fd, BAR, 0, BAR_SIZE, PROT_READ | PROT_WRITE, &bar));
+	ASSERT_EQ(0, type1_map(self->edu.container, bar, IOVA, BAR_SIZE, DMA_RW));
+	munmap(bar, BAR_SIZE);
+	close(fd);
+	/* The device is open as long as its owner lives. */
+	EXPECT_TRUE(translated(self->edu_bdf, IOVA));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_EQ(stack_is_c(), translated(self->edu_bdf, IOVA));
+	ASSERT_EQ(0, pci_bind(self->peer_bdf, "pci-stub"));
+	EXPECT_EQ(stack_is_c(), translated(self->edu_bdf, IOVA));
+	ASSERT_EQ(0, pci_bind(self->peer_bdf, "vfio-pci"));
+	expect_gone(_metadata, self, variant->iommu, IOVA, 0);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* Memory disable and reset alone leave DMA mappings as they are. */
+TEST_F(peer, memory_disable)
+{
+	ASSERT_EQ(0, type1_map(self->edu.container, self->bar, IOVA, BAR_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, memory_enable(self->peer.device, false));
+	EXPECT_TRUE(translated(self->edu_bdf, IOVA));
+	ASSERT_EQ(0, memory_enable(self->peer.device, true));
+	ASSERT_EQ(0, edu_store(self->edu.device, IOVA, 64));
+	EXPECT_EQ(PATTERN, ((uint8_t *)self->bar)[0]);
+}
+
+struct race {
+	int container;
+	void *bar;
+	volatile bool stop;
+};
+
+static void *map_and_unmap(void *data)
+{
+	struct race *race = data;
+	uint64_t i;
+
+	for (i = 0; !race->stop; i++) {
+		uint64_t iova = IOVA + (i % 3) * BAR_SIZE;
+		uint64_t size = PAGE_SIZE << (i % 14);
+
+		type1_map(race->container, race->bar, iova, size, DMA_RW);
+		type1_unmap(race->container, iova, size, 0);
+		type1_map(race->container, race->bar, iova, PAGE_SIZE, DMA_RW);
+	}
+	return NULL;
+}
+
+/* Mapping, unmapping and closing at once: nothing is left, nothing hangs. */
+TEST_F(peer, races)
+{
+	struct race race = { .container = self->edu.container };
+	pthread_t threads[2];
+	int round, i;
+
+	peer_let_go(self);
+	race.bar = mmap(NULL, BAR_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	ASSERT_NE(MAP_FAILED, race.bar);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, map_and_unmap,
+					    &race));
+	for (round = 0; round < 30; round++) {
+		struct vfio_session owner;
+
+		ASSERT_EQ(0, session_open(&owner, self->peer_bdf,
+					  variant->iommu));
+		ASSERT_EQ(0, memory_enable(owner.device, true));
+		ASSERT_EQ(race.bar, mmap(race.bar, BAR_SIZE,
+					 PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_FIXED, owner.device,
+					 REGION_OFFSET(BAR)));
+		usleep(round * 500);
+		ASSERT_EQ(race.bar, mmap(race.bar, BAR_SIZE, PROT_NONE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+					 -1, 0));
+		session_close(&owner);
+		if (!stack_is_c()) {
+			/* Nobody has the device, so nothing maps its memory. */
+			for (i = 0; i < 3; i++)
+				EXPECT_FALSE(translated(self->edu_bdf,
+							IOVA + i * BAR_SIZE));
+		}
+	}
+	race.stop = true;
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	type1_unmap(self->edu.container, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
+	munmap(race.bar, BAR_SIZE);
+	ASSERT_EQ(0, type1_map(self->edu.container, self->ram, IOVA_RAM,
+			       PAGE_SIZE, DMA_RW));
+}
+
+FIXTURE(foreign)
+{
+	struct vfio_session session;
+};
+
+FIXTURE_SETUP(foreign)
+{
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "EDU");
+	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+}
+
+FIXTURE_TEARDOWN(foreign)
+{
+	EXPECT_EQ(0, session_works(&self->session));
+	session_close(&self->session);
+}
+
+/* Page frames of an area that is no VFIO device's: nobody says when they go. */
+TEST_F(foreign, refused)
+{
+	uint64_t start, size;
+	const char *bdf;
+	void *memory;
+	int fd;
+
+	NEED_DEVICE(bdf, "IVSHMEM");
+	ASSERT_EQ(0, pci_resource(bdf, BAR, &start, &size));
+	fd = open("/dev/mem", O_RDWR | O_SYNC);
+	ASSERT_LE(0, fd);
+	memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		      start);
+	ASSERT_NE(MAP_FAILED, memory);
+	EXPECT_EQ(stack_is_c() ? 0 : -EFAULT,
+		  type1_map(self->session.container, memory, IOVA, PAGE_SIZE,
+			    DMA_RW));
+	munmap(memory, PAGE_SIZE);
+	close(fd);
+}
+
+VFIO_TEST_MAIN("EDU", "IVSHMEM")
