@@ -25,7 +25,9 @@ impl KvmPointer {
     pub(crate) fn get(self) -> Option<Kvm> {
         // SAFETY: KVM has not taken the pointer back, so the machine's memory
         // is there; the helper copes with a machine without users.
-        unsafe { bindings::vfio_rust_kvm_get(self.0.as_ptr()) }.then_some(Kvm(self.0))
+        // Not `then_some()`, which would make, and drop, the reference in any
+        // case.
+        unsafe { bindings::vfio_rust_kvm_get(self.0.as_ptr()) }.then(|| Kvm(self.0))
     }
 }
 

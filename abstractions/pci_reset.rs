@@ -74,7 +74,8 @@ impl<'a> Locked<'a> {
         // SAFETY: `as_raw()` is valid.
         let locked = unsafe { bindings::pci_dev_trylock(function.as_raw()) };
 
-        (locked != 0).then_some(Self(function))
+        // Not `then_some()`, which would make, and drop, the guard in any case.
+        (locked != 0).then(|| Self(function))
     }
 }
 

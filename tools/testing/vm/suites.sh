@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 # Runs the table of test programs: one boot of the guest per stack and kernel.
 
-# suite_rows STACK VARIANT: "program seconds" for what runs there, ours expanded.
+# suite_rows STACK VARIANT: "program seconds arguments" for what runs there, ours
+# expanded.
 suite_rows() {
-	local program seconds on_c on_ours where path
-	while read -r program seconds on_c on_ours; do
+	local program seconds on_c on_ours arguments where path
+	while read -r program seconds on_c on_ours arguments; do
 		case $program in '' | '#'*) continue ;; esac
 		where=$on_ours
 		[ "$1" != c ] || where=$on_c
@@ -15,7 +16,7 @@ suite_rows() {
 				[ ! -x "$path" ] || echo "$path $seconds"
 			done
 		else
-			echo "$KERNEL_SELFTESTS/$program $seconds"
+			echo "$KERNEL_SELFTESTS/$program $seconds $arguments"
 		fi
 	done <"$VM/programs"
 }
@@ -29,13 +30,14 @@ suite_wanted() {
 # suite_run STACK VARIANT [PATTERN]: runs the programs, or those that match.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name seconds
+	local arguments
 	kernel_ready "$variant"
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
 	RUN_DIR=
 	run_directory
 	mapfile -t rows < <(suite_rows "$stack" "$variant")
 	for row in ${rows[@]+"${rows[@]}"}; do
-		read -r path seconds <<<"$row"
+		read -r path seconds arguments <<<"$row"
 		name=${path##*/}
 		# shellcheck disable=SC2254 # it is a pattern
 		case $name in $pattern) ;; *) continue ;; esac
@@ -43,7 +45,7 @@ suite_run() {
 		names+=("$name")
 		total=$((total + seconds))
 		if [[ $path = "$KERNEL_SELFTESTS"/* ]]; then
-			job+="bind \$IGB && program $name $seconds ./$name \$IGB"$'\n'
+			job+="bind \$IGB && program $name $seconds ./$name $arguments \$IGB"$'\n'
 		else
 			job+="unbind \$IGB; program $name $seconds ./$name"$'\n'
 		fi
