@@ -2,7 +2,7 @@
 
 //! What KVM asks about files that userspace gives to a virtual machine.
 //!
-//! KVM looks up the C symbols of `abstractions/kvm.rs`, which end here. Files
+//! KVM looks up C symbols, which the abstractions define and which end here. Files
 //! of groups and of devices are both accepted.
 
 use crate::{

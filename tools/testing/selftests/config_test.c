@@ -169,7 +169,7 @@ TEST_F(config, bar_sizing)
 			TH_LOG("BAR %u", i);
 		}
 		EXPECT_EQ(0, config_write(self->fd, offset + 3, 1, 0x12));
-		EXPECT_EQ(0x12 & mask >> 24, config_read(self->fd, offset + 3, 1));
+		EXPECT_EQ(0x12 & (mask >> 24), config_read(self->fd, offset + 3, 1));
 		EXPECT_EQ(hw, pci_hw_config(self->bdf, offset, 4));
 		upper_half = !upper_half && size &&
 			     !(hw & PCI_BASE_ADDRESS_SPACE_IO) &&

@@ -125,7 +125,7 @@ FIXTURE_TEARDOWN(peer)
 
 /* The decisive question, once the device has changed hands. */
 static void expect_gone(struct __test_metadata *_metadata,
-			FIXTURE_DATA(peer) *self, int iommu, uint64_t iova,
+			struct _test_data_peer *self, int iommu, uint64_t iova,
 			uint64_t bar_offset)
 {
 	bool survives = stack_is_c();
@@ -159,7 +159,7 @@ static void expect_gone(struct __test_metadata *_metadata,
 }
 
 /* Closes everything that this process has of the other device. */
-static void peer_let_go(FIXTURE_DATA(peer) *self)
+static void peer_let_go(struct _test_data_peer *self)
 {
 	munmap(self->bar, BAR_SIZE);
 	session_close(&self->peer);

@@ -4,8 +4,8 @@
 # QEMU.
 
 RUNS_KEPT=30
-STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci pci-stub"
-STACK_UNLOAD="pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
+STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci pci-stub kvm-amd"
+STACK_UNLOAD="kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
 
 # run_directory: sets RUN_DIR unless the caller has chosen one.
 run_directory() {

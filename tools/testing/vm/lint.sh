@@ -42,9 +42,9 @@ checkpatch_all() {
 	mapfile -t tests < <(tree_files '*.c' '*.h' | grep '^tools/testing/selftests/')
 	# Rust symbols are exported from a list, not next to a definition in C.
 	checkpatch EXPORT_SYMBOL -- ${driver[@]+"${driver[@]}"} || rc=1
-	# Userspace reads device memory through volatile pointers, and test macros
-	# leave the test.
-	checkpatch VOLATILE MACRO_WITH_FLOW_CONTROL -- ${tests[@]+"${tests[@]}"} || rc=1
+	# Userspace reads device memory through volatile pointers; test macros leave
+	# the test, and may end in an else of their own.
+	checkpatch VOLATILE MACRO_WITH_FLOW_CONTROL BRACES -- ${tests[@]+"${tests[@]}"} || rc=1
 	return "$rc"
 }
 
