@@ -167,9 +167,7 @@ impl<T: ?Sized> Drop for WriteGuard<'_, T> {
     }
 }
 
-/// Creates an initialiser of an
-/// [`RwSemaphore`](crate::abstractions::rwsem::RwSemaphore) with a lock class
-/// of its own.
+/// Creates an initialiser of an [`RwSemaphore`] with a lock class of its own.
 #[macro_export]
 macro_rules! new_rwsem {
     ($value:expr, $name:expr) => {

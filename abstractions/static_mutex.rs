@@ -96,8 +96,7 @@ impl<T> StaticMutex<T> {
     }
 }
 
-/// Creates a [`StaticMutex`](crate::abstractions::static_mutex::StaticMutex)
-/// with a name and a lock class of its own.
+/// Creates a [`StaticMutex`] with a name and a lock class of its own.
 #[macro_export]
 macro_rules! static_mutex {
     ($value:expr, $name:expr) => {

@@ -25,8 +25,8 @@ pub enum Kind {
 ///
 /// # Invariants
 ///
-/// From bit 0 on: [`Run::PFN_BITS`] bits of the first page frame number,
-/// [`Run::LENGTH_BITS`] bits of the number of page frames less one, one bit that
+/// From bit 0 on: `PFN_BITS` bits of the first page frame number,
+/// `LENGTH_BITS` bits of the number of page frames less one, one bit that
 /// is set for [`Kind::Device`], and one for [`Kind::Revoked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run(u64);

@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(group)
 	close(self->device);
 	close(self->fd);
 	close(self->container);
-	ASSERT_EQ(0, session_open(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_join(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, session_works(&session));
 	session_close(&session);
 }

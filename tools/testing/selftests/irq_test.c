@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SET_IRQS: generic refusals, INTx, MSI, MSI-X, ERR and REQ (6.3, 6.4). */
+/* SET_IRQS: generic refusals, MSI, MSI-X, ERR and REQ (6.3, 6.4). */
 #include <fcntl.h>
 
 #include <linux/pci_regs.h>
@@ -22,41 +22,6 @@
 /* How long an interrupt may take, and how long to wait for none to come. */
 #define SOON		2000
 #define QUIET		60
-
-static long irq_none(int device, uint32_t index, uint32_t action,
-		     uint32_t start, uint32_t count)
-{
-	return irq_set(device, index, NONE | action, start, count, NULL, 0);
-}
-
-static long irq_bool(int device, uint32_t index, uint32_t action,
-		     uint32_t start, uint8_t value)
-{
-	return irq_set(device, index, BOOL | action, start, 1, &value, 1);
-}
-
-static long irq_fd(int device, uint32_t index, uint32_t action, int32_t fd)
-{
-	return irq_set(device, index, EVENTFD | action, 0, 1, &fd, sizeof(fd));
-}
-
-static bool in_proc_interrupts(const char *format, const char *bdf)
-{
-	static char text[65536];
-	char name[64];
-	long size = 0;
-	long ret;
-	int fd = open("/proc/interrupts", O_RDONLY);
-
-	if (fd < 0)
-		return false;
-	while ((ret = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
-		size += ret;
-	close(fd);
-	text[size] = '\0';
-	snprintf(name, sizeof(name), format, bdf);
-	return strstr(text, name);
-}
 
 FIXTURE(edu)
 {
@@ -191,214 +156,11 @@ TEST_F(edu, data_and_action)
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_SET_IRQS, set));
 }
 
-/* 6-31, 6-32, 6-34 to 6-36: INTx that is off. */
-TEST_F(edu, intx_off)
-{
-	EXPECT_EQ(-EINVAL, irq_disable(self->fd, INTX));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(-EINVAL, irq_bool(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 1));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, MASK, self->event));
-	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, UNMASK, self->event));
-}
-
-/* 6-28 */
-TEST_F(edu, intx_bad_eventfd)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, INTX, 0, 9999));
-	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, INTX, 0, null));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 1));
-	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-}
-
-/* 6-28, 6-31, 6-39, 1-31 */
-TEST_F(edu, intx_delivery)
-{
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_TRUE(in_proc_interrupts("vfio-intx(%s)", self->session.bdf));
-	EXPECT_EQ(-EAGAIN, event_take(self->event));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	/* Masked by the interrupt itself: asserted, but silent. */
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 2));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	/* 6-36: still asserted when it is unmasked, so it is signalled again. */
-	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 2));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 4));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(4, edu_read(self->fd, EDU_IRQ_STATUS));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 4));
-	EXPECT_EQ(0, irq_disable(self->fd, INTX));
-	EXPECT_FALSE(in_proc_interrupts("vfio-intx(%s)", self->session.bdf));
-	EXPECT_EQ(-EINVAL, irq_disable(self->fd, INTX));
-}
-
-/* 6-34, 6-36 */
-TEST_F(edu, intx_mask)
-{
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, MASK, 0, 1));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, MASK, 0, 1));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 0));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, MASK, 0, 0));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, MASK, 0, 0));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, INTX, UNMASK, 0, 0));
-	EXPECT_EQ(-ENOTTY, irq_fd(self->fd, INTX, MASK, self->event));
-}
-
-/* 6-32: loopback, which no hardware takes part in. */
-TEST_F(edu, intx_loopback)
-{
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(1, event_take(self->event));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(1, event_take(self->event));
-	EXPECT_EQ(0, irq_bool(self->fd, INTX, TRIGGER, 0, 0));
-	EXPECT_EQ(-EAGAIN, event_take(self->event));
-}
-
-/* 6-29, 6-30 */
-TEST_F(edu, intx_swap)
-{
-	int second = event_new();
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, second));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(second, SOON));
-	EXPECT_EQ(-EAGAIN, event_take(self->event));
-	/* Without an eventfd it is on all the same. */
-	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, -1));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(second, QUIET));
-	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-}
-
-/* The eventfd's number may be closed; the interrupt has its own hold on it. */
-TEST_F(edu, intx_eventfd_closed)
-{
-	int copy = dup(self->event);
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	close(self->event);
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(copy, SOON));
-	self->event = copy;
-}
-
-/* 6-37, 6-38 */
-TEST_F(edu, intx_unmask_by_eventfd)
-{
-	int unmask = event_new();
-	int second = event_new();
-	int null = open("/dev/null", O_RDWR);
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(-EBADF, irq_fd(self->fd, INTX, UNMASK, 9999));
-	EXPECT_EQ(-EINVAL, irq_fd(self->fd, INTX, UNMASK, null));
-	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, -1));
-	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, unmask));
-	EXPECT_EQ(-EBUSY, irq_fd(self->fd, INTX, UNMASK, second));
-
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, event_signal(unmask));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
-	EXPECT_EQ(0, event_signal(unmask));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-
-	/* Removed, it does nothing any more. */
-	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, -1));
-	EXPECT_EQ(0, event_signal(unmask));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	/* One that is signalled already does its work at once. */
-	EXPECT_EQ(0, event_signal(second));
-	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, second));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-}
-
-/* 6-37: a closed eventfd makes room for another. */
-TEST_F(edu, intx_unmask_eventfd_closed)
-{
-	int unmask = event_new();
-	int second = event_new();
-	long ret = -EBUSY;
-	int i;
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, irq_fd(self->fd, INTX, UNMASK, unmask));
-	EXPECT_EQ(-EBUSY, irq_fd(self->fd, INTX, UNMASK, second));
-	close(unmask);
-	for (i = 0; ret == -EBUSY && i < 100; i++) {
-		usleep(10000);
-		ret = irq_fd(self->fd, INTX, UNMASK, second);
-	}
-	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(0, event_signal(second));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-}
-
-/* 6-36, 6-40, 7-28: the user's DisINTx. */
-TEST_F(edu, intx_disable_bit)
-{
-	long command = config_read(self->fd, PCI_COMMAND, 2);
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2,
-				  command | PCI_COMMAND_INTX_DISABLE));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, UNMASK, 0, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(-EAGAIN, event_take(self->event));
-	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, command));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 1));
-	EXPECT_EQ(0, irq_disable(self->fd, INTX));
-
-	/* Set before INTx is enabled: masked from the start. */
-	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2,
-				  command | PCI_COMMAND_INTX_DISABLE));
-	ASSERT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->event));
-	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
-	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, QUIET));
-	EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, command));
-	EXPECT_EQ(1, event_wait(self->event, SOON));
-}
-
 /* 6-41, 6-47, 6-48, 1-31 */
 TEST_F(edu, msi_delivery)
 {
 	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
-	EXPECT_TRUE(in_proc_interrupts("vfio-msi[0](%s)", self->session.bdf));
+	EXPECT_TRUE(irq_listed("vfio-msi[0](%s)", self->session.bdf));
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 	EXPECT_EQ(0, edu_write(self->fd, EDU_IRQ_RAISE, 1));
 	EXPECT_EQ(1, event_wait(self->event, SOON));
@@ -414,7 +176,7 @@ TEST_F(edu, msi_delivery)
 	EXPECT_EQ(0, irq_bool(self->fd, MSI, TRIGGER, 0, 0));
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 	EXPECT_EQ(0, irq_disable(self->fd, MSI));
-	EXPECT_FALSE(in_proc_interrupts("vfio-msi[0](%s)", self->session.bdf));
+	EXPECT_FALSE(irq_listed("vfio-msi[0](%s)", self->session.bdf));
 	EXPECT_EQ(-EINVAL, irq_disable(self->fd, MSI));
 }
 
@@ -482,7 +244,7 @@ TEST_F(edu, close_disables)
 	close(self->fd);
 	EXPECT_EQ(0, pci_hw_config(self->session.bdf, cap + PCI_MSI_FLAGS, 2) &
 		     PCI_MSI_FLAGS_ENABLE);
-	EXPECT_FALSE(in_proc_interrupts("(%s)", self->session.bdf));
+	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	self->fd = group_device(self->session.group, self->session.bdf);
 	self->session.device = self->fd;
 	ASSERT_LE(0, self->fd);
@@ -644,7 +406,7 @@ TEST_F(msix, loopback)
 	ASSERT_EQ(0, set_events(self->fd, 0, VECTORS, self->events));
 	for (i = 0; i < VECTORS; i++) {
 		snprintf(name, sizeof(name), "vfio-msix[%u](%%s)", i);
-		EXPECT_TRUE(in_proc_interrupts(name, self->session.bdf));
+		EXPECT_TRUE(irq_listed(name, self->session.bdf));
 	}
 	EXPECT_EQ(0, signalled(self->events));
 	for (i = 0; i < VECTORS; i++) {
@@ -657,7 +419,7 @@ TEST_F(msix, loopback)
 			     VECTORS));
 	EXPECT_EQ(0x15, signalled(self->events));
 	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
-	EXPECT_FALSE(in_proc_interrupts("(%s)", self->session.bdf));
+	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSIX, TRIGGER, 0, 1));
 }
 

@@ -35,7 +35,7 @@ FIXTURE_SETUP(info)
 
 	NEED_DEVICE(bdf, "EDU");
 	memset(self->bytes, PATTERN, sizeof(self->bytes));
-	ASSERT_EQ(0, session_open(&self->session, bdf, variant->iommu));
+	ASSERT_EQ(0, session_join(&self->session, bdf, variant->iommu));
 }
 
 FIXTURE_TEARDOWN(info)

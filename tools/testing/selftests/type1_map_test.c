@@ -43,7 +43,7 @@ FIXTURE_SETUP(map)
 	NEED_DEVICE(bdf, "EDU");
 	self->buffer = memory_new(BUFFER);
 	ASSERT_NE(MAP_FAILED, (void *)self->buffer);
-	ASSERT_EQ(0, session_open(&self->session, bdf, variant->iommu));
+	ASSERT_EQ(0, session_join(&self->session, bdf, variant->iommu));
 	self->container = self->session.container;
 }
 
@@ -470,9 +470,12 @@ TEST_F(map, device_memory)
 /* The device's own BAR is no different. */
 TEST_F(map, own_device_memory)
 {
+	struct vfio_session *session = &self->session;
 	void *bar;
 
-	ASSERT_EQ(0, bar_mmap(self->session.device, 0, 0, PAGE_SIZE,
+	session->device = group_device(session->group, session->bdf);
+	ASSERT_LE(0, session->device);
+	ASSERT_EQ(0, bar_mmap(session->device, 0, 0, PAGE_SIZE,
 			      PROT_READ | PROT_WRITE, &bar));
 	EXPECT_EQ(0, type1_map(self->container, bar, IOVA, PAGE_SIZE, DMA_RW));
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(self->container, IOVA, PAGE_SIZE, 0));
@@ -492,7 +495,7 @@ TEST_F(map, two_containers)
 
 	if (!bdf)
 		SKIP(return, "TESTDEV names no device");
-	ASSERT_EQ(0, session_open(&other, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_join(&other, bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, type1_map(self->container, self->buffer, IOVA,
 			       8 * PAGE_SIZE, DMA_RW));
 	EXPECT_EQ(0, type1_map(other.container, self->buffer, IOVA,
@@ -536,7 +539,7 @@ TEST_F(limit, number_of_mappings)
 	int container;
 
 	ASSERT_EQ(0, file_write(ENTRY_LIMIT, "3"));
-	ASSERT_EQ(0, session_open(&self->session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_join(&self->session, self->bdf, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, file_write(ENTRY_LIMIT, self->old));
 	container = self->session.container;
 	EXPECT_EQ(3, type1_dma_avail(container));

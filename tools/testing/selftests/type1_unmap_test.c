@@ -18,7 +18,7 @@ static bool container_ready(struct __test_metadata *_metadata, int iommu)
 		return false;
 	buffer = memory_new(BUFFER);
 	ASSERT_NE(MAP_FAILED, (void *)buffer);
-	ASSERT_EQ(0, session_open(&session, bdf, iommu));
+	ASSERT_EQ(0, session_join(&session, bdf, iommu));
 	return true;
 }
 

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the VFIO selftests share; see vfio_fixture.h. */
+/* System calls, containers, groups and devices; see vfio_fixture.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,166 +106,6 @@ long memory_pinned_pages(void)
 	       vmstat(buf, "nr_foll_pin_released ");
 }
 
-/* ---- PCI devices ---- */
-
-#define CLAIMS	16
-
-struct claim {
-	char bdf[16];
-	char driver[64];
-};
-
-static struct claim claims[CLAIMS];
-static unsigned int nr_claims;
-static pid_t claimer;
-
-/* The address of the device that the environment gives @name, or NULL. */
-const char *pci_device(const char *name)
-{
-	const char *bdf = getenv(name);
-
-	return bdf && *bdf ? bdf : NULL;
-}
-
-static int link_name(const char *path, char *name, size_t size)
-{
-	char target[PATH_SIZE];
-	char *base;
-	long len = sys_result(readlink(path, target, sizeof(target) - 1));
-
-	if (len < 0)
-		return len;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	snprintf(name, size, "%s", base ? base + 1 : target);
-	return 0;
-}
-
-/* The name of the driver that @bdf is bound to, or "". */
-int pci_driver(const char *bdf, char *name, size_t size)
-{
-	char path[PATH_SIZE];
-
-	name[0] = '\0';
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
-	return link_name(path, name, size);
-}
-
-/* Binds @bdf to @driver and to no other, or to none if @driver is NULL. */
-int pci_bind(const char *bdf, const char *driver)
-{
-	char path[PATH_SIZE];
-	char now[64];
-	long ret;
-
-	pci_driver(bdf, now, sizeof(now));
-	if (driver && !strcmp(now, driver))
-		return 0;
-	if (now[0]) {
-		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind",
-			 now);
-		ret = file_write(path, bdf);
-		if (ret)
-			return ret;
-	}
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
-		 bdf);
-	ret = file_write(path, driver ? driver : "\n");
-	if (ret || !driver)
-		return ret;
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
-	return file_write(path, bdf);
-}
-
-int pci_group(const char *bdf)
-{
-	char path[PATH_SIZE];
-	char name[64];
-	int ret;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 bdf);
-	ret = link_name(path, name, sizeof(name));
-	return ret ? ret : atoi(name);
-}
-
-/* Where the host has put resource @index, as sysfs tells it. */
-int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
-		 uint64_t *size)
-{
-	unsigned long long first, last, flags;
-	char path[PATH_SIZE];
-	FILE *file;
-	unsigned int i;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", bdf);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	for (i = 0; i <= index; i++) {
-		if (fscanf(file, "%llx %llx %llx", &first, &last, &flags) != 3) {
-			fclose(file);
-			return -ENOENT;
-		}
-	}
-	fclose(file);
-	*start = first;
-	*size = last ? last - first + 1 : 0;
-	return 0;
-}
-
-/* What the hardware holds, past everything that VFIO makes up. */
-long pci_hw_config(const char *bdf, unsigned int offset, unsigned int size)
-{
-	char path[PATH_SIZE];
-	uint32_t value = 0;
-	long ret;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = sys_result(pread(fd, &value, size, offset));
-	close(fd);
-	if (ret < 0)
-		return ret;
-	return ret == (long)size ? (long)value : -EIO;
-}
-
-static void pci_restore(void)
-{
-	if (getpid() != claimer)
-		return;
-	while (nr_claims) {
-		struct claim *claim = &claims[--nr_claims];
-
-		pci_bind(claim->bdf, claim->driver[0] ? claim->driver : NULL);
-	}
-}
-
-/* Binds the named devices to vfio-pci until this process exits. */
-void pci_claim(const char *const *names)
-{
-	claimer = getpid();
-	atexit(pci_restore);
-	for (; *names && nr_claims < CLAIMS; names++) {
-		struct claim *claim = &claims[nr_claims];
-		const char *bdf = pci_device(*names);
-		int ret;
-
-		if (!bdf)
-			continue;
-		snprintf(claim->bdf, sizeof(claim->bdf), "%s", bdf);
-		pci_driver(bdf, claim->driver, sizeof(claim->driver));
-		nr_claims++;
-		ret = pci_bind(bdf, "vfio-pci");
-		if (ret)
-			printf("# %s=%s does not bind to vfio-pci: %s\n",
-			       *names, bdf, strerror(-ret));
-	}
-}
-
 /* ---- containers, groups, devices ---- */
 
 int container_open(void)
@@ -344,8 +179,11 @@ long cdev_attach(int device, uint32_t pt_id)
 	return ret ? ret : (long)attach.pt_id;
 }
 
-/* Container, group and device of @bdf; nothing is left open on failure. */
-int session_open(struct vfio_session *session, const char *bdf, int iommu)
+/*
+ * Container and group of @bdf, but not the device, whose last close takes its
+ * time on some kernels. Nothing is left open on failure.
+ */
+int session_join(struct vfio_session *session, const char *bdf, int iommu)
 {
 	long ret;
 
@@ -361,9 +199,22 @@ int session_open(struct vfio_session *session, const char *bdf, int iommu)
 	if (ret >= 0)
 		ret = vfio_ioctl(session->container, VFIO_SET_IOMMU, iommu);
 	if (ret >= 0)
-		ret = session->device = group_device(session->group, bdf);
-	if (ret >= 0)
 		return 0;
+	session_close(session);
+	return ret;
+}
+
+/* Container, group and device of @bdf; nothing is left open on failure. */
+int session_open(struct vfio_session *session, const char *bdf, int iommu)
+{
+	int ret = session_join(session, bdf, iommu);
+
+	if (ret)
+		return ret;
+	session->device = group_device(session->group, bdf);
+	if (session->device >= 0)
+		return 0;
+	ret = session->device;
 	session_close(session);
 	return ret;
 }
@@ -381,7 +232,7 @@ void session_close(struct vfio_session *session)
 	session->container = -1;
 }
 
-/* 0 if container and device still do what they are for. */
+/* 0 if container, and device if open, still do what they are for. */
 int session_works(const struct vfio_session *session)
 {
 	const uint64_t iova = 0x7fff0000;
@@ -396,7 +247,7 @@ int session_works(const struct vfio_session *session)
 		ret = ret == PAGE_SIZE ? 0 : -EIO;
 	}
 	munmap(page, PAGE_SIZE);
-	if (ret)
+	if (ret || session->device < 0)
 		return ret;
 	ret = config_read(session->device, PCI_VENDOR_ID, 2);
 	if (ret < 0)
@@ -515,241 +366,6 @@ long type1_dma_avail(int container)
 		avail = cap->avail;
 	free(info);
 	return avail;
-}
-
-/* ---- registers ---- */
-
-long config_read(int device, unsigned int offset, unsigned int size)
-{
-	uint32_t value = 0;
-	long ret = sys_result(pread(device, &value, size,
-				    CONFIG_OFFSET + offset));
-
-	if (ret < 0)
-		return ret;
-	return ret == (long)size ? (long)value : -EIO;
-}
-
-long config_write(int device, unsigned int offset, unsigned int size,
-		  uint32_t value)
-{
-	long ret = sys_result(pwrite(device, &value, size,
-				     CONFIG_OFFSET + offset));
-
-	if (ret < 0)
-		return ret;
-	return ret == (long)size ? 0 : -EIO;
-}
-
-/* The offset of capability @id in the list as the user sees it. */
-long config_cap(int device, uint8_t id)
-{
-	long offset = config_read(device, PCI_CAPABILITY_LIST, 1);
-	int budget = 48;
-
-	while (offset > 0 && budget--) {
-		if (config_read(device, offset, 1) == id)
-			return offset;
-		offset = config_read(device, offset + PCI_CAP_LIST_NEXT, 1);
-	}
-	return -ENOENT;
-}
-
-long config_ext_cap(int device, uint16_t id)
-{
-	long offset = PCI_CFG_SPACE_SIZE;
-	int budget = 480;
-
-	while (offset && budget--) {
-		long header = config_read(device, offset, 4);
-
-		if (header <= 0)
-			break;
-		if (PCI_EXT_CAP_ID(header) == id)
-			return offset;
-		offset = PCI_EXT_CAP_NEXT(header);
-	}
-	return -ENOENT;
-}
-
-long memory_enable(int device, bool on)
-{
-	long command = config_read(device, PCI_COMMAND, 2);
-
-	if (command < 0)
-		return command;
-	if (on)
-		command |= PCI_COMMAND_MEMORY;
-	else
-		command &= ~PCI_COMMAND_MEMORY;
-	return config_write(device, PCI_COMMAND, 2, command);
-}
-
-long region_size(int device, unsigned int index)
-{
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = index,
-	};
-	long ret = vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info);
-
-	return ret ? ret : (long)info.size;
-}
-
-long region_read(int device, unsigned int index, uint64_t offset, void *buf,
-		 size_t size)
-{
-	return sys_result(pread(device, buf, size,
-				REGION_OFFSET(index) + offset));
-}
-
-long region_write(int device, unsigned int index, uint64_t offset,
-		  const void *buf, size_t size)
-{
-	return sys_result(pwrite(device, buf, size,
-				 REGION_OFFSET(index) + offset));
-}
-
-long bar_mmap(int device, unsigned int index, uint64_t offset, size_t size,
-	      int prot, void **addr)
-{
-	*addr = mmap(NULL, size, prot, MAP_SHARED, device,
-		     REGION_OFFSET(index) + offset);
-	return *addr == MAP_FAILED ? -errno : 0;
-}
-
-static sigjmp_buf fault_return;
-
-static void fault_handler(int signal)
-{
-	siglongjmp(fault_return, signal);
-}
-
-/*
- * Makes SIGBUS and SIGSEGV return to where the access was started. Both are
- * needed: SIGSEGV is the answer where no mapping, or not this access, is there.
- */
-static void fault_catch(struct sigaction old[2])
-{
-	struct sigaction action = { .sa_handler = fault_handler };
-
-	sigaction(SIGBUS, &action, &old[0]);
-	sigaction(SIGSEGV, &action, &old[1]);
-}
-
-static void fault_release(const struct sigaction old[2])
-{
-	sigaction(SIGBUS, &old[0], NULL);
-	sigaction(SIGSEGV, &old[1], NULL);
-}
-
-int mmio_read(const volatile void *addr, uint32_t *value)
-{
-	struct sigaction old[2];
-	int signal;
-
-	fault_catch(old);
-	signal = sigsetjmp(fault_return, 1);
-	if (!signal)
-		*value = *(const volatile uint32_t *)addr;
-	fault_release(old);
-	return -signal;
-}
-
-int mmio_write(volatile void *addr, uint32_t value)
-{
-	struct sigaction old[2];
-	int signal;
-
-	fault_catch(old);
-	signal = sigsetjmp(fault_return, 1);
-	if (!signal)
-		*(volatile uint32_t *)addr = value;
-	fault_release(old);
-	return -signal;
-}
-
-/* Faults of this process that needed no disk: those on BARs are among them. */
-long fault_count(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_SELF, &usage))
-		return -errno;
-	return usage.ru_minflt + usage.ru_majflt;
-}
-
-/* ---- interrupts and eventfds ---- */
-
-long irq_set(int device, uint32_t index, uint32_t flags, uint32_t start,
-	     uint32_t count, const void *data, size_t size)
-{
-	struct vfio_irq_set *set = calloc(1, sizeof(*set) + size);
-	long ret;
-
-	if (!set)
-		return -ENOMEM;
-	set->argsz = sizeof(*set) + size;
-	set->flags = flags;
-	set->index = index;
-	set->start = start;
-	set->count = count;
-	if (size)
-		memcpy(set->data, data, size);
-	ret = vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, set);
-	free(set);
-	return ret;
-}
-
-long irq_eventfd(int device, uint32_t index, uint32_t start, int fd)
-{
-	int32_t data = fd;
-
-	return irq_set(device, index,
-		       VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-		       start, 1, &data, sizeof(data));
-}
-
-long irq_disable(int device, uint32_t index)
-{
-	return irq_set(device, index,
-		       VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		       0, 0, NULL, 0);
-}
-
-int event_new(void)
-{
-	return sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-}
-
-/* The count of @fd, which becomes zero; -EAGAIN if it was not signalled. */
-long event_take(int fd)
-{
-	uint64_t count;
-	long ret = sys_result(read(fd, &count, sizeof(count)));
-
-	return ret < 0 ? ret : (long)count;
-}
-
-long event_wait(int fd, int milliseconds)
-{
-	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	int ret;
-
-	do {
-		ret = poll(&poller, 1, milliseconds);
-	} while (ret < 0 && errno == EINTR);
-	if (ret <= 0)
-		return ret ? -errno : -ETIMEDOUT;
-	return event_take(fd);
-}
-
-long event_signal(int fd)
-{
-	uint64_t one = 1;
-	long ret = sys_result(write(fd, &one, sizeof(one)));
-
-	return ret < 0 ? ret : 0;
 }
 
 /* ---- processes ---- */

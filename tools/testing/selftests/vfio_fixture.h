@@ -68,6 +68,7 @@ long group_device(int group, const char *bdf);
 int cdev_open(const char *bdf, int flags);
 long cdev_bind(int device, int iommufd);
 long cdev_attach(int device, uint32_t pt_id);
+int session_join(struct vfio_session *session, const char *bdf, int iommu);
 int session_open(struct vfio_session *session, const char *bdf, int iommu);
 void session_close(struct vfio_session *session);
 int session_works(const struct vfio_session *session);
@@ -113,6 +114,12 @@ long fault_count(void);
 
 long irq_set(int device, uint32_t index, uint32_t flags, uint32_t start,
 	     uint32_t count, const void *data, size_t size);
+long irq_none(int device, uint32_t index, uint32_t action, uint32_t start,
+	      uint32_t count);
+long irq_bool(int device, uint32_t index, uint32_t action, uint32_t start,
+	      uint8_t value);
+long irq_fd(int device, uint32_t index, uint32_t action, int32_t fd);
+bool irq_listed(const char *format, const char *bdf);
 long irq_eventfd(int device, uint32_t index, uint32_t start, int fd);
 long irq_disable(int device, uint32_t index);
 int event_new(void);

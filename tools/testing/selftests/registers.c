@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Regions of a device, by read, write and mmap; see vfio_fixture.h. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "vfio_fixture.h"
+
+long config_read(int device, unsigned int offset, unsigned int size)
+{
+	uint32_t value = 0;
+	long ret = sys_result(pread(device, &value, size,
+				    CONFIG_OFFSET + offset));
+
+	if (ret < 0)
+		return ret;
+	return ret == (long)size ? (long)value : -EIO;
+}
+
+long config_write(int device, unsigned int offset, unsigned int size,
+		  uint32_t value)
+{
+	long ret = sys_result(pwrite(device, &value, size,
+				     CONFIG_OFFSET + offset));
+
+	if (ret < 0)
+		return ret;
+	return ret == (long)size ? 0 : -EIO;
+}
+
+/* The offset of capability @id in the list as the user sees it. */
+long config_cap(int device, uint8_t id)
+{
+	long offset = config_read(device, PCI_CAPABILITY_LIST, 1);
+	int budget = 48;
+
+	while (offset > 0 && budget--) {
+		if (config_read(device, offset, 1) == id)
+			return offset;
+		offset = config_read(device, offset + PCI_CAP_LIST_NEXT, 1);
+	}
+	return -ENOENT;
+}
+
+long config_ext_cap(int device, uint16_t id)
+{
+	long offset = PCI_CFG_SPACE_SIZE;
+	int budget = 480;
+
+	while (offset && budget--) {
+		long header = config_read(device, offset, 4);
+
+		if (header <= 0)
+			break;
+		if (PCI_EXT_CAP_ID(header) == id)
+			return offset;
+		offset = PCI_EXT_CAP_NEXT(header);
+	}
+	return -ENOENT;
+}
+
+long memory_enable(int device, bool on)
+{
+	long command = config_read(device, PCI_COMMAND, 2);
+
+	if (command < 0)
+		return command;
+	if (on)
+		command |= PCI_COMMAND_MEMORY;
+	else
+		command &= ~PCI_COMMAND_MEMORY;
+	return config_write(device, PCI_COMMAND, 2, command);
+}
+
+long region_size(int device, unsigned int index)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = index,
+	};
+	long ret = vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info);
+
+	return ret ? ret : (long)info.size;
+}
+
+long region_read(int device, unsigned int index, uint64_t offset, void *buf,
+		 size_t size)
+{
+	return sys_result(pread(device, buf, size,
+				REGION_OFFSET(index) + offset));
+}
+
+long region_write(int device, unsigned int index, uint64_t offset,
+		  const void *buf, size_t size)
+{
+	return sys_result(pwrite(device, buf, size,
+				 REGION_OFFSET(index) + offset));
+}
+
+long bar_mmap(int device, unsigned int index, uint64_t offset, size_t size,
+	      int prot, void **addr)
+{
+	*addr = mmap(NULL, size, prot, MAP_SHARED, device,
+		     REGION_OFFSET(index) + offset);
+	return *addr == MAP_FAILED ? -errno : 0;
+}
+
+static sigjmp_buf fault_return;
+
+static void fault_handler(int signal)
+{
+	siglongjmp(fault_return, signal);
+}
+
+/*
+ * Makes SIGBUS and SIGSEGV return to where the access was started. Both are
+ * needed: SIGSEGV is the answer where no mapping, or not this access, is there.
+ */
+static void fault_catch(struct sigaction old[2])
+{
+	struct sigaction action = { .sa_handler = fault_handler };
+
+	sigaction(SIGBUS, &action, &old[0]);
+	sigaction(SIGSEGV, &action, &old[1]);
+}
+
+static void fault_release(const struct sigaction old[2])
+{
+	sigaction(SIGBUS, &old[0], NULL);
+	sigaction(SIGSEGV, &old[1], NULL);
+}
+
+int mmio_read(const volatile void *addr, uint32_t *value)
+{
+	struct sigaction old[2];
+	int signal;
+
+	fault_catch(old);
+	signal = sigsetjmp(fault_return, 1);
+	if (!signal)
+		*value = *(const volatile uint32_t *)addr;
+	fault_release(old);
+	return -signal;
+}
+
+int mmio_write(volatile void *addr, uint32_t value)
+{
+	struct sigaction old[2];
+	int signal;
+
+	fault_catch(old);
+	signal = sigsetjmp(fault_return, 1);
+	if (!signal)
+		*(volatile uint32_t *)addr = value;
+	fault_release(old);
+	return -signal;
+}
+
+/* Faults of this process that needed no disk: those on BARs are among them. */
+long fault_count(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage))
+		return -errno;
+	return usage.ru_minflt + usage.ru_majflt;
+}
