@@ -40,7 +40,7 @@ FIXTURE_VARIANT_ADD(config, e1000e)
 FIXTURE_SETUP(config)
 {
 	NEED_DEVICE(self->bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, self->bdf));
 	self->fd = self->session.device;
 }
 
@@ -219,24 +219,6 @@ TEST_F(config, cache_line_size)
 	EXPECT_EQ(0, config_write(self->fd, PCI_CACHE_LINE_SIZE, 1, before));
 }
 
-/* 10-22: the next user finds none of what this one has written. */
-TEST_F(config, virtual_state_ends_with_close)
-{
-	long line = config_read(self->fd, PCI_INTERRUPT_LINE, 1);
-	long bar = config_read(self->fd, PCI_BASE_ADDRESS_0, 4);
-	int fd;
-
-	EXPECT_EQ(0, config_write(self->fd, PCI_INTERRUPT_LINE, 1, line ^ 0xff));
-	EXPECT_EQ(0, config_write(self->fd, PCI_BASE_ADDRESS_0, 4, 0));
-	close(self->fd);
-	fd = group_device(self->session.group, self->bdf);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(line, config_read(fd, PCI_INTERRUPT_LINE, 1));
-	EXPECT_EQ(bar, config_read(fd, PCI_BASE_ADDRESS_0, 4));
-	self->fd = fd;
-	self->session.device = fd;
-}
-
 /* 7-31, 7-43, 7-45: the list is consistent, and its headers are read-only. */
 TEST_F(config, capability_list)
 {
@@ -265,61 +247,53 @@ TEST_F(config, capability_list)
 	}
 }
 
-FIXTURE(capability)
-{
-	struct vfio_session session;
-	const char *bdf;
-	int fd;
-	long cap;
-};
+/* A fixture for the devices that have capability @id, and its variants. */
+#define CAPABILITY(fixture, id)						\
+	FIXTURE(fixture)						\
+	{								\
+		struct vfio_session session;				\
+		const char *bdf;					\
+		int fd;							\
+		long cap;						\
+	};								\
+									\
+	FIXTURE_VARIANT(fixture)					\
+	{								\
+		const char *name;					\
+	};								\
+									\
+	FIXTURE_SETUP(fixture)						\
+	{								\
+		NEED_DEVICE(self->bdf, variant->name);			\
+		ASSERT_EQ(0, session_share(&self->session, self->bdf));	\
+		self->fd = self->session.device;			\
+		self->cap = config_cap(self->fd, id);			\
+		ASSERT_LT(0, self->cap);				\
+	}								\
+									\
+	FIXTURE_TEARDOWN(fixture)					\
+	{								\
+		EXPECT_EQ(0, session_works(&self->session));		\
+		session_close(&self->session);				\
+	}
 
-FIXTURE_VARIANT(capability)
-{
-	const char *name;
-	uint8_t id;
-};
+#define DEVICE(fixture, variant, device)				\
+	FIXTURE_VARIANT_ADD(fixture, variant)				\
+	{								\
+		.name = device,						\
+	}
 
-FIXTURE_SETUP(capability)
-{
-	NEED_DEVICE(self->bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, self->bdf, VFIO_TYPE1v2_IOMMU));
-	self->fd = self->session.device;
-}
-
-FIXTURE_TEARDOWN(capability)
-{
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
-}
-
-FIXTURE_VARIANT_ADD(capability, edu)
-{
-	.name = "EDU",
-};
-
-FIXTURE_VARIANT_ADD(capability, e1000e)
-{
-	.name = "E1000E",
-};
-
-FIXTURE_VARIANT_ADD(capability, nvme)
-{
-	.name = "NVME",
-};
-
-FIXTURE_VARIANT_ADD(capability, igb)
-{
-	.name = "IGB",
-};
+CAPABILITY(pm, PCI_CAP_ID_PM)
+DEVICE(pm, nvme, "NVME");
+DEVICE(pm, e1000e, "E1000E");
+DEVICE(pm, igb, "IGB");
 
 /* 7-46: no PME for the user, whatever the hardware could. */
-TEST_F(capability, pm_without_pme)
+TEST_F(pm, without_pme)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_PM);
+	long cap = self->cap;
 	long control;
 
-	if (cap < 0)
-		SKIP(return, "%s has no PM capability", variant->name);
 	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_PMC, 2) &
 		     PCI_PM_CAP_PME_MASK);
 	control = config_read(self->fd, cap + PCI_PM_CTRL, 2);
@@ -334,13 +308,11 @@ TEST_F(capability, pm_without_pme)
 }
 
 /* 7-47, 7-6: in D3hot there is no access to memory; in D0 there is again. */
-TEST_F(capability, pm_state)
+TEST_F(pm, state)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_PM);
+	long cap = self->cap;
 	uint32_t value;
 
-	if (cap < 0)
-		SKIP(return, "%s has no PM capability", variant->name);
 	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
 		     PCI_PM_CTRL_STATE_MASK);
 	EXPECT_EQ(4, region_read(self->fd, 0, 0, &value, 4));
@@ -355,15 +327,18 @@ TEST_F(capability, pm_state)
 	EXPECT_EQ(4, region_read(self->fd, 0, 0, &value, 4));
 }
 
+CAPABILITY(msi, PCI_CAP_ID_MSI)
+DEVICE(msi, edu, "EDU");
+DEVICE(msi, e1000e, "E1000E");
+DEVICE(msi, igb, "IGB");
+
 /* 7-50, 7-51: the message is the user's to play with, the switch is not. */
-TEST_F(capability, msi)
+TEST_F(msi, message)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_MSI);
+	long cap = self->cap;
 	uint16_t bits = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
 	long flags, hw_flags, hw_address;
 
-	if (cap < 0)
-		SKIP(return, "%s has no MSI", variant->name);
 	flags = config_read(self->fd, cap + PCI_MSI_FLAGS, 2);
 	hw_flags = pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2);
 	hw_address = pci_hw_config(self->bdf, cap + PCI_MSI_ADDRESS_LO, 4);
@@ -385,15 +360,13 @@ TEST_F(capability, msi)
 }
 
 /* 7-51: while MSI is on by SET_IRQS, the enable bit switches the hardware. */
-TEST_F(capability, msi_enable)
+TEST_F(msi, enable)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_MSI);
+	long cap = self->cap;
 	const uint16_t bit = PCI_MSI_FLAGS_ENABLE;
 	int event = event_new();
 	long flags;
 
-	if (cap < 0)
-		SKIP(return, "%s has no MSI", variant->name);
 	flags = config_read(self->fd, cap + PCI_MSI_FLAGS, 2) & ~bit;
 	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event));
 	EXPECT_EQ(bit, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
@@ -408,15 +381,17 @@ TEST_F(capability, msi_enable)
 	EXPECT_EQ(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
 }
 
+CAPABILITY(msix, PCI_CAP_ID_MSIX)
+DEVICE(msix, nvme, "NVME");
+DEVICE(msix, igb, "IGB");
+
 /* 7-58 */
-TEST_F(capability, msix_is_read_only)
+TEST_F(msix, is_read_only)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_MSIX);
+	long cap = self->cap;
 	long before[3];
 	unsigned int i;
 
-	if (cap < 0)
-		SKIP(return, "%s has no MSI-X", variant->name);
 	for (i = 0; i < 3; i++)
 		before[i] = config_read(self->fd, cap + 4 * i, 4);
 	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSIX_FLAGS, 2,
@@ -431,14 +406,16 @@ TEST_F(capability, msix_is_read_only)
 	}
 }
 
+CAPABILITY(express, PCI_CAP_ID_EXP)
+DEVICE(express, nvme, "NVME");
+DEVICE(express, igb, "IGB");
+
 /* 7-55, 7-57: sizes of payloads are the host's business. */
-TEST_F(capability, express)
+TEST_F(express, control)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_EXP);
+	long cap = self->cap;
 	long control, hw, status;
 
-	if (cap < 0)
-		SKIP(return, "%s is not PCI Express", variant->name);
 	control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
 	hw = pci_hw_config(self->bdf, cap + PCI_EXP_DEVCTL, 2);
 	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
@@ -470,13 +447,13 @@ TEST_F(capability, express)
 }
 
 /* 7-56: a function reset through configuration space; the bit reads zero. */
-TEST_F(capability, function_level_reset)
+TEST_F(express, function_level_reset)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_EXP);
+	long cap = self->cap;
 	long control;
 
-	if (cap < 0 || !(config_read(self->fd, cap + PCI_EXP_DEVCAP, 4) &
-			 PCI_EXP_DEVCAP_FLR))
+	if (!(config_read(self->fd, cap + PCI_EXP_DEVCAP, 4) &
+	      PCI_EXP_DEVCAP_FLR))
 		SKIP(return, "%s has no function level reset", variant->name);
 	EXPECT_EQ(0, config_write(self->fd, PCI_INTERRUPT_LINE, 1, 0x99));
 	control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
@@ -487,7 +464,7 @@ TEST_F(capability, function_level_reset)
 }
 
 /* 7-60 to 7-62, 7-65 */
-TEST_F(capability, extended)
+TEST_F(express, extended)
 {
 	long offset = PCI_CFG_SPACE_SIZE;
 	long size = region_size(self->fd, VFIO_PCI_CONFIG_REGION_INDEX);
@@ -533,4 +510,4 @@ TEST_F(capability, extended)
 	}
 }
 
-VFIO_TEST_MAIN("EDU", "TESTDEV", "IVSHMEM", "NVME", "E1000E", "IGB")
+VFIO_TEST_MAIN_OPEN("EDU", "TESTDEV", "IVSHMEM", "NVME", "E1000E", "IGB")

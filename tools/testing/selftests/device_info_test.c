@@ -55,7 +55,7 @@ FIXTURE_SETUP(device)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 }
 
@@ -327,7 +327,7 @@ FIXTURE_SETUP(msix_bar)
 	long cap;
 
 	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	cap = config_cap(self->session.device, PCI_CAP_ID_MSIX);
 	ASSERT_LT(0, cap);
 	self->index = config_read(self->session.device, cap + PCI_MSIX_TABLE, 4) &
@@ -384,4 +384,4 @@ TEST_F(msix_bar, other_bars)
 	}
 }
 
-VFIO_TEST_MAIN("EDU", "TESTDEV", "NVME", "IGB")
+VFIO_TEST_MAIN_OPEN("EDU", "TESTDEV", "NVME", "IGB")

@@ -158,11 +158,10 @@ TEST_F(dma, read_only_mapping)
 	EXPECT_NE(0, memcmp(memory, memory + 1024, 256));
 }
 
-/* 7-29: bus mastering is off when a device is opened, and without it no DMA. */
+/* Without bus mastering there is no DMA: 7-29. */
 TEST_F(dma, bus_master)
 {
 	uint8_t *memory = self->memory;
-	int device;
 
 	ASSERT_EQ(0, type1_map(self->container, memory, IOVA, PAGE_SIZE, DMA_RW));
 	fill(memory, 64, 1);
@@ -174,13 +173,6 @@ TEST_F(dma, bus_master)
 	EXPECT_EQ(0, edu_bus_master(self->device, true));
 	EXPECT_EQ(0, edu_store(self->device, IOVA, 64));
 	EXPECT_FALSE(is_filled_with(memory, PAGE_SIZE, 0));
-
-	close(self->device);
-	device = group_device(self->session.group, self->session.bdf);
-	ASSERT_LE(0, device);
-	self->device = device;
-	self->session.device = device;
-	EXPECT_EQ(0, config_read(device, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 }
 
 /* The engine's own interrupt, by MSI, when the transfer is over. */

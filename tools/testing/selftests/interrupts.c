@@ -82,21 +82,24 @@ long event_signal(int fd)
 	return ret < 0 ? ret : 0;
 }
 
-long irq_none(int device, uint32_t index, uint32_t action,
-		     uint32_t start, uint32_t count)
+long irq_none(int device, uint32_t index, uint32_t action, uint32_t start,
+	      uint32_t count)
 {
-	return irq_set(device, index, VFIO_IRQ_SET_DATA_NONE | action, start, count, NULL, 0);
+	return irq_set(device, index, VFIO_IRQ_SET_DATA_NONE | action, start,
+		       count, NULL, 0);
 }
 
-long irq_bool(int device, uint32_t index, uint32_t action,
-		     uint32_t start, uint8_t value)
+long irq_bool(int device, uint32_t index, uint32_t action, uint32_t start,
+	      uint8_t value)
 {
-	return irq_set(device, index, VFIO_IRQ_SET_DATA_BOOL | action, start, 1, &value, 1);
+	return irq_set(device, index, VFIO_IRQ_SET_DATA_BOOL | action, start, 1,
+		       &value, sizeof(value));
 }
 
 long irq_fd(int device, uint32_t index, uint32_t action, int32_t fd)
 {
-	return irq_set(device, index, VFIO_IRQ_SET_DATA_EVENTFD | action, 0, 1, &fd, sizeof(fd));
+	return irq_set(device, index, VFIO_IRQ_SET_DATA_EVENTFD | action, 0, 1,
+		       &fd, sizeof(fd));
 }
 
 /* Whether /proc/interrupts has the name that @format makes of @bdf. */

@@ -33,7 +33,7 @@ FIXTURE_SETUP(edu)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	self->event = event_new();
 	ASSERT_LE(0, self->event);
@@ -261,4 +261,4 @@ TEST_F(edu, intx_disable_bit)
 	EXPECT_EQ(1, event_wait(self->event, SOON));
 }
 
-VFIO_TEST_MAIN("EDU")
+VFIO_TEST_MAIN_OPEN("EDU")

@@ -35,7 +35,7 @@ FIXTURE_SETUP(edu)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	self->event = event_new();
 	ASSERT_LE(0, self->event);
@@ -233,24 +233,6 @@ TEST_F(edu, msi_swap)
 	EXPECT_EQ(1, event_take(self->event));
 }
 
-/* 6-59: the last close turns everything off. */
-TEST_F(edu, close_disables)
-{
-	long cap = config_cap(self->fd, PCI_CAP_ID_MSI);
-
-	ASSERT_EQ(0, irq_eventfd(self->fd, MSI, 0, self->event));
-	EXPECT_NE(0, pci_hw_config(self->session.bdf, cap + PCI_MSI_FLAGS, 2) &
-		     PCI_MSI_FLAGS_ENABLE);
-	close(self->fd);
-	EXPECT_EQ(0, pci_hw_config(self->session.bdf, cap + PCI_MSI_FLAGS, 2) &
-		     PCI_MSI_FLAGS_ENABLE);
-	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
-	self->fd = group_device(self->session.group, self->session.bdf);
-	self->session.device = self->fd;
-	ASSERT_LE(0, self->fd);
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
-}
-
 FIXTURE(event_index)
 {
 	struct vfio_session session;
@@ -278,7 +260,7 @@ FIXTURE_SETUP(event_index)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	self->event = event_new();
 }
@@ -365,7 +347,7 @@ FIXTURE_SETUP(msix)
 	unsigned int i;
 
 	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	for (i = 0; i < VECTORS; i++)
 		self->events[i] = event_new();
@@ -497,4 +479,4 @@ TEST_F(msix, reset_keeps_vectors)
 	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
 }
 
-VFIO_TEST_MAIN("EDU", "IGB", "NVME")
+VFIO_TEST_MAIN_OPEN("EDU", "IGB", "NVME")

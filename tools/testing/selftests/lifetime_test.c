@@ -44,23 +44,6 @@ FIXTURE_TEARDOWN(edu)
 	session_close(&next);
 }
 
-/* How many interrupts the kernel holds for a device of vfio. */
-static bool has_interrupts(const char *bdf)
-{
-	char line[1024];
-	bool found = false;
-	FILE *file = fopen("/proc/interrupts", "re");
-
-	if (!file)
-		return true;
-	while (fgets(line, sizeof(line), file)) {
-		if (strstr(line, "vfio-") && strstr(line, bdf))
-			found = true;
-	}
-	fclose(file);
-	return found;
-}
-
 /* Whether the IOMMU translates @iova for @bdf; -ENOENT where it does not say. */
 static int translated(const char *bdf, uint64_t iova)
 {
@@ -131,6 +114,68 @@ TEST_F(edu, closing_orders)
 		}
 		EXPECT_EQ(pinned, settled_pinned(pinned));
 	}
+}
+
+/* 8-18: a mapping keeps the device open; its end closes it. */
+TEST_F(edu, mapping_outlives_the_fd)
+{
+	struct vfio_session *session = &self->session;
+	void *addr;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, bar_mmap(session->device, 0, 0, PAGE_SIZE, PROT_READ, &addr));
+	close(session->device);
+	session->device = -1;
+	EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)addr);
+	EXPECT_EQ(-EBUSY, vfio_ioctl(session->group, VFIO_GROUP_UNSET_CONTAINER,
+				     0));
+	close(session->group);
+	EXPECT_EQ(-EBUSY, group_open(self->bdf));
+	EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)addr);
+	EXPECT_EQ(0, munmap(addr, PAGE_SIZE));
+	session->group = group_open(self->bdf);
+	EXPECT_LE(0, session->group);
+}
+
+/* 6-59, 7-29, 10-18, 10-22: the next user finds nothing of the one before. */
+TEST_F(edu, last_close)
+{
+	struct vfio_session *session = &self->session;
+	long cap, line, bar, fd;
+
+	ASSERT_EQ(0, session_open(session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	fd = session->device;
+	cap = config_cap(fd, PCI_CAP_ID_MSI);
+	line = config_read(fd, PCI_INTERRUPT_LINE, 1);
+	bar = config_read(fd, PCI_BASE_ADDRESS_0, 4);
+	EXPECT_EQ(PCI_COMMAND_MEMORY,
+		  config_read(fd, PCI_COMMAND, 2) &
+		  (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+		   PCI_COMMAND_INTX_DISABLE));
+	EXPECT_EQ(0, config_write(fd, PCI_INTERRUPT_LINE, 1, line ^ 0xff));
+	EXPECT_EQ(0, config_write(fd, PCI_BASE_ADDRESS_0, 4, 0));
+	EXPECT_EQ(0, config_write(fd, PCI_COMMAND, 2,
+				  PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE));
+	ASSERT_EQ(0, irq_eventfd(fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event_new()));
+	EXPECT_NE(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_ENABLE);
+	close(fd);
+	EXPECT_EQ(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MASTER);
+	EXPECT_FALSE(irq_listed("(%s)", self->bdf));
+
+	fd = group_device(session->group, self->bdf);
+	session->device = fd;
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(line, config_read(fd, PCI_INTERRUPT_LINE, 1));
+	EXPECT_EQ(bar, config_read(fd, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_EQ(PCI_COMMAND_MEMORY,
+		  config_read(fd, PCI_COMMAND, 2) &
+		  (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+		   PCI_COMMAND_INTX_DISABLE));
+	EXPECT_EQ(-EINVAL, irq_disable(fd, VFIO_PCI_MSI_IRQ_INDEX));
 }
 
 /* A number that is not open, or open for something else. */
@@ -216,7 +261,7 @@ TEST_F(edu, killed)
 	ASSERT_EQ('y', byte);
 	EXPECT_EQ(pinned + LARGE / PAGE_SIZE, memory_pinned_pages());
 	EXPECT_NE(0, translated(self->bdf, IOVA));
-	EXPECT_TRUE(has_interrupts(self->bdf));
+	EXPECT_TRUE(irq_listed("(%s)", self->bdf));
 	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MASTER);
 	EXPECT_EQ(-EBUSY, group_open(self->bdf));
@@ -228,7 +273,7 @@ TEST_F(edu, killed)
 	close(group);
 	EXPECT_EQ(pinned, settled_pinned(pinned));
 	EXPECT_GE(0, translated(self->bdf, IOVA));
-	EXPECT_FALSE(has_interrupts(self->bdf));
+	EXPECT_FALSE(irq_listed("(%s)", self->bdf));
 	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MASTER);
 }

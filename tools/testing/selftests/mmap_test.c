@@ -23,7 +23,7 @@ FIXTURE_SETUP(edu)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 }
 
@@ -270,26 +270,6 @@ TEST_F(edu, passed_fd)
 	EXPECT_EQ(EDU_ID_VALUE, mmio_at(addr));
 }
 
-/* 8-18: a mapping keeps the device open; its end closes it. */
-TEST_F(edu, mapping_outlives_the_fd)
-{
-	struct vfio_session *session = &self->session;
-	void *addr;
-
-	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
-	close(self->fd);
-	EXPECT_EQ(EDU_ID_VALUE, mmio_at(addr));
-	EXPECT_EQ(-EBUSY, vfio_ioctl(session->group, VFIO_GROUP_UNSET_CONTAINER,
-				     0));
-	close(session->group);
-	EXPECT_EQ(-EBUSY, group_open(session->bdf));
-	EXPECT_EQ(EDU_ID_VALUE, mmio_at(addr));
-	EXPECT_EQ(0, munmap(addr, PAGE_SIZE));
-	close(session->container);
-	ASSERT_EQ(0, session_open(session, session->bdf, VFIO_TYPE1v2_IOMMU));
-	self->fd = session->device;
-}
-
 /* 8-6: it does not grow, moves as a whole, and can be cut. */
 TEST_F(edu, shape)
 {
@@ -403,7 +383,7 @@ TEST(io_bar)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&session, bdf));
 	EXPECT_EQ(0, map_errno(session.device, REGION_OFFSET(0), PAGE_SIZE,
 			       MAP_SHARED));
 	EXPECT_EQ(-EINVAL, map_errno(session.device, REGION_OFFSET(1), PAGE_SIZE,
@@ -423,7 +403,7 @@ FIXTURE_SETUP(large)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	if (region_size(self->session.device, 2) < (long)(2 * SIZE_1G))
 		SKIP(return, "BAR 2 is not large");
 	self->place = memory_new_aligned(2 * SIZE_1G, SIZE_1G);
@@ -526,7 +506,7 @@ FIXTURE_SETUP(zap)
 	void *addr;
 
 	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
 	self->addr = addr;
@@ -576,4 +556,4 @@ TEST_F(zap, power_state)
 	EXPECT_LE(0, mmio_at(self->addr));
 }
 
-VFIO_TEST_MAIN("EDU", "TESTDEV", "NVME", "IGB")
+VFIO_TEST_MAIN_OPEN("EDU", "TESTDEV", "NVME", "IGB")

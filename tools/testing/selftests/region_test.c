@@ -21,7 +21,7 @@ FIXTURE_SETUP(edu)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 }
 
@@ -152,7 +152,7 @@ FIXTURE_SETUP(ram)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "IVSHMEM");
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 }
 
@@ -255,7 +255,7 @@ TEST(io_bar)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&session, bdf));
 	EXPECT_EQ(256, region_size(session.device, 1));
 	EXPECT_EQ(1, region_read(session.device, 1, 0, value, 1));
 	EXPECT_EQ(2, region_read(session.device, 1, 2, value, 2));
@@ -298,7 +298,7 @@ FIXTURE_SETUP(msix)
 	long cap;
 
 	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&self->session, bdf));
 	self->fd = self->session.device;
 	cap = config_cap(self->fd, PCI_CAP_ID_MSIX);
 	ASSERT_LT(0, cap);
@@ -374,7 +374,7 @@ TEST(rom)
 	long size;
 
 	NEED_DEVICE(bdf, "E1000E");
-	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_share(&session, bdf));
 	size = region_size(session.device, index);
 	if (!size)
 		SKIP(return, "QEMU has no ROM for this device");
@@ -396,4 +396,4 @@ TEST(rom)
 	session_close(&session);
 }
 
-VFIO_TEST_MAIN("EDU", "TESTDEV", "IVSHMEM", "NVME", "E1000E", "IGB")
+VFIO_TEST_MAIN_OPEN("EDU", "TESTDEV", "IVSHMEM", "NVME", "E1000E", "IGB")

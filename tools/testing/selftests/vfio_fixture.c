@@ -232,6 +232,76 @@ void session_close(struct vfio_session *session)
 	session->container = -1;
 }
 
+#define KEPT	8
+
+static struct vfio_session kept[KEPT];
+static unsigned int nr_kept;
+
+/* Runs before the drivers are restored, which would wait for these fds. */
+static void session_drop(void)
+{
+	while (nr_kept)
+		session_close(&kept[--nr_kept]);
+}
+
+/* Opens the named devices for session_share(). */
+void session_keep(const char *const *names)
+{
+	atexit(session_drop);
+	for (; *names && nr_kept < KEPT; names++) {
+		const char *bdf = pci_device(*names);
+		int ret;
+
+		if (!bdf)
+			continue;
+		ret = session_open(&kept[nr_kept], bdf, VFIO_TYPE1v2_IOMMU);
+		if (!ret)
+			nr_kept++;
+		else
+			printf("# %s=%s does not open: %s\n", *names, bdf,
+			       strerror(-ret));
+	}
+}
+
+/*
+ * Puts a device that stays open into the state that a test starts from, as far
+ * as an earlier test may have changed it: no mappings, no interrupts, power and
+ * memory on, bus master off.
+ */
+static void session_settle(const struct vfio_session *session)
+{
+	long power = config_cap(session->device, PCI_CAP_ID_PM);
+	uint32_t index;
+
+	type1_unmap(session->container, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL);
+	for (index = 0; index < VFIO_PCI_NUM_IRQS; index++)
+		irq_disable(session->device, index);
+	if (power > 0)
+		config_write(session->device, power + PCI_PM_CTRL, 2, 0);
+	config_write(session->device, PCI_COMMAND, 2,
+		     PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+}
+
+/* New fds for a device that session_keep() has opened; close them as usual. */
+int session_share(struct vfio_session *session, const char *bdf)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_kept; i++) {
+		if (strcmp(kept[i].bdf, bdf))
+			continue;
+		session->bdf = bdf;
+		session->container = dup(kept[i].container);
+		session->group = dup(kept[i].group);
+		session->device = group_device(session->group, bdf);
+		if (session->device < 0)
+			return session->device;
+		session_settle(session);
+		return 0;
+	}
+	return -ENODEV;
+}
+
 /* 0 if container, and device if open, still do what they are for. */
 int session_works(const struct vfio_session *session)
 {

@@ -71,6 +71,8 @@ long cdev_attach(int device, uint32_t pt_id);
 int session_join(struct vfio_session *session, const char *bdf, int iommu);
 int session_open(struct vfio_session *session, const char *bdf, int iommu);
 void session_close(struct vfio_session *session);
+void session_keep(const char *const *names);
+int session_share(struct vfio_session *session, const char *bdf);
 int session_works(const struct vfio_session *session);
 
 int iommufd_open(void);
@@ -142,13 +144,30 @@ int fd_receive(int socket);
 			SKIP(return, "%s names no device", name);	\
 	} while (0)
 
-/* The harness ends in exit(), so pci_claim() restores the drivers from there. */
+/*
+ * Binds the named devices to vfio-pci. The harness ends in exit(), so
+ * pci_claim() restores their drivers from there.
+ */
 #define VFIO_TEST_MAIN(...)						\
 	int main(int argc, char **argv)					\
 	{								\
 		static const char *const names[] = { __VA_ARGS__, NULL };\
 									\
 		pci_claim(names);					\
+		return test_harness_run(argc, argv);			\
+	}
+
+/*
+ * The same, and opens them for as long as the program runs: first open and last
+ * close take more than a second on a kernel with KASAN. For session_share().
+ */
+#define VFIO_TEST_MAIN_OPEN(...)					\
+	int main(int argc, char **argv)					\
+	{								\
+		static const char *const names[] = { __VA_ARGS__, NULL };\
+									\
+		pci_claim(names);					\
+		session_keep(names);					\
 		return test_harness_run(argc, argv);			\
 	}
 

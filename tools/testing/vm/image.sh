@@ -24,7 +24,7 @@ run_directory() {
 
 # image_make STACK LIMIT INTERACTIVE FILE... -- NAME=VALUE... -- COMMAND...
 image_make() {
-	local job=$RUN_DIR/job modules=() name
+	local job=$RUN_DIR/job modules=() lock='' name
 	{
 		printf "STACK=%q\nJOB_LIMIT=%q\nINTERACTIVE=%q\n" "$1" "$2" "$3"
 		if [ "$1" = none ]; then
@@ -46,8 +46,11 @@ image_make() {
 	done
 	shift
 	printf '. /vm/lib.sh\ncd /job\nexec >&3 2>&1\n%s\n' "$*" >"$job/run"
-	[ ! -d "$MODULES_DIR" ] || modules=("ro:$MODULES_DIR:/modules")
-	modules_locked in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \
+	if [ -d "$MODULES_DIR" ]; then
+		modules=("ro:$MODULES_DIR:/modules")
+		lock=modules_locked
+	fi
+	$lock in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \
 		bash /vfio/tools/testing/vm/mkimage "$RELEASE" /out/initrd ||
 		die "the guest image could not be made" "Is the disk full?"
 }
