@@ -59,6 +59,7 @@ use kernel::{
     dev_warn,
     device,
     module::this_module,
+    new_mutex,
     new_spinlock,
     prelude::*,
     str::{
@@ -69,6 +70,7 @@ use kernel::{
         aref::ARef,
         Arc,
         LockedBy,
+        Mutex,
         SpinLock, //
     },
     time::msecs_to_jiffies,
@@ -196,7 +198,6 @@ enum OpenIommu {
 /// Fields are dropped in order.
 struct Opened {
     iommu: OpenIommu,
-    _module: ModuleRef,
     _kvm: Option<Kvm>,
 }
 
@@ -234,6 +235,25 @@ pub struct Device {
 }
 
 impl Device {
+    /// Keeps the module of the bus driver loaded. Whoever keeps a reference to
+    /// the device beyond its last file needs this as well.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the module is being unloaded.
+    pub(crate) fn hold_module(&self) -> Result<ModuleRef> {
+        ModuleRef::get(self.module)
+    }
+
+    /// Ends a use, or the registration itself.
+    fn end_use(&self) {
+        let mut uses = self.uses.lock();
+        *uses = uses.saturating_sub(1);
+        if *uses == 0 {
+            self.unused.complete_all();
+        }
+    }
+
     /// The bus driver's device.
     pub fn parent(&self) -> &device::Device {
         &self.parent
@@ -287,9 +307,8 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// `EBUSY`: it is open, and its DMA goes elsewhere. `ENODEV`: the bus
-    /// driver's module is going. Otherwise what the IOMMU or the bus driver
-    /// refuses the first open with; nothing has changed then.
+    /// `EBUSY`: it is open, and its DMA goes elsewhere. Otherwise what the IOMMU
+    /// or the bus driver refuses the first open with; nothing has changed then.
     pub(crate) fn open(
         &self,
         set: &mut SetState,
@@ -317,7 +336,6 @@ impl Device {
         kvm: impl FnOnce() -> Option<Kvm>,
     ) -> Result<(Opened, u32)> {
         let kvm = kvm();
-        let module = ModuleRef::get(self.module)?;
         let (iommu, id) = match opener {
             Opener::Container(group) => {
                 group.use_container()?;
@@ -333,12 +351,7 @@ impl Device {
                 (OpenIommu::Iommufd(bound), id)
             }
         };
-        let opened = Opened {
-            iommu,
-            _module: module,
-            _kvm: kvm,
-        };
-        Ok((opened, id))
+        Ok((Opened { iommu, _kvm: kvm }, id))
     }
 
     /// Closes one file's share of the device. `group` is the state of its
@@ -382,30 +395,69 @@ impl OpenIommu {
     }
 }
 
-/// Keeps a device registered, hence bound to its bus driver.
+/// Keeps a device registered, hence bound to its bus driver, and the module of
+/// that driver loaded.
+///
+/// Fields are dropped in order: the last reference to the device drops what the
+/// bus driver gave it, and that is code of the module.
 #[must_use = "the device may go once this is dropped"]
-pub struct Use(Arc<Device>);
+pub struct Use {
+    device: Arc<Device>,
+    _module: ModuleRef,
+}
 
 impl Use {
-    /// Begins a use, unless the device is not registered.
+    /// Begins a use, unless the device is not registered, or the module of its
+    /// bus driver is being unloaded.
     pub fn begin(device: &Arc<Device>) -> Option<Self> {
+        let module = device.hold_module().ok()?;
         let mut uses = device.uses.lock();
         if *uses == 0 {
             return None;
         }
         *uses = uses.checked_add(1)?;
         drop(uses);
-        Some(Self(device.clone()))
+        Some(Self {
+            device: device.clone(),
+            _module: module,
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
     }
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        let mut uses = self.0.uses.lock();
-        *uses = uses.saturating_sub(1);
-        if *uses == 0 {
-            self.0.unused.complete_all();
-        }
+        self.device.end_use();
+    }
+}
+
+/// What the character device of a device leads to.
+///
+/// The node may live a little longer than the registration, and must not keep
+/// the device for that long: dropping it needs code of the bus driver.
+#[pin_data]
+pub(crate) struct NodeTarget {
+    #[pin]
+    device: Mutex<Option<Arc<Device>>>,
+}
+
+impl NodeTarget {
+    fn new(device: Arc<Device>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                device <- new_mutex!(Some(device), "vfio_device_node"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Begins a use of the device, unless it is not registered.
+    pub(crate) fn begin_use(&self) -> Option<Use> {
+        self.device.lock().as_ref().and_then(Use::begin)
     }
 }
 
@@ -475,7 +527,7 @@ impl Drop for Number {
 /// Fields are dropped in order, after the wait.
 pub struct Registration {
     device: Arc<Device>,
-    node: Option<CharDevice<Device>>,
+    node: Option<(CharDevice<NodeTarget>, Arc<NodeTarget>)>,
     _number: Number,
     _group: group::Membership,
 }
@@ -549,11 +601,15 @@ impl Registration {
         )
     }
 
-    fn create_node(device: &Arc<Device>, number: u32) -> Result<CharDevice<Device>> {
+    fn create_node(
+        device: &Arc<Device>,
+        number: u32,
+    ) -> Result<(CharDevice<NodeTarget>, Arc<NodeTarget>)> {
         let name = CString::try_from_fmt(fmt!("vfio{number}"))?;
         let numbers = NUMBERS.lock();
         let nodes = numbers.nodes.as_ref().ok_or(ENODEV)?;
-        CharDevice::new(
+        let target = NodeTarget::new(device.clone())?;
+        let node = CharDevice::new(
             Description {
                 class: &CLASS,
                 parent: Some(&device.parent),
@@ -563,8 +619,9 @@ impl Registration {
             },
             &device_file::OPERATIONS,
             this_module::<LocalModule>(),
-            device.clone(),
-        )
+            target.clone(),
+        )?;
+        Ok((node, target))
     }
 
     /// The device.
@@ -611,9 +668,12 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.device.group.withdraw(&self.device);
-        self.node = None;
+        if let Some((node, target)) = self.node.take() {
+            drop(node);
+            *target.device.lock() = None;
+        }
         // The registration's own use.
-        drop(Use(self.device.clone()));
+        self.device.end_use();
         self.wait_until_unused();
     }
 }

@@ -68,7 +68,7 @@ impl DeviceFile {
         let Origin::Cdev(binding) = &self.origin else {
             return Err(EINVAL);
         };
-        let device = &self.device;
+        let device = self.device();
         let block = device.group().block()?;
         let mut set = device.set().lock().lock();
         if binding.access(&set).is_some() {
@@ -96,13 +96,13 @@ impl DeviceFile {
     }
 
     fn check_token(&self, request: &BindRequest) -> Result {
-        let ops = self.device.ops();
+        let ops = self.device().ops();
         let token = match request.token {
             Some(_) if !ops.supports_token() => return Err(EINVAL),
             Some(address) => Some(uapi::read::<[u8; 16]>(address)?),
             None => None,
         };
-        ops.match_token(&self.device, token)
+        ops.match_token(self.device(), token)
     }
 
     /// Gives up what [`bind`](Self::bind) took.
@@ -110,10 +110,10 @@ impl DeviceFile {
         let Origin::Cdev(binding) = &self.origin else {
             return;
         };
-        let mut set = self.device.set().lock().lock();
+        let mut set = self.device().set().lock().lock();
         let binding = binding.access_mut(&mut set).take();
         if binding.is_some() {
-            self.device.close(&mut set, None);
+            self.device().close(&mut set, None);
         }
         drop(set);
         drop(binding);
@@ -131,8 +131,8 @@ impl DeviceFile {
             // No bus driver has PASIDs yet.
             return Err(EOPNOTSUPP);
         }
-        let mut set = self.device.set().lock().lock();
-        let bound = self.device.bound(&mut set).ok_or(EINVAL)?;
+        let mut set = self.device().set().lock().lock();
+        let bound = self.device().bound(&mut set).ok_or(EINVAL)?;
         let id = bound.attach(request.pt_id)?;
         let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
         if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
@@ -153,8 +153,8 @@ impl DeviceFile {
         if request.flags & DetachIommufd::PASID != 0 {
             return Err(EOPNOTSUPP);
         }
-        let mut set = self.device.set().lock().lock();
-        self.device.bound(&mut set).ok_or(EINVAL)?.detach();
+        let mut set = self.device().set().lock().lock();
+        self.device().bound(&mut set).ok_or(EINVAL)?.detach();
         Ok(0)
     }
 }

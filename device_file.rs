@@ -25,6 +25,7 @@ use crate::{
     },
     device::{
         Device,
+        NodeTarget,
         Opener,
         Use, //
     },
@@ -59,13 +60,8 @@ use kernel::{
 
 /// Where a file came from.
 pub(crate) enum Origin {
-    /// From the group; its file stays open as long as this one.
-    Group {
-        /// The group.
-        group: Arc<Group>,
-        /// The open file of the group, if its container must stay.
-        _file: Option<ARef<File>>,
-    },
+    /// From the group.
+    Group(Arc<Group>),
     /// From the character device; bound to an iommufd or not yet.
     Cdev(LockedBy<Option<Binding>, SetState>),
 }
@@ -73,31 +69,42 @@ pub(crate) enum Origin {
 /// An open file of a device.
 #[pin_data]
 pub(crate) struct DeviceFile {
-    pub(crate) device: Arc<Device>,
     pub(crate) origin: Origin,
+    /// The open file of the group, once its container must stay.
+    group_file: SetOnce<ARef<File>>,
     /// Set once the device is open for this file.
     pub(crate) granted: SetOnce<()>,
     #[pin]
     kvm: SpinLock<Option<KvmPointer>>,
     /// Last: the device may go when this is dropped.
-    _use: Use,
+    registered: Use,
 }
 
 pub(crate) static OPERATIONS: FileTable<DeviceFile> =
     FileTable::of_char_device(this_module::<LocalModule>());
 
 impl DeviceFile {
-    fn new(device: Arc<Device>, origin: Origin, registered: Use) -> Result<Arc<Self>> {
+    fn new(origin: Origin, registered: Use) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                device,
                 origin,
+                group_file: SetOnce::new(),
                 granted: SetOnce::new(),
                 kvm <- new_spinlock!(None, "vfio_device_file_kvm"),
-                _use: registered,
+                registered,
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// The device.
+    pub(crate) fn device(&self) -> &Device {
+        self.registered.device()
+    }
+
+    /// A reference to the device.
+    pub(crate) fn shared_device(&self) -> Arc<Device> {
+        self.registered.device().clone()
     }
 
     /// Opens the device for a user of its group and returns the new file.
@@ -107,23 +114,15 @@ impl DeviceFile {
     /// `EINVAL`: the group has no container and no iommufd, or the container
     /// no IOMMU type. Otherwise as [`Device::open`].
     pub(crate) fn open_from_group(
-        device: Arc<Device>,
         registered: Use,
         group: Arc<Group>,
         group_file: ARef<File>,
     ) -> Result<ARef<File>> {
-        let by_container = Self::open_in_group(&device, &group)?;
-        let origin = Origin::Group {
-            group: group.clone(),
-            _file: by_container.then_some(group_file),
-        };
-        let file = match Self::new(device.clone(), origin, registered) {
-            Ok(file) => file,
-            Err(error) => {
-                Self::close_in_group(&device, &group);
-                return Err(error);
-            }
-        };
+        let origin = Origin::Group(group.clone());
+        let file = Self::new(origin, registered)?;
+        if Self::open_in_group(file.device(), &group)? {
+            file.group_file.populate(group_file);
+        }
         file.granted.populate(());
         OPERATIONS
             .create_anonymous(c"[vfio-device]", file)
@@ -175,7 +174,7 @@ impl DeviceFile {
     /// Gives up the file's share of the device.
     fn close(&self) {
         match &self.origin {
-            Origin::Group { group, .. } => Self::close_in_group(&self.device, group),
+            Origin::Group(group) => Self::close_in_group(self.device(), group),
             Origin::Cdev(_) => self.unbind(),
         }
     }
@@ -183,7 +182,7 @@ impl DeviceFile {
     /// Fails until the device is open for this file.
     fn access(&self) -> Result<&Device> {
         self.granted.as_ref().ok_or(EINVAL)?;
-        Ok(&self.device)
+        Ok(self.device())
     }
 
     /// Remembers, or forgets, the virtual machine that the file was given to.
@@ -204,12 +203,13 @@ pub(crate) fn with_file<R>(file: &File, visit: impl FnOnce(&DeviceFile) -> R) ->
 }
 
 impl OpenDevice for DeviceFile {
-    type Device = Device;
+    type Device = NodeTarget;
 
-    fn open(device: &Arc<Device>, _file: &File) -> Result<Arc<Self>> {
-        let registered = Use::begin(device).ok_or(ENODEV)?;
-        let origin = Origin::Cdev(LockedBy::new(device.set().lock(), None));
-        Self::new(device.clone(), origin, registered)
+    fn open(target: &Arc<NodeTarget>, _file: &File) -> Result<Arc<Self>> {
+        let registered = target.begin_use().ok_or(ENODEV)?;
+        let lock = registered.device().set().lock();
+        let origin = Origin::Cdev(LockedBy::new(lock, None));
+        Self::new(origin, registered)
     }
 }
 
@@ -260,16 +260,16 @@ impl FileOperations for DeviceFile {
     }
 
     fn fault(this: ArcBorrow<'_, Self>, fault: &Fault<'_>) -> FaultResult {
-        this.device.ops().fault(&this.device, fault)
+        this.device().ops().fault(this.device(), fault)
     }
 
     fn show_fdinfo(this: ArcBorrow<'_, Self>, output: &SeqFile) {
-        if let Ok(path) = SysfsPath::of(this.device.parent()) {
+        if let Ok(path) = SysfsPath::of(this.device().parent()) {
             seq_print!(output, "vfio-device-syspath: /sys{}\n", path.as_str());
         }
     }
 
     fn address_space(this: ArcBorrow<'_, Self>, adopt: impl FnOnce(&AnonInode)) {
-        adopt(this.device.inode());
+        adopt(this.device().inode());
     }
 }

@@ -325,11 +325,11 @@ impl Group {
     ///
     /// `ENODEV`: there is none. `EINVAL`, `EACCES`: the options behind the
     /// name are wrong.
-    fn find(&self, name: &CStr) -> Result<(Arc<Device>, Use)> {
+    fn find(&self, name: &CStr) -> Result<Use> {
         for device in self.devices.lock().iter() {
             if device.matches(name)? {
                 if let Some(registered) = Use::begin(device) {
-                    return Ok((device.clone(), registered));
+                    return Ok(registered);
                 }
             }
         }
@@ -411,9 +411,9 @@ impl Group {
 
     fn device_fd(&self, group: &Arc<Self>, file: &File, arg: usize) -> Result<isize> {
         let name = read_name(arg)?;
-        let (device, registered) = self.find(&name)?;
+        let registered = self.find(&name)?;
         let reservation = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-        let opened = DeviceFile::open_from_group(device, registered, group.clone(), file.into())?;
+        let opened = DeviceFile::open_from_group(registered, group.clone(), file.into())?;
         let fd = reservation.reserved_fd();
         reservation.fd_install(opened);
         Ok(fd as isize)

@@ -26,8 +26,10 @@ pub(crate) fn file_enforced_coherent(file: &File) -> bool {
     if let Some(group) = group::from_file(file) {
         return group.all_devices(|device| enforces_cache_coherency(device.parent()));
     }
-    device_file::with_file(file, |file| enforces_cache_coherency(file.device.parent()))
-        .unwrap_or(true)
+    device_file::with_file(file, |file| {
+        enforces_cache_coherency(file.device().parent())
+    })
+    .unwrap_or(true)
 }
 
 /// Gives what is behind `file` to a virtual machine, or takes it back. The

@@ -14,7 +14,10 @@
 //! [`ReleaseNotifier`] holds none of 2, because that waits for a call in
 //! flight.
 
-use crate::device::Device;
+use crate::{
+    abstractions::module_ref::ModuleRef,
+    device::Device, //
+};
 use kernel::{
     new_condvar,
     new_mutex,
@@ -143,10 +146,14 @@ fn current_task() -> usize {
 /// not called, and no call is in flight, unless the handler itself drops this.
 ///
 /// Must not be dropped with a lock held that the handler takes.
+///
+/// Fields are dropped in order: the last reference to the device needs the code
+/// of its bus driver.
 #[must_use = "the handler is not called once this is dropped"]
 pub struct ReleaseNotifier {
     device: Arc<Device>,
     id: u64,
+    _module: ModuleRef,
 }
 
 impl ReleaseNotifier {
@@ -157,10 +164,12 @@ impl ReleaseNotifier {
     ///
     /// `ENODEV`: the device is not open, or its release has begun. `ENOMEM`.
     pub fn register(device: &Arc<Device>, handler: Arc<dyn ReleaseHandler>) -> Result<Self> {
+        let module = device.hold_module()?;
         let id = device.notifiers().register(handler)?;
         Ok(Self {
             device: device.clone(),
             id,
+            _module: module,
         })
     }
 

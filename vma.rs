@@ -16,12 +16,13 @@ impl Device {
     /// file. The mmap lock, or the lock of the area, is held, as every
     /// [`VmaRef`] shows.
     ///
-    /// The reference keeps the object alive, not the hardware: ask to be told
-    /// by a [`ReleaseNotifier`](crate::notifier::ReleaseNotifier) before using
-    /// what the area maps.
+    /// The reference keeps the object alive, not the hardware, and not the
+    /// code of the bus driver: ask to be told by a
+    /// [`ReleaseNotifier`](crate::notifier::ReleaseNotifier), which keeps that,
+    /// before using what the area maps.
     pub fn from_vma(vma: &VmaRef) -> Option<Arc<Self>> {
         device_file::OPERATIONS
             .data_of_vma(vma)
-            .map(|file| file.device.clone())
+            .map(|file| file.shared_device())
     }
 }

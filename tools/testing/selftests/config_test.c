@@ -247,266 +247,374 @@ TEST_F(config, capability_list)
 	}
 }
 
-/* A fixture for the devices that have capability @id, and its variants. */
-#define CAPABILITY(fixture, id)						\
-	FIXTURE(fixture)						\
-	{								\
-		struct vfio_session session;				\
-		const char *bdf;					\
-		int fd;							\
-		long cap;						\
-	};								\
-									\
-	FIXTURE_VARIANT(fixture)					\
-	{								\
-		const char *name;					\
-	};								\
-									\
-	FIXTURE_SETUP(fixture)						\
-	{								\
-		NEED_DEVICE(self->bdf, variant->name);			\
-		ASSERT_EQ(0, session_share(&self->session, self->bdf));	\
-		self->fd = self->session.device;			\
-		self->cap = config_cap(self->fd, id);			\
-		ASSERT_LT(0, self->cap);				\
-	}								\
-									\
-	FIXTURE_TEARDOWN(fixture)					\
-	{								\
-		EXPECT_EQ(0, session_works(&self->session));		\
-		session_close(&self->session);				\
-	}
+/* A device and one of its capabilities. */
+struct capability {
+	struct vfio_session session;
+	const char *bdf;
+	int fd;
+	long cap;
+};
 
-#define DEVICE(fixture, variant, device)				\
-	FIXTURE_VARIANT_ADD(fixture, variant)				\
-	{								\
-		.name = device,						\
-	}
+static int capability_open(struct capability *dev, uint8_t id)
+{
+	int ret = session_share(&dev->session, dev->bdf);
 
-CAPABILITY(pm, PCI_CAP_ID_PM)
-DEVICE(pm, nvme, "NVME");
-DEVICE(pm, e1000e, "E1000E");
-DEVICE(pm, igb, "IGB");
+	if (ret)
+		return ret;
+	dev->fd = dev->session.device;
+	dev->cap = config_cap(dev->fd, id);
+	return dev->cap < 0 ? dev->cap : 0;
+}
+
+/* Fails if the device does not work any more. */
+static int capability_close(struct capability *dev)
+{
+	int ret = session_works(&dev->session);
+
+	session_close(&dev->session);
+	return ret;
+}
+
+FIXTURE(pm)
+{
+	struct capability dev;
+};
+
+FIXTURE_VARIANT(pm)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(pm, nvme)
+{
+	.name = "NVME",
+};
+
+FIXTURE_VARIANT_ADD(pm, e1000e)
+{
+	.name = "E1000E",
+};
+
+FIXTURE_VARIANT_ADD(pm, igb)
+{
+	.name = "IGB",
+};
+
+FIXTURE_SETUP(pm)
+{
+	NEED_DEVICE(self->dev.bdf, variant->name);
+	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_PM));
+}
+
+FIXTURE_TEARDOWN(pm)
+{
+	EXPECT_EQ(0, capability_close(&self->dev));
+}
 
 /* 7-46: no PME for the user, whatever the hardware could. */
 TEST_F(pm, without_pme)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	long control;
 
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_PMC, 2) &
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_PM_PMC, 2) &
 		     PCI_PM_CAP_PME_MASK);
-	control = config_read(self->fd, cap + PCI_PM_CTRL, 2);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2,
+	control = config_read(self->dev.fd, cap + PCI_PM_CTRL, 2);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_PM_CTRL, 2,
 				  control | PCI_PM_CTRL_PME_ENABLE |
 				  PCI_PM_CTRL_PME_STATUS));
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_PM_CTRL, 2) &
 		     (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_PMC, 2, 0xffff));
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_PMC, 2) &
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_PM_PMC, 2, 0xffff));
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_PM_PMC, 2) &
 		     PCI_PM_CAP_PME_MASK);
 }
 
 /* 7-47, 7-6: in D3hot there is no access to memory; in D0 there is again. */
 TEST_F(pm, state)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	uint32_t value;
 
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_PM_CTRL, 2) &
 		     PCI_PM_CTRL_STATE_MASK);
-	EXPECT_EQ(4, region_read(self->fd, 0, 0, &value, 4));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 3));
-	EXPECT_EQ(3, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
+	EXPECT_EQ(4, region_read(self->dev.fd, 0, 0, &value, 4));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_PM_CTRL, 2, 3));
+	EXPECT_EQ(3, config_read(self->dev.fd, cap + PCI_PM_CTRL, 2) &
 		     PCI_PM_CTRL_STATE_MASK);
-	EXPECT_EQ(-EIO, region_read(self->fd, 0, 0, &value, 4));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 0));
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
+	EXPECT_EQ(-EIO, region_read(self->dev.fd, 0, 0, &value, 4));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_PM_CTRL, 2, 0));
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_PM_CTRL, 2) &
 		     PCI_PM_CTRL_STATE_MASK);
-	EXPECT_EQ(0, memory_enable(self->fd, true));
-	EXPECT_EQ(4, region_read(self->fd, 0, 0, &value, 4));
+	EXPECT_EQ(0, memory_enable(self->dev.fd, true));
+	EXPECT_EQ(4, region_read(self->dev.fd, 0, 0, &value, 4));
 }
 
-CAPABILITY(msi, PCI_CAP_ID_MSI)
-DEVICE(msi, edu, "EDU");
-DEVICE(msi, e1000e, "E1000E");
-DEVICE(msi, igb, "IGB");
+FIXTURE(msi)
+{
+	struct capability dev;
+};
+
+FIXTURE_VARIANT(msi)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(msi, edu)
+{
+	.name = "EDU",
+};
+
+FIXTURE_VARIANT_ADD(msi, e1000e)
+{
+	.name = "E1000E",
+};
+
+FIXTURE_VARIANT_ADD(msi, igb)
+{
+	.name = "IGB",
+};
+
+FIXTURE_SETUP(msi)
+{
+	NEED_DEVICE(self->dev.bdf, variant->name);
+	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_MSI));
+}
+
+FIXTURE_TEARDOWN(msi)
+{
+	EXPECT_EQ(0, capability_close(&self->dev));
+}
 
 /* 7-50, 7-51: the message is the user's to play with, the switch is not. */
 TEST_F(msi, message)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	uint16_t bits = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
 	long flags, hw_flags, hw_address;
 
-	flags = config_read(self->fd, cap + PCI_MSI_FLAGS, 2);
-	hw_flags = pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2);
-	hw_address = pci_hw_config(self->bdf, cap + PCI_MSI_ADDRESS_LO, 4);
+	flags = config_read(self->dev.fd, cap + PCI_MSI_FLAGS, 2);
+	hw_flags = pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2);
+	hw_address = pci_hw_config(self->dev.bdf, cap + PCI_MSI_ADDRESS_LO, 4);
 	EXPECT_EQ(0, flags & PCI_MSI_FLAGS_ENABLE);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_FLAGS, 2, flags | bits));
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_MSI_FLAGS, 2) & bits);
-	EXPECT_EQ(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bits);
-	EXPECT_EQ(hw_flags, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_FLAGS, 2, flags | bits));
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_MSI_FLAGS, 2) & bits);
+	EXPECT_EQ(0, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2) & bits);
+	EXPECT_EQ(hw_flags, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2));
 
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_ADDRESS_LO, 4,
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_ADDRESS_LO, 4,
 				  0xfee01230));
-	EXPECT_EQ(0xfee01230, config_read(self->fd, cap + PCI_MSI_ADDRESS_LO, 4));
-	EXPECT_EQ(hw_address, pci_hw_config(self->bdf, cap + PCI_MSI_ADDRESS_LO,
+	EXPECT_EQ(0xfee01230, config_read(self->dev.fd, cap + PCI_MSI_ADDRESS_LO, 4));
+	EXPECT_EQ(hw_address, pci_hw_config(self->dev.bdf, cap + PCI_MSI_ADDRESS_LO,
 					    4));
 	ASSERT_NE(0, flags & PCI_MSI_FLAGS_64BIT);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_DATA_64, 2, 0x4321));
-	EXPECT_EQ(0x4321, config_read(self->fd, cap + PCI_MSI_DATA_64, 2));
-	EXPECT_NE(0x4321, pci_hw_config(self->bdf, cap + PCI_MSI_DATA_64, 2));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_DATA_64, 2, 0x4321));
+	EXPECT_EQ(0x4321, config_read(self->dev.fd, cap + PCI_MSI_DATA_64, 2));
+	EXPECT_NE(0x4321, pci_hw_config(self->dev.bdf, cap + PCI_MSI_DATA_64, 2));
 }
 
 /* 7-51: while MSI is on by SET_IRQS, the enable bit switches the hardware. */
 TEST_F(msi, enable)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	const uint16_t bit = PCI_MSI_FLAGS_ENABLE;
 	int event = event_new();
 	long flags;
 
-	flags = config_read(self->fd, cap + PCI_MSI_FLAGS, 2) & ~bit;
-	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event));
-	EXPECT_EQ(bit, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_FLAGS, 2, flags | bit));
-	EXPECT_EQ(bit, config_read(self->fd, cap + PCI_MSI_FLAGS, 2) & bit);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_FLAGS, 2, flags));
-	EXPECT_EQ(0, config_read(self->fd, cap + PCI_MSI_FLAGS, 2) & bit);
-	EXPECT_EQ(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSI_FLAGS, 2, flags | bit));
-	EXPECT_EQ(bit, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
-	EXPECT_EQ(0, irq_disable(self->fd, VFIO_PCI_MSI_IRQ_INDEX));
-	EXPECT_EQ(0, pci_hw_config(self->bdf, cap + PCI_MSI_FLAGS, 2) & bit);
+	flags = config_read(self->dev.fd, cap + PCI_MSI_FLAGS, 2) & ~bit;
+	ASSERT_EQ(0, irq_eventfd(self->dev.fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event));
+	EXPECT_EQ(bit, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2) & bit);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_FLAGS, 2, flags | bit));
+	EXPECT_EQ(bit, config_read(self->dev.fd, cap + PCI_MSI_FLAGS, 2) & bit);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_FLAGS, 2, flags));
+	EXPECT_EQ(0, config_read(self->dev.fd, cap + PCI_MSI_FLAGS, 2) & bit);
+	EXPECT_EQ(0, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2) & bit);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSI_FLAGS, 2, flags | bit));
+	EXPECT_EQ(bit, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2) & bit);
+	EXPECT_EQ(0, irq_disable(self->dev.fd, VFIO_PCI_MSI_IRQ_INDEX));
+	EXPECT_EQ(0, pci_hw_config(self->dev.bdf, cap + PCI_MSI_FLAGS, 2) & bit);
 }
 
-CAPABILITY(msix, PCI_CAP_ID_MSIX)
-DEVICE(msix, nvme, "NVME");
-DEVICE(msix, igb, "IGB");
+FIXTURE(msix)
+{
+	struct capability dev;
+};
+
+FIXTURE_VARIANT(msix)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(msix, nvme)
+{
+	.name = "NVME",
+};
+
+FIXTURE_VARIANT_ADD(msix, igb)
+{
+	.name = "IGB",
+};
+
+FIXTURE_SETUP(msix)
+{
+	NEED_DEVICE(self->dev.bdf, variant->name);
+	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_MSIX));
+}
+
+FIXTURE_TEARDOWN(msix)
+{
+	EXPECT_EQ(0, capability_close(&self->dev));
+}
 
 /* 7-58 */
 TEST_F(msix, is_read_only)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	long before[3];
 	unsigned int i;
 
 	for (i = 0; i < 3; i++)
-		before[i] = config_read(self->fd, cap + 4 * i, 4);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSIX_FLAGS, 2,
+		before[i] = config_read(self->dev.fd, cap + 4 * i, 4);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSIX_FLAGS, 2,
 				  PCI_MSIX_FLAGS_ENABLE |
 				  PCI_MSIX_FLAGS_MASKALL));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSIX_TABLE, 4, 0));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_MSIX_PBA, 4, 0xffffffff));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSIX_TABLE, 4, 0));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_MSIX_PBA, 4, 0xffffffff));
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(before[i], config_read(self->fd, cap + 4 * i, 4));
+		EXPECT_EQ(before[i], config_read(self->dev.fd, cap + 4 * i, 4));
 		EXPECT_EQ(before[i] & ~0xff00L,
-			  pci_hw_config(self->bdf, cap + 4 * i, 4) & ~0xff00L);
+			  pci_hw_config(self->dev.bdf, cap + 4 * i, 4) & ~0xff00L);
 	}
 }
 
-CAPABILITY(express, PCI_CAP_ID_EXP)
-DEVICE(express, nvme, "NVME");
-DEVICE(express, igb, "IGB");
+FIXTURE(express)
+{
+	struct capability dev;
+};
+
+FIXTURE_VARIANT(express)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(express, nvme)
+{
+	.name = "NVME",
+};
+
+FIXTURE_VARIANT_ADD(express, igb)
+{
+	.name = "IGB",
+};
+
+FIXTURE_SETUP(express)
+{
+	NEED_DEVICE(self->dev.bdf, variant->name);
+	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_EXP));
+}
+
+FIXTURE_TEARDOWN(express)
+{
+	EXPECT_EQ(0, capability_close(&self->dev));
+}
 
 /* 7-55, 7-57: sizes of payloads are the host's business. */
 TEST_F(express, control)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	long control, hw, status;
 
-	control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
-	hw = pci_hw_config(self->bdf, cap + PCI_EXP_DEVCTL, 2);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
+	control = config_read(self->dev.fd, cap + PCI_EXP_DEVCTL, 2);
+	hw = pci_hw_config(self->dev.bdf, cap + PCI_EXP_DEVCTL, 2);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_DEVCTL, 2,
 				  control ^ 0x20));
-	EXPECT_EQ(control ^ 0x20, config_read(self->fd, cap + PCI_EXP_DEVCTL, 2));
+	EXPECT_EQ(control ^ 0x20, config_read(self->dev.fd, cap + PCI_EXP_DEVCTL, 2));
 	EXPECT_EQ(hw & PCI_EXP_DEVCTL_PAYLOAD,
-		  pci_hw_config(self->bdf, cap + PCI_EXP_DEVCTL, 2) &
+		  pci_hw_config(self->dev.bdf, cap + PCI_EXP_DEVCTL, 2) &
 		  PCI_EXP_DEVCTL_PAYLOAD);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2, control));
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_DEVCTL, 2, control));
 	/* Which errors are reported is up to the user, if up to anyone. */
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_DEVCTL, 2,
 				  control ^ PCI_EXP_DEVCTL_CERE));
-	control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
+	control = config_read(self->dev.fd, cap + PCI_EXP_DEVCTL, 2);
 	EXPECT_EQ(control & PCI_EXP_DEVCTL_CERE,
-		  pci_hw_config(self->bdf, cap + PCI_EXP_DEVCTL, 2) &
+		  pci_hw_config(self->dev.bdf, cap + PCI_EXP_DEVCTL, 2) &
 		  PCI_EXP_DEVCTL_CERE);
 	if (!strcmp(variant->name, "NVME")) {
 		EXPECT_NE(hw & PCI_EXP_DEVCTL_CERE,
 			  control & PCI_EXP_DEVCTL_CERE);
 	}
 	/* Capabilities and link control are read-only. */
-	status = config_read(self->fd, cap + PCI_EXP_DEVCAP, 4);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCAP, 4, 0));
-	EXPECT_EQ(status, config_read(self->fd, cap + PCI_EXP_DEVCAP, 4));
-	status = config_read(self->fd, cap + PCI_EXP_LNKCTL, 2);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_LNKCTL, 2,
+	status = config_read(self->dev.fd, cap + PCI_EXP_DEVCAP, 4);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_DEVCAP, 4, 0));
+	EXPECT_EQ(status, config_read(self->dev.fd, cap + PCI_EXP_DEVCAP, 4));
+	status = config_read(self->dev.fd, cap + PCI_EXP_LNKCTL, 2);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_LNKCTL, 2,
 				  status ^ PCI_EXP_LNKCTL_LD));
-	EXPECT_EQ(status, config_read(self->fd, cap + PCI_EXP_LNKCTL, 2));
+	EXPECT_EQ(status, config_read(self->dev.fd, cap + PCI_EXP_LNKCTL, 2));
 }
 
 /* 7-56: a function reset through configuration space; the bit reads zero. */
 TEST_F(express, function_level_reset)
 {
-	long cap = self->cap;
+	long cap = self->dev.cap;
 	long control;
 
-	if (!(config_read(self->fd, cap + PCI_EXP_DEVCAP, 4) &
+	if (!(config_read(self->dev.fd, cap + PCI_EXP_DEVCAP, 4) &
 	      PCI_EXP_DEVCAP_FLR))
 		SKIP(return, "%s has no function level reset", variant->name);
-	EXPECT_EQ(0, config_write(self->fd, PCI_INTERRUPT_LINE, 1, 0x99));
-	control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
+	EXPECT_EQ(0, config_write(self->dev.fd, PCI_INTERRUPT_LINE, 1, 0x99));
+	control = config_read(self->dev.fd, cap + PCI_EXP_DEVCTL, 2);
+	EXPECT_EQ(0, config_write(self->dev.fd, cap + PCI_EXP_DEVCTL, 2,
 				  control | PCI_EXP_DEVCTL_BCR_FLR));
-	EXPECT_EQ(control, config_read(self->fd, cap + PCI_EXP_DEVCTL, 2));
-	EXPECT_EQ(0x99, config_read(self->fd, PCI_INTERRUPT_LINE, 1));
+	EXPECT_EQ(control, config_read(self->dev.fd, cap + PCI_EXP_DEVCTL, 2));
+	EXPECT_EQ(0x99, config_read(self->dev.fd, PCI_INTERRUPT_LINE, 1));
 }
 
 /* 7-60 to 7-62, 7-65 */
 TEST_F(express, extended)
 {
 	long offset = PCI_CFG_SPACE_SIZE;
-	long size = region_size(self->fd, VFIO_PCI_CONFIG_REGION_INDEX);
+	long size = region_size(self->dev.fd, VFIO_PCI_CONFIG_REGION_INDEX);
 	unsigned int count = 0;
 	uint8_t byte = 0;
 	long mask, header, aer, dsn;
 
-	EXPECT_EQ(-EFAULT, region_read(self->fd, VFIO_PCI_CONFIG_REGION_INDEX,
+	EXPECT_EQ(-EFAULT, region_read(self->dev.fd, VFIO_PCI_CONFIG_REGION_INDEX,
 				       size, &byte, 1));
 	if (size == PCI_CFG_SPACE_SIZE)
 		SKIP(return, "%s has no extended configuration space here",
 		     variant->name);
 	while (offset) {
-		header = config_read(self->fd, offset, 4);
+		header = config_read(self->dev.fd, offset, 4);
 		if (!header)
 			break;
 		ASSERT_GT(64, ++count);
 		ASSERT_LE(PCI_CFG_SPACE_SIZE, offset);
-		EXPECT_EQ(0, config_write(self->fd, offset, 4, 0xffffffff));
-		EXPECT_EQ(header, config_read(self->fd, offset, 4));
+		EXPECT_EQ(0, config_write(self->dev.fd, offset, 4, 0xffffffff));
+		EXPECT_EQ(header, config_read(self->dev.fd, offset, 4));
 		offset = PCI_EXT_CAP_NEXT(header);
 	}
-	aer = config_ext_cap(self->fd, PCI_EXT_CAP_ID_ERR);
+	aer = config_ext_cap(self->dev.fd, PCI_EXT_CAP_ID_ERR);
 	if (aer > 0) {
-		mask = config_read(self->fd, aer + PCI_ERR_UNCOR_MASK, 4);
-		EXPECT_EQ(0, config_write(self->fd, aer + PCI_ERR_UNCOR_MASK, 4,
+		mask = config_read(self->dev.fd, aer + PCI_ERR_UNCOR_MASK, 4);
+		EXPECT_EQ(0, config_write(self->dev.fd, aer + PCI_ERR_UNCOR_MASK, 4,
 					  mask ^ PCI_ERR_UNC_POISON_TLP));
 		EXPECT_EQ(mask ^ PCI_ERR_UNC_POISON_TLP,
-			  config_read(self->fd, aer + PCI_ERR_UNCOR_MASK, 4));
-		EXPECT_EQ(0, config_write(self->fd, aer + PCI_ERR_UNCOR_MASK, 4,
+			  config_read(self->dev.fd, aer + PCI_ERR_UNCOR_MASK, 4));
+		EXPECT_EQ(0, config_write(self->dev.fd, aer + PCI_ERR_UNCOR_MASK, 4,
 					  mask));
-		header = config_read(self->fd, aer + PCI_ERR_HEADER_LOG, 4);
-		EXPECT_EQ(0, config_write(self->fd, aer + PCI_ERR_HEADER_LOG, 4,
+		header = config_read(self->dev.fd, aer + PCI_ERR_HEADER_LOG, 4);
+		EXPECT_EQ(0, config_write(self->dev.fd, aer + PCI_ERR_HEADER_LOG, 4,
 					  ~header));
-		EXPECT_EQ(header, config_read(self->fd, aer + PCI_ERR_HEADER_LOG,
+		EXPECT_EQ(header, config_read(self->dev.fd, aer + PCI_ERR_HEADER_LOG,
 					      4));
 	}
-	dsn = config_ext_cap(self->fd, PCI_EXT_CAP_ID_DSN);
+	dsn = config_ext_cap(self->dev.fd, PCI_EXT_CAP_ID_DSN);
 	if (dsn > 0) {
-		header = config_read(self->fd, dsn + 4, 4);
-		EXPECT_EQ(0, config_write(self->fd, dsn + 4, 4, ~header));
-		EXPECT_EQ(header, config_read(self->fd, dsn + 4, 4));
+		header = config_read(self->dev.fd, dsn + 4, 4);
+		EXPECT_EQ(0, config_write(self->dev.fd, dsn + 4, 4, ~header));
+		EXPECT_EQ(header, config_read(self->dev.fd, dsn + 4, 4));
 	}
 }
 
