@@ -324,8 +324,10 @@ impl Device {
             return Ok(0);
         }
         let (opened, id) = self.open_first(opener, kvm)?;
+        let state = self.open.access_mut(set);
         state.opened = Some(opened);
         state.files = 1;
+        set.open_devices = set.open_devices.saturating_add(1);
         self.notifiers.accept();
         Ok(id)
     }
@@ -365,6 +367,7 @@ impl Device {
         let Some(opened) = state.opened.take() else {
             return;
         };
+        set.open_devices = set.open_devices.saturating_sub(1);
         // Nothing may reach the device's memory once the bus driver lets go.
         self.notifiers.notify();
         self.ops.close(self);

@@ -29,13 +29,13 @@ pub enum DeviceSetKey {
 
 /// The state of a set; a reference to it proves that its lock is held.
 pub struct SetState {
-    members: usize,
+    pub(crate) open_devices: usize,
 }
 
 impl SetState {
-    /// How many devices the set has.
-    pub fn members(&self) -> usize {
-        self.members
+    /// How many devices of the set are open.
+    pub fn open_devices(&self) -> usize {
+        self.open_devices
     }
 }
 
@@ -55,10 +55,15 @@ impl DeviceSet {
     }
 }
 
-/// The sets with a shared key. Leaf lock but for the sets' own, which it is
-/// above of.
-static SHARED_SETS: StaticMutex<KVec<Arc<DeviceSet>>> =
-    static_mutex!(KVec::new(), c"vfio_device_sets");
+/// A set with a shared key, and how many devices it has.
+struct Entry {
+    set: Arc<DeviceSet>,
+    members: usize,
+}
+
+/// The sets with a shared key. A leaf lock: the last reference to a device may
+/// be dropped with any other lock held, and that leaves its set.
+static SHARED_SETS: StaticMutex<KVec<Entry>> = static_mutex!(KVec::new(), c"vfio_device_sets");
 
 /// A device's place in its set.
 pub(crate) struct Membership(Arc<DeviceSet>);
@@ -74,14 +79,18 @@ impl Membership {
             return Ok(Self(Self::create(key)?));
         }
         let mut sets = SHARED_SETS.lock();
-        if let Some(set) = sets.iter().find(|set| set.key == key) {
-            let mut state = set.state.lock();
-            state.members = state.members.saturating_add(1);
-            drop(state);
-            return Ok(Self(set.clone()));
+        if let Some(entry) = sets.iter_mut().find(|entry| entry.set.key == key) {
+            entry.members = entry.members.saturating_add(1);
+            return Ok(Self(entry.set.clone()));
         }
         let set = Self::create(key)?;
-        sets.push(set.clone(), GFP_KERNEL)?;
+        sets.push(
+            Entry {
+                set: set.clone(),
+                members: 1,
+            },
+            GFP_KERNEL,
+        )?;
         Ok(Self(set))
     }
 
@@ -89,7 +98,7 @@ impl Membership {
         Arc::pin_init(
             pin_init!(DeviceSet {
                 key,
-                state <- new_mutex!(SetState { members: 1 }, "vfio_device_set"),
+                state <- new_mutex!(SetState { open_devices: 0 }, "vfio_device_set"),
             }),
             GFP_KERNEL,
         )
@@ -102,21 +111,21 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        if self.0.key == DeviceSetKey::Alone {
+            return;
+        }
         let mut sets = SHARED_SETS.lock();
-        let left = {
-            let mut state = self.0.state.lock();
-            state.members = state.members.saturating_sub(1);
-            state.members
-        };
-        if left == 0 {
-            if self.0.key != DeviceSetKey::Alone {
-                sets.retain(|set| !Arc::ptr_eq(set, &self.0));
-            }
-            if sets.is_empty() {
-                // The static outlives the module's other data: leave nothing
-                // allocated in it.
-                *sets = KVec::new();
-            }
+        if let Some(entry) = sets
+            .iter_mut()
+            .find(|entry| Arc::ptr_eq(&entry.set, &self.0))
+        {
+            entry.members = entry.members.saturating_sub(1);
+        }
+        sets.retain(|entry| entry.members > 0);
+        if sets.is_empty() {
+            // The static outlives the module's other data: leave nothing
+            // allocated in it.
+            *sets = KVec::new();
         }
     }
 }
