@@ -3,17 +3,18 @@
 # The modules inside the kernel's tree, as =m and as =y: tools/integrate on an
 # overlay of the kernel source, then make LLVM=1. A build starts from a copy of
 # the finished plain kernel, so that only what the configuration changes is
-# built again; later runs go on where the last one was.
+# built again; later runs, from whatever work tree, go on where the last one was,
+# but for this project's own files, which are always built.
 
 # intree_build m|y: sets INTREE, the build directory. Needs kernel_ready plain.
 intree_build() {
-	INTREE=$KERNEL/intree-$1-$(tree_key)
+	INTREE=$KERNEL/intree-$1
 	locked "intree-$1" intree_make "$1"
 }
 
 intree_make() {
 	local log
-	log=$CACHE/log/intree-$1-$(tree_key).log
+	log=$CACHE/log/intree-$1.log
 	if [ ! -d "$INTREE" ]; then
 		need_space "$CACHE" 3 "a kernel build"
 		rm -rf "$INTREE.new"
