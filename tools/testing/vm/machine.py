@@ -64,13 +64,26 @@ def device_arguments(out):
         "pcie-pci-bridge,id=bridge,addr=0xb.0",
         f"edu,bus=bridge,addr={at['SHARED_EDU']},dma_mask=0xffffffffffffffff",
         f"pci-testdev,bus=bridge,addr={at['SHARED_TESTDEV']}",
+        f"VGA,addr={at['VGA']}",
+        f"virtio-net-pci,addr={at['VIRTIO_NET']},netdev=virtio-net,"
+        "disable-legacy=on,iommu_platform=on",
+        "pcie-root-port,id=igbport,addr=0xe.0,chassis=2",
+        f"igb,bus=igbport,addr={at['PORT_IGB']},netdev=port-igb",
+        "pcie-root-port,id=ivshmemport,addr=0xf.0,chassis=3",
+        f"ivshmem-plain,bus=ivshmemport,addr={at['PORT_IVSHMEM']},memdev=port-ivshmem,"
+        "id=port-ivshmem",
     ]
     arguments = [
         "-object", f"memory-backend-file,id=ivshmem,size=64M,share=on,mem-path={out}/ivshmem",
+        "-object", "memory-backend-ram,id=port-ivshmem,size=16M,share=on",
         "-drive", f"if=none,id=nvme,format=raw,file={out}/nvme.img",
         "-drive", f"if=none,id=port-nvme,format=raw,file={out}/port-nvme.img",
         "-netdev", "user,id=e1000e,restrict=on",
         "-netdev", "user,id=igb,restrict=on",
+        "-netdev", "user,id=port-igb,restrict=on",
+        "-netdev", "user,id=virtio-net,restrict=on",
+        # Native PCIe hotplug, which the kernel of the guest has, not that of ACPI.
+        "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
     ]
     for device in devices:
         arguments += ["-device", device]

@@ -7,7 +7,7 @@ result() { echo "$*" >&3; }
 
 # name_devices: says what is at each address and fails loudly if nothing is.
 name_devices() {
-	for name in EDU TESTDEV IVSHMEM NVME E1000E IGB PORT_NVME SHARED_EDU SHARED_TESTDEV; do
+	for name in $DEVICES; do
 		eval "address=\$$name"
 		path=/sys/bus/pci/devices/$address
 		if [ -d "$path" ]; then
@@ -72,6 +72,19 @@ blocked() {
 	echo t >/proc/sysrq-trigger
 }
 
+# kill_session ID: kills all processes of a session.
+kill_session() {
+	kill_id=$1
+	for kill_stat in /proc/[0-9]*/stat; do
+		kill_line=$(cat "$kill_stat" 2>/dev/null) || continue
+		# Behind the name, which may have anything in it: state, parent, group, session.
+		# shellcheck disable=SC2086
+		set -- ${kill_line##*) }
+		kill_process=${kill_stat#/proc/}
+		[ "$4" != "$kill_id" ] || kill -KILL "${kill_process%/stat}" 2>/dev/null
+	done
+}
+
 # limit SECONDS COMMAND...: runs a command; when time is over says so, prints
 # what is blocked, kills the command with all its children and returns 124.
 limit() {
@@ -96,6 +109,8 @@ limit() {
 	wait "$limit_watch" 2>/dev/null
 	if [ -e "/tmp/limit.$limit_pid" ]; then
 		rm -f "/tmp/limit.$limit_pid"
+		# Not only its process group: the tests of a program have their own.
+		kill_session "$limit_pid"
 		limit_status=124
 	fi
 	return "$limit_status"
