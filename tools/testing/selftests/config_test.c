@@ -39,15 +39,14 @@ FIXTURE_VARIANT_ADD(config, e1000e)
 
 FIXTURE_SETUP(config)
 {
-	NEED_DEVICE(self->bdf, variant->name);
-	ASSERT_EQ(0, session_share(&self->session, self->bdf));
+	SHARE_DEVICE(&self->session, variant->name);
+	self->bdf = self->session.bdf;
 	self->fd = self->session.device;
 }
 
 FIXTURE_TEARDOWN(config)
 {
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
+	EXPECT_EQ(0, session_finish(&self->session));
 }
 
 /* 7-19, 7-23, 7-32, 7-34, 7-37, 7-39, 7-41: written in full, changed in nothing. */
@@ -255,25 +254,14 @@ struct capability {
 	long cap;
 };
 
-static int capability_open(struct capability *dev, uint8_t id)
-{
-	int ret = session_share(&dev->session, dev->bdf);
-
-	if (ret)
-		return ret;
-	dev->fd = dev->session.device;
-	dev->cap = config_cap(dev->fd, id);
-	return dev->cap < 0 ? dev->cap : 0;
-}
-
-/* Fails if the device does not work any more. */
-static int capability_close(struct capability *dev)
-{
-	int ret = session_works(&dev->session);
-
-	session_close(&dev->session);
-	return ret;
-}
+#define CAPABILITY_SETUP(dev, name, id)					\
+	do {								\
+		SHARE_DEVICE(&(dev)->session, name);			\
+		(dev)->bdf = (dev)->session.bdf;			\
+		(dev)->fd = (dev)->session.device;			\
+		(dev)->cap = config_cap((dev)->fd, id);			\
+		ASSERT_LT(0, (dev)->cap);				\
+	} while (0)
 
 FIXTURE(pm)
 {
@@ -302,13 +290,12 @@ FIXTURE_VARIANT_ADD(pm, igb)
 
 FIXTURE_SETUP(pm)
 {
-	NEED_DEVICE(self->dev.bdf, variant->name);
-	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_PM));
+	CAPABILITY_SETUP(&self->dev, variant->name, PCI_CAP_ID_PM);
 }
 
 FIXTURE_TEARDOWN(pm)
 {
-	EXPECT_EQ(0, capability_close(&self->dev));
+	EXPECT_EQ(0, session_finish(&self->dev.session));
 }
 
 /* 7-46: no PME for the user, whatever the hardware could. */
@@ -377,13 +364,12 @@ FIXTURE_VARIANT_ADD(msi, igb)
 
 FIXTURE_SETUP(msi)
 {
-	NEED_DEVICE(self->dev.bdf, variant->name);
-	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_MSI));
+	CAPABILITY_SETUP(&self->dev, variant->name, PCI_CAP_ID_MSI);
 }
 
 FIXTURE_TEARDOWN(msi)
 {
-	EXPECT_EQ(0, capability_close(&self->dev));
+	EXPECT_EQ(0, session_finish(&self->dev.session));
 }
 
 /* 7-50, 7-51: the message is the user's to play with, the switch is not. */
@@ -457,13 +443,12 @@ FIXTURE_VARIANT_ADD(msix, igb)
 
 FIXTURE_SETUP(msix)
 {
-	NEED_DEVICE(self->dev.bdf, variant->name);
-	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_MSIX));
+	CAPABILITY_SETUP(&self->dev, variant->name, PCI_CAP_ID_MSIX);
 }
 
 FIXTURE_TEARDOWN(msix)
 {
-	EXPECT_EQ(0, capability_close(&self->dev));
+	EXPECT_EQ(0, session_finish(&self->dev.session));
 }
 
 /* 7-58 */
@@ -509,13 +494,12 @@ FIXTURE_VARIANT_ADD(express, igb)
 
 FIXTURE_SETUP(express)
 {
-	NEED_DEVICE(self->dev.bdf, variant->name);
-	ASSERT_EQ(0, capability_open(&self->dev, PCI_CAP_ID_EXP));
+	CAPABILITY_SETUP(&self->dev, variant->name, PCI_CAP_ID_EXP);
 }
 
 FIXTURE_TEARDOWN(express)
 {
-	EXPECT_EQ(0, capability_close(&self->dev));
+	EXPECT_EQ(0, session_finish(&self->dev.session));
 }
 
 /* 7-55, 7-57: sizes of payloads are the host's business. */

@@ -2,6 +2,7 @@
 /* The "edu" device of QEMU, driven through a VFIO device fd. */
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/pci_regs.h>
 
@@ -90,4 +91,34 @@ long edu_load(int device, uint64_t iova, uint64_t count)
 long edu_store(int device, uint64_t iova, uint64_t count)
 {
 	return edu_dma(device, iova, 0, count, EDU_DMA_TO_RAM);
+}
+
+/* Lets the device interrupt; whatever a test that failed has left is cleared. */
+long edu_irq_begin(int device)
+{
+	/* A message is a write to memory like any other. */
+	long ret = edu_bus_master(device, true);
+
+	return ret ? ret : edu_write(device, EDU_IRQ_ACK, 0xffffffff);
+}
+
+/* Switches its interrupts off; fails if INTx cannot be had any more. */
+long edu_irq_end(int device)
+{
+	const uint32_t intx = VFIO_PCI_INTX_IRQ_INDEX;
+	int event = event_new();
+	long ret;
+
+	edu_write(device, EDU_IRQ_ACK, 0xffffffff);
+	irq_disable(device, intx);
+	irq_disable(device, VFIO_PCI_MSI_IRQ_INDEX);
+	ret = irq_eventfd(device, intx, 0, event);
+	if (!ret)
+		ret = irq_none(device, intx, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1);
+	if (!ret)
+		ret = event_take(event) == 1 ? 0 : -EIO;
+	if (!ret)
+		ret = irq_disable(device, intx);
+	close(event);
+	return ret;
 }

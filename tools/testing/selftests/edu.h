@@ -34,5 +34,7 @@ long edu_dma(int device, uint64_t iova, unsigned int offset, uint64_t count,
 long edu_load(int device, uint64_t iova, uint64_t count);
 long edu_store(int device, uint64_t iova, uint64_t count);
 long edu_bus_master(int device, int on);
+long edu_irq_begin(int device);
+long edu_irq_end(int device);
 
 #endif

@@ -40,20 +40,6 @@ FIXTURE_TEARDOWN(group)
 	session_close(&session);
 }
 
-static long group_flags(int group)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	long ret = vfio_ioctl(group, VFIO_GROUP_GET_STATUS, &status);
-
-	return ret ? ret : (long)status.flags;
-}
-
-static void join(struct __test_metadata *_metadata, int group, int container)
-{
-	ASSERT_EQ(0, group_set_container(group, container));
-	ASSERT_EQ(0, vfio_ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-}
-
 /* 3-6 */
 TEST_F(group, unknown_request)
 {
@@ -123,7 +109,7 @@ TEST_F(group, access_mode_is_ignored)
 	snprintf(path, sizeof(path), "/dev/vfio/%d", pci_group(self->bdf));
 	self->fd = open(path, O_RDONLY);
 	ASSERT_LE(0, self->fd);
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	self->device = group_device(self->fd, self->bdf);
 	EXPECT_LE(0, self->device);
 }
@@ -168,7 +154,7 @@ TEST_F(group, unset_container_with_open_device)
 {
 	int device;
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	device = group_device(self->fd, self->bdf);
 	ASSERT_LE(0, device);
 	EXPECT_EQ(-EBUSY, vfio_ioctl(self->fd, VFIO_GROUP_UNSET_CONTAINER, 0));
@@ -217,7 +203,7 @@ TEST_F(group, device_options)
 	size_t i;
 	long device;
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	for (i = 0; i < ARRAY_SIZE(refused); i++) {
 		snprintf(name, sizeof(name), "%s%s", self->bdf, refused[i]);
 		EXPECT_EQ(-EINVAL, group_device(self->fd, name))
@@ -253,7 +239,7 @@ TEST_F(group, no_descriptor_left)
 	struct rlimit limit;
 	int next;
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
 	next = dup(0);
 	ASSERT_LE(0, next);
@@ -274,7 +260,7 @@ TEST_F(group, many_devices_fds)
 	int first;
 	int second;
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	first = group_device(self->fd, self->bdf);
 	ASSERT_LE(0, first);
 	second = group_device(self->fd, self->bdf);
@@ -304,7 +290,7 @@ TEST_F(group, fdinfo)
 	char link[64];
 	char text[2048];
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	self->device = group_device(self->fd, self->bdf);
 	ASSERT_LE(0, self->device);
 	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s", self->bdf);
@@ -321,7 +307,7 @@ TEST_F(group, group_closed_first)
 {
 	int device;
 
-	join(_metadata, self->fd, self->container);
+	ASSERT_EQ(0, group_join(self->fd, self->container));
 	device = group_device(self->fd, self->bdf);
 	ASSERT_LE(0, device);
 	close(self->fd);

@@ -32,33 +32,18 @@ FIXTURE(edu)
 
 FIXTURE_SETUP(edu)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "EDU");
 	self->fd = self->session.device;
 	self->event = event_new();
 	ASSERT_LE(0, self->event);
-	/* A message is a write to memory like any other. */
-	ASSERT_EQ(0, edu_bus_master(self->fd, true));
-	/* No interrupt may be left from a test that failed. */
-	ASSERT_EQ(0, edu_write(self->fd, EDU_IRQ_ACK, 0xffffffff));
+	ASSERT_EQ(0, edu_irq_begin(self->fd));
 }
 
 /* Whatever was refused, INTx can still be had. */
 FIXTURE_TEARDOWN(edu)
 {
-	int fd = event_new();
-
-	edu_write(self->fd, EDU_IRQ_ACK, 0xffffffff);
-	irq_disable(self->fd, INTX);
-	irq_disable(self->fd, MSI);
-	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, fd));
-	EXPECT_EQ(0, irq_none(self->fd, INTX, TRIGGER, 0, 1));
-	EXPECT_EQ(1, event_take(fd));
-	EXPECT_EQ(0, irq_disable(self->fd, INTX));
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
+	EXPECT_EQ(0, edu_irq_end(self->fd));
+	EXPECT_EQ(0, session_finish(&self->session));
 }
 
 static long set_raw(int fd, uint32_t argsz, uint32_t flags, uint32_t index,
@@ -257,10 +242,7 @@ FIXTURE_VARIANT_ADD(event_index, req)
 
 FIXTURE_SETUP(event_index)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "EDU");
 	self->fd = self->session.device;
 	self->event = event_new();
 }
@@ -343,11 +325,9 @@ FIXTURE_VARIANT_ADD(msix, nvme)
 
 FIXTURE_SETUP(msix)
 {
-	const char *bdf;
 	unsigned int i;
 
-	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, variant->name);
 	self->fd = self->session.device;
 	for (i = 0; i < VECTORS; i++)
 		self->events[i] = event_new();

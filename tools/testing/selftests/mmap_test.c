@@ -20,18 +20,14 @@ FIXTURE(edu)
 
 FIXTURE_SETUP(edu)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "EDU");
 	self->fd = self->session.device;
 }
 
 FIXTURE_TEARDOWN(edu)
 {
 	EXPECT_EQ(0, memory_enable(self->fd, true));
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
+	EXPECT_EQ(0, session_finish(&self->session));
 }
 
 static long map_errno(int fd, uint64_t offset, size_t size, int flags)
@@ -42,26 +38,6 @@ static long map_errno(int fd, uint64_t offset, size_t size, int flags)
 		return -errno;
 	munmap(addr, size);
 	return 0;
-}
-
-/* What an access to @addr gives: a value, or minus a signal. */
-static long mmio_at(void *addr)
-{
-	uint32_t value = 0;
-	int ret = mmio_read(addr, &value);
-
-	return ret ? ret : (long)value;
-}
-
-/* How many faults reading one word of each page takes. */
-static long faults_of(volatile uint8_t *addr, size_t pages)
-{
-	long before = fault_count();
-	size_t i;
-
-	for (i = 0; i < pages; i++)
-		(void)*(volatile uint32_t *)(addr + i * PAGE_SIZE);
-	return fault_count() - before;
 }
 
 /* 8-2, 8-4 */
@@ -380,10 +356,8 @@ TEST_F(edu, faults_against_zapping)
 TEST(io_bar)
 {
 	struct vfio_session session;
-	const char *bdf;
 
-	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_share(&session, bdf));
+	SHARE_DEVICE(&session, "TESTDEV");
 	EXPECT_EQ(0, map_errno(session.device, REGION_OFFSET(0), PAGE_SIZE,
 			       MAP_SHARED));
 	EXPECT_EQ(-EINVAL, map_errno(session.device, REGION_OFFSET(1), PAGE_SIZE,
@@ -400,10 +374,7 @@ FIXTURE(large)
 
 FIXTURE_SETUP(large)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "TESTDEV");
 	if (region_size(self->session.device, 2) < (long)(2 * SIZE_1G))
 		SKIP(return, "BAR 2 is not large");
 	self->place = memory_new_aligned(2 * SIZE_1G, SIZE_1G);
@@ -502,11 +473,9 @@ FIXTURE_VARIANT_ADD(zap, igb)
 
 FIXTURE_SETUP(zap)
 {
-	const char *bdf;
 	void *addr;
 
-	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, variant->name);
 	self->fd = self->session.device;
 	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
 	self->addr = addr;
@@ -517,8 +486,7 @@ FIXTURE_SETUP(zap)
 FIXTURE_TEARDOWN(zap)
 {
 	munmap(self->addr, PAGE_SIZE);
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
+	EXPECT_EQ(0, session_finish(&self->session));
 }
 
 /* 8-24: RESET takes the page away; the next access brings it back. */

@@ -18,17 +18,13 @@ FIXTURE(edu)
 
 FIXTURE_SETUP(edu)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "EDU");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "EDU");
 	self->fd = self->session.device;
 }
 
 FIXTURE_TEARDOWN(edu)
 {
-	EXPECT_EQ(0, session_works(&self->session));
-	session_close(&self->session);
+	EXPECT_EQ(0, session_finish(&self->session));
 }
 
 /* 7-4, 7-5 */
@@ -149,10 +145,7 @@ FIXTURE(ram)
 
 FIXTURE_SETUP(ram)
 {
-	const char *bdf;
-
-	NEED_DEVICE(bdf, "IVSHMEM");
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, "IVSHMEM");
 	self->fd = self->session.device;
 }
 
@@ -252,10 +245,8 @@ TEST(io_bar)
 {
 	struct vfio_session session;
 	uint8_t value[4] = { 0 };
-	const char *bdf;
 
-	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_EQ(0, session_share(&session, bdf));
+	SHARE_DEVICE(&session, "TESTDEV");
 	EXPECT_EQ(256, region_size(session.device, 1));
 	EXPECT_EQ(1, region_read(session.device, 1, 0, value, 1));
 	EXPECT_EQ(2, region_read(session.device, 1, 2, value, 2));
@@ -294,11 +285,9 @@ FIXTURE_VARIANT_ADD(msix, igb)
 
 FIXTURE_SETUP(msix)
 {
-	const char *bdf;
 	long cap;
 
-	NEED_DEVICE(bdf, variant->name);
-	ASSERT_EQ(0, session_share(&self->session, bdf));
+	SHARE_DEVICE(&self->session, variant->name);
 	self->fd = self->session.device;
 	cap = config_cap(self->fd, PCI_CAP_ID_MSIX);
 	ASSERT_LT(0, cap);
@@ -370,11 +359,9 @@ TEST(rom)
 	struct vfio_session session;
 	uint8_t head[64];
 	uint8_t *image;
-	const char *bdf;
 	long size;
 
-	NEED_DEVICE(bdf, "E1000E");
-	ASSERT_EQ(0, session_share(&session, bdf));
+	SHARE_DEVICE(&session, "E1000E");
 	size = region_size(session.device, index);
 	if (!size)
 		SKIP(return, "QEMU has no ROM for this device");

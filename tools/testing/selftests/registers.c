@@ -161,6 +161,14 @@ int mmio_write(volatile void *addr, uint32_t value)
 	return -signal;
 }
 
+long mmio_at(const volatile void *addr)
+{
+	uint32_t value = 0;
+	int ret = mmio_read(addr, &value);
+
+	return ret ? ret : (long)value;
+}
+
 /* Faults of this process that needed no disk: those on BARs are among them. */
 long fault_count(void)
 {
@@ -169,4 +177,15 @@ long fault_count(void)
 	if (getrusage(RUSAGE_SELF, &usage))
 		return -errno;
 	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* How many faults reading one word of each page takes. */
+long faults_of(const volatile void *addr, size_t pages)
+{
+	long before = fault_count();
+	size_t i;
+
+	for (i = 0; i < pages; i++)
+		(void)*(const volatile uint32_t *)(addr + i * PAGE_SIZE);
+	return fault_count() - before;
 }

@@ -10,14 +10,6 @@
 
 #define IOVA	0x10000000UL
 
-static long group_flags(int group)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	long ret = vfio_ioctl(group, VFIO_GROUP_GET_STATUS, &status);
-
-	return ret ? ret : (long)status.flags;
-}
-
 /* Whether the kernel has this PCI driver, as a module perhaps. */
 static bool driver_present(const char *name)
 {
@@ -195,19 +187,13 @@ FIXTURE_TEARDOWN_PARENT(shared)
 	}
 }
 
-static void join(struct __test_metadata *_metadata, int group, int container)
-{
-	ASSERT_EQ(0, group_set_container(group, container));
-	ASSERT_EQ(0, vfio_ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-}
-
 /* 3-4, 3-21: one group, two devices, opened and closed in either order. */
 TEST_F(shared, both_devices)
 {
 	int i;
 
 	EXPECT_EQ(-EBUSY, group_open(self->testdev));
-	join(_metadata, self->group, self->container);
+	ASSERT_EQ(0, group_join(self->group, self->container));
 	for (i = 0; i < 2; i++) {
 		int edu = group_device(self->group, self->edu);
 		int testdev = group_device(self->group, self->testdev);
@@ -230,7 +216,7 @@ TEST_F(shared, sibling_without_driver)
 {
 	ASSERT_EQ(0, pci_bind(self->testdev, NULL));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(self->group));
-	join(_metadata, self->group, self->container);
+	ASSERT_EQ(0, group_join(self->group, self->container));
 	EXPECT_EQ(-ENODEV, group_device(self->group, self->testdev));
 	self->devices[0] = group_device(self->group, self->edu);
 	EXPECT_LE(0, self->devices[0]);
@@ -247,7 +233,7 @@ TEST_F(shared, sibling_with_pci_stub)
 		SKIP(return, "no pci-stub");
 	ASSERT_EQ(0, pci_bind(self->testdev, "pci-stub"));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(self->group));
-	join(_metadata, self->group, self->container);
+	ASSERT_EQ(0, group_join(self->group, self->container));
 	self->devices[0] = group_device(self->group, self->edu);
 	EXPECT_LE(0, self->devices[0]);
 }
@@ -263,7 +249,7 @@ TEST_F(shared, sibling_with_kernel_driver)
 	EXPECT_EQ(-EINVAL, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER, 0));
 	ASSERT_EQ(0, pci_bind(self->testdev, NULL));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(self->group));
-	join(_metadata, self->group, self->container);
+	ASSERT_EQ(0, group_join(self->group, self->container));
 	self->devices[0] = group_device(self->group, self->edu);
 	EXPECT_LE(0, self->devices[0]);
 }

@@ -129,6 +129,23 @@ long group_set_container(int group, int container)
 	return vfio_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
 }
 
+/* Puts @group, and type1, into a container that has neither yet. */
+long group_join(int group, int container)
+{
+	long ret = group_set_container(group, container);
+
+	return ret ? ret : vfio_ioctl(container, VFIO_SET_IOMMU,
+				      VFIO_TYPE1v2_IOMMU);
+}
+
+long group_flags(int group)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	long ret = vfio_ioctl(group, VFIO_GROUP_GET_STATUS, &status);
+
+	return ret ? ret : (long)status.flags;
+}
+
 long group_device(int group, const char *bdf)
 {
 	return vfio_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
@@ -323,6 +340,15 @@ int session_works(const struct vfio_session *session)
 	if (ret < 0)
 		return ret;
 	return ret == pci_hw_config(session->bdf, PCI_VENDOR_ID, 2) ? 0 : -EIO;
+}
+
+/* Closes a session; fails if it did not work any more. */
+int session_finish(struct vfio_session *session)
+{
+	int ret = session_works(session);
+
+	session_close(session);
+	return ret;
 }
 
 int iommufd_open(void)

@@ -64,6 +64,8 @@ struct vfio_session {
 int container_open(void);
 int group_open(const char *bdf);
 long group_set_container(int group, int container);
+long group_join(int group, int container);
+long group_flags(int group);
 long group_device(int group, const char *bdf);
 int cdev_open(const char *bdf, int flags);
 long cdev_bind(int device, int iommufd);
@@ -74,6 +76,7 @@ void session_close(struct vfio_session *session);
 void session_keep(const char *const *names);
 int session_share(struct vfio_session *session, const char *bdf);
 int session_works(const struct vfio_session *session);
+int session_finish(struct vfio_session *session);
 
 int iommufd_open(void);
 long iommufd_ioas(int iommufd);
@@ -110,7 +113,10 @@ long bar_mmap(int device, unsigned int index, uint64_t offset, size_t size,
 /* Load or store that answers -SIGBUS or -SEGV where the CPU faults. */
 int mmio_read(const volatile void *addr, uint32_t *value);
 int mmio_write(volatile void *addr, uint32_t value);
+/* The value at @addr, or what mmio_read() answers. */
+long mmio_at(const volatile void *addr);
 long fault_count(void);
+long faults_of(const volatile void *addr, size_t pages);
 
 /* ---- interrupts and eventfds ---- */
 
@@ -142,6 +148,15 @@ int fd_receive(int socket);
 		(bdf) = pci_device(name);				\
 		if (!(bdf))						\
 			SKIP(return, "%s names no device", name);	\
+	} while (0)
+
+/* Fds of a device that VFIO_TEST_MAIN_OPEN() has opened. */
+#define SHARE_DEVICE(session, name)					\
+	do {								\
+		const char *_bdf;					\
+									\
+		NEED_DEVICE(_bdf, name);				\
+		ASSERT_EQ(0, session_share(session, _bdf));		\
 	} while (0)
 
 /*
