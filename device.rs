@@ -38,6 +38,7 @@ use crate::{
         static_mutex::StaticMutex,
         task::Comm, //
     },
+    device_feature::Request,
     device_file,
     device_set::{
         self,
@@ -105,6 +106,16 @@ pub trait DeviceOps: Send + Sync {
     ///
     /// `ENOTTY`: there is no such ioctl.
     fn ioctl(&self, _device: &Device, _cmd: u32, _arg: usize) -> Result<isize> {
+        Err(ENOTTY)
+    }
+
+    /// Probes for, reads or sets a feature.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: the device does not have it. `EINVAL`: it cannot be read or
+    /// set, or what the user gave for it is wrong.
+    fn feature(&self, _device: &Device, _request: &Request) -> Result<isize> {
         Err(ENOTTY)
     }
 

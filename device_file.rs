@@ -30,6 +30,7 @@ use crate::{
         Use, //
     },
     device_cdev::Binding,
+    device_feature,
     device_set::SetState,
     group::{
         Group,
@@ -232,6 +233,9 @@ impl FileOperations for DeviceFile {
                 uapi::VFIO_DEVICE_DETACH_IOMMUFD_PT => return this.detach(arg),
                 _ => {}
             }
+        }
+        if cmd == uapi::VFIO_DEVICE_FEATURE {
+            return device_feature::ioctl(device, arg);
         }
         device.ops().ioctl(device, cmd, arg)
     }

@@ -17,6 +17,7 @@ pub mod capability;
 pub mod container;
 pub mod device;
 mod device_cdev;
+pub mod device_feature;
 mod device_file;
 pub mod device_set;
 mod group;

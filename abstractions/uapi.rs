@@ -44,6 +44,8 @@ pub const VFIO_GROUP_SET_CONTAINER: u32 = number(4);
 pub const VFIO_GROUP_UNSET_CONTAINER: u32 = number(5);
 /// Group: open a device.
 pub const VFIO_GROUP_GET_DEVICE_FD: u32 = number(6);
+/// Device: probe for, read or set a feature.
+pub const VFIO_DEVICE_FEATURE: u32 = number(17);
 /// Device: bind to an iommufd.
 pub const VFIO_DEVICE_BIND_IOMMUFD: u32 = number(18);
 /// Device: attach to an address space or page table.
@@ -93,6 +95,27 @@ impl BindIommufd {
     pub const OUT_DEVID: usize = offset_of!(Self, out_devid);
 }
 
+/// `struct vfio_device_feature`, without what follows it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FeatureHeader {
+    /// Size of the structure and of what follows it, from the user.
+    pub argsz: u32,
+    /// `NUMBER`, and `GET`, `SET` and `PROBE`.
+    pub flags: u32,
+}
+
+impl FeatureHeader {
+    /// Which feature.
+    pub const NUMBER: u32 = 0xffff;
+    /// Read the feature.
+    pub const GET: u32 = 1 << 16;
+    /// Set the feature.
+    pub const SET: u32 = 1 << 17;
+    /// Only ask whether the feature can be read or set.
+    pub const PROBE: u32 = 1 << 18;
+}
+
 /// `struct vfio_device_attach_iommufd_pt`, the part without PASID.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -131,6 +154,8 @@ impl DetachIommufd {
 unsafe impl FromBytes for GroupStatus {}
 // SAFETY: Two integers without padding.
 unsafe impl AsBytes for GroupStatus {}
+// SAFETY: Two integers without padding.
+unsafe impl FromBytes for FeatureHeader {}
 // SAFETY: Integers without padding.
 unsafe impl FromBytes for BindIommufd {}
 // SAFETY: Integers without padding.
