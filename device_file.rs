@@ -5,7 +5,10 @@
 use crate::{
     abstractions::{
         char_device::OpenDevice,
-        device::SysfsPath,
+        device::{
+            Awake,
+            SysfsPath, //
+        },
         file::{
             FileOperations,
             FileTable, //
@@ -21,6 +24,7 @@ use crate::{
             NewMapping, //
         },
         pseudo_fs::AnonInode,
+        ratelimit,
         uapi, //
     },
     device::{
@@ -39,6 +43,7 @@ use crate::{
     LocalModule, //
 };
 use kernel::{
+    dev_info,
     fs::File,
     module::this_module,
     new_spinlock,
@@ -198,6 +203,21 @@ impl DeviceFile {
     }
 }
 
+/// Wakes `device` up for as long as the result exists.
+///
+/// # Errors
+///
+/// `EIO`: it does not wake up.
+fn wake_up(device: &Device) -> Result<Awake<'_>> {
+    let parent = device.parent();
+    Awake::new(parent).map_err(|error| {
+        if ratelimit::may_print() {
+            dev_info!(parent, "vfio: runtime resume failed {}\n", error.to_errno());
+        }
+        EIO
+    })
+}
+
 /// Runs `visit` with the device behind `file`, if it is a file of one.
 pub(crate) fn with_file<R>(file: &File, visit: impl FnOnce(&DeviceFile) -> R) -> Option<R> {
     OPERATIONS.data_of(file).map(|file| visit(&file))
@@ -227,6 +247,7 @@ impl FileOperations for DeviceFile {
             return this.bind(arg);
         }
         let device = this.access()?;
+        let _awake = wake_up(device)?;
         if let Origin::Cdev(_) = this.origin {
             match cmd {
                 uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return this.attach(arg),

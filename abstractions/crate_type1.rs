@@ -9,7 +9,6 @@ pub(crate) mod iommu_domain;
 pub(crate) mod locked_memory;
 pub(crate) mod pfnmap_lookup;
 pub(crate) mod pinned_pages;
-pub(crate) mod ratelimit;
 pub(crate) mod scheduler;
 pub(crate) mod type1_parameters;
 pub(crate) mod uapi_type1;

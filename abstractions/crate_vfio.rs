@@ -19,6 +19,7 @@ pub mod misc_device;
 pub mod module_ref;
 pub mod pfnmap;
 pub mod pseudo_fs;
+pub mod ratelimit;
 pub mod rwsem;
 pub mod static_mutex;
 pub mod task;

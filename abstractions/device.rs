@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Questions about a `struct device` that the kernel crate does not answer.
+//! What the kernel crate lacks for a `struct device`: its path, and keeping it
+//! awake.
 //!
 //! C header: [`include/linux/device.h`](srctree/include/linux/device.h)
 
@@ -47,5 +48,40 @@ impl Drop for SysfsPath {
     fn drop(&mut self) {
         // SAFETY: The string came from the slab and is ours.
         unsafe { bindings::kfree(self.0.as_ptr().cast()) };
+    }
+}
+
+/// A device that is awake, and stays so.
+#[must_use = "the device may be suspended as soon as this is dropped"]
+pub struct Awake<'a> {
+    /// Of which a count is held. None is for a device that never sleeps.
+    counted: Option<&'a Device>,
+}
+
+impl<'a> Awake<'a> {
+    /// Wakes `device` up.
+    ///
+    /// # Errors
+    ///
+    /// That of the resume.
+    pub fn new(device: &'a Device) -> Result<Self> {
+        // SAFETY: The device is valid. On failure no count is held.
+        let count = unsafe { bindings::vfio_rust_device_resume_and_get(as_raw(device)) };
+        if count < 0 {
+            return Err(Error::from_errno(count));
+        }
+
+        Ok(Self {
+            counted: (count != 0).then_some(device),
+        })
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        if let Some(device) = self.counted {
+            // SAFETY: The device is valid, and `new()` took the count.
+            unsafe { bindings::vfio_rust_device_put(as_raw(device)) };
+        }
     }
 }

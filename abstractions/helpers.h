@@ -25,6 +25,10 @@ vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 				    unsigned long pfn, unsigned int order);
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
+bool vfio_rust_ratelimit(void);
+struct device;
+int vfio_rust_device_resume_and_get(struct device *dev);
+void vfio_rust_device_put(struct device *dev);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
 char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
 bool vfio_rust_kvm_get(struct kvm *kvm);
@@ -33,7 +37,6 @@ void vfio_rust_kvm_put(struct kvm *kvm);
 /* helpers_type1.c */
 struct task_struct;
 void vfio_rust_cond_resched(void);
-bool vfio_rust_type1_ratelimit(void);
 bool vfio_rust_fatal_signal_pending(void);
 int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm);
 void vfio_rust_mmap_write_lock(struct mm_struct *mm);
@@ -53,7 +56,6 @@ bool vfio_rust_type1_disable_hugepages(void);
 unsigned int vfio_rust_type1_dma_entry_limit(void);
 
 /* helpers_pci.c */
-struct device;
 struct pci_dev;
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);
@@ -66,6 +68,7 @@ void vfio_rust_iowrite64(u64 value, void __iomem *addr);
 int vfio_rust_pm_runtime_resume_and_get(struct device *dev);
 void vfio_rust_pm_runtime_get_noresume(struct device *dev);
 void vfio_rust_pm_runtime_put(struct device *dev);
+void vfio_rust_pm_runtime_put_noidle(struct device *dev);
 int vfio_rust_pm_runtime_resume(struct device *dev);
 
 /* pci/vfio_pci_module.c */

@@ -3,7 +3,6 @@
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmap_lock.h>
-#include <linux/ratelimit.h>
 #include <linux/sched/signal.h>
 
 #include "helpers.h"
@@ -11,14 +10,6 @@
 void vfio_rust_cond_resched(void)
 {
 	cond_resched();
-}
-
-bool vfio_rust_type1_ratelimit(void)
-{
-	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL,
-				      DEFAULT_RATELIMIT_BURST);
-
-	return __ratelimit(&state);
 }
 
 bool vfio_rust_fatal_signal_pending(void)

@@ -7,6 +7,8 @@
 #include <linux/device.h>
 #include <linux/file.h>
 #include <linux/kvm_host.h>
+#include <linux/pm_runtime.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include "helpers.h"
@@ -45,6 +47,31 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
 struct file *vfio_rust_fget(int fd)
 {
 	return fget(fd);
+}
+
+bool vfio_rust_ratelimit(void)
+{
+	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&state);
+}
+
+/* Returns 1 with a count taken, and 0 for a device that never sleeps. */
+int vfio_rust_device_resume_and_get(struct device *dev)
+{
+	int ret;
+
+	if (!pm_runtime_enabled(dev))
+		return 0;
+	ret = pm_runtime_resume_and_get(dev);
+
+	return ret < 0 ? ret : 1;
+}
+
+void vfio_rust_device_put(struct device *dev)
+{
+	pm_runtime_put(dev);
 }
 
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode)

@@ -4,11 +4,14 @@
 //!
 //! C header: [`include/linux/ratelimit.h`](srctree/include/linux/ratelimit.h)
 
-use vfio::abstractions::bindings;
+use super::bindings;
 
 /// Whether a message may be printed now. The default limit holds for all
-/// messages of the module together.
-pub(crate) fn may_print() -> bool {
+/// messages of VFIO together.
+///
+/// Not inlined: other modules cannot call the C helpers of this one.
+#[inline(never)]
+pub fn may_print() -> bool {
     // SAFETY: May be called from any context.
-    unsafe { bindings::vfio_rust_type1_ratelimit() }
+    unsafe { bindings::vfio_rust_ratelimit() }
 }

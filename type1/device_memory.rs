@@ -9,10 +9,7 @@
 //! them, in every domain of its container. The device that is watched may be in
 //! another container, or in none.
 
-use super::{
-    abstractions::ratelimit,
-    container::Shared, //
-};
+use super::container::Shared;
 use core::ops::Range;
 use kernel::{
     mm::virt::VmaRef,
@@ -26,6 +23,7 @@ use kernel::{
     }, //
 };
 use vfio::{
+    abstractions::ratelimit,
     device::Device,
     notifier::{
         ReleaseHandler,
