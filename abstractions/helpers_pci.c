@@ -65,6 +65,11 @@ void vfio_rust_pm_runtime_put(struct device *dev)
 	pm_runtime_put(dev);
 }
 
+void vfio_rust_pm_runtime_put_noidle(struct device *dev)
+{
+	pm_runtime_put_noidle(dev);
+}
+
 int vfio_rust_pm_runtime_resume(struct device *dev)
 {
 	return pm_runtime_resume(dev);

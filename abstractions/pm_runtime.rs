@@ -94,6 +94,29 @@ impl Drop for Allowed {
     }
 }
 
+/// A count that keeps the function resumed, given away for a while.
+///
+/// Whoever makes this has such a count, and keeps it until this is dropped.
+#[must_use = "the count is taken back when this is dropped"]
+pub(crate) struct Lent(Function);
+
+impl Lent {
+    /// Gives the count away. The function is suspended at the earliest when the next one is.
+    pub(crate) fn new(function: Function) -> Self {
+        // SAFETY: The device is valid.
+        unsafe { bindings::vfio_rust_pm_runtime_put_noidle(function.as_raw_device()) };
+
+        Self(function)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // SAFETY: The device is valid. This takes back the count that `new()` gave away.
+        unsafe { bindings::vfio_rust_pm_runtime_get_noresume(self.0.as_raw_device()) };
+    }
+}
+
 impl Function {
     /// Wakes the function from runtime suspend without keeping it awake.
     pub(crate) fn resume(&self) {

@@ -77,6 +77,19 @@ unsafe impl FromBytes for DeviceInfo {}
 // SAFETY: There is no padding.
 unsafe impl AsBytes for DeviceInfo {}
 
+/// `struct vfio_device_low_power_entry_with_wakeup`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct LowPowerEntryWithWakeup {
+    /// Descriptor of the eventfd to signal.
+    pub(crate) wakeup_eventfd: i32,
+    /// Ignored.
+    pub(crate) reserved: u32,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for LowPowerEntryWithWakeup {}
+
 /// `struct vfio_region_info`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

@@ -50,7 +50,6 @@ use crate::{
 use kernel::{
     new_mutex,
     pci,
-    pr_info_once,
     prelude::*,
     sync::{
         atomic::{
@@ -66,15 +65,19 @@ use kernel::{
     }, //
 };
 use vfio::{
-    abstractions::pfnmap::{
-        Fault,
-        FaultResult,
-        NewMapping, //
+    abstractions::{
+        pfnmap::{
+            Fault,
+            FaultResult,
+            NewMapping, //
+        },
+        ratelimit, //
     },
     device::{
         Device,
         DeviceOps, //
-    }, //
+    },
+    device_feature, //
 };
 
 /// How a driver wants its devices to be handled. Fixed when a device is bound.
@@ -193,11 +196,13 @@ impl CoreDevice {
     /// EIO if it does not wake up.
     fn resumed(&self) -> Result<Resumed<&Function>> {
         Resumed::new(&self.function).map_err(|error| {
-            pr_info_once!(
-                "{}: runtime resume failed {}\n",
-                self.function.name(),
-                error.to_errno()
-            );
+            if ratelimit::may_print() {
+                dev_info!(
+                    self.function,
+                    "runtime resume failed {}\n",
+                    error.to_errno()
+                );
+            }
             EIO
         })
     }
@@ -253,6 +258,7 @@ impl CoreDevice {
 
     /// The function has been resumed.
     pub(crate) fn resume(&self) {
+        self.end_sleep();
         self.irq.resume();
     }
 
@@ -292,6 +298,7 @@ impl DeviceOps for CoreDevice {
             return;
         };
 
+        self.memory.exclusive().low_power().leave();
         // A reset fails in any power state but D0.
         self.function.resume();
         let _ = self.memory.exclusive().set_power_state(PowerState::D0);
@@ -306,7 +313,6 @@ impl DeviceOps for CoreDevice {
     }
 
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
-        let _resumed = self.resumed()?;
         let opened = self.opened()?;
 
         match cmd {
@@ -317,6 +323,10 @@ impl DeviceOps for CoreDevice {
             VFIO_DEVICE_RESET => self.reset(device, &opened),
             _ => Err(ENOTTY),
         }
+    }
+
+    fn feature(&self, device: &Device, request: &device_feature::Request) -> Result<isize> {
+        self.answer_feature(device, request)
     }
 
     fn read(

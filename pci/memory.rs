@@ -23,6 +23,7 @@ use crate::{
         },
         pci_reset::SavedState, //
     },
+    low_power::LowPower,
     region::{
         PageAddress,
         BAR_SPAN, //
@@ -82,6 +83,8 @@ struct Memory {
     windows: Windows,
     /// Config space of a device that forgets it in D3, from when it entered that state.
     asleep: Option<SavedState>,
+    /// May the device be suspended while it is open? Then nothing is mapped.
+    low_power: LowPower,
 }
 
 impl Memory {
@@ -117,6 +120,7 @@ impl MemoryLock {
                     decode: false,
                     windows: [None; NUM_BARS],
                     asleep: None,
+                    low_power: LowPower::default(),
                 },
                 c"vfio_pci_memory_lock"
             ),
@@ -178,6 +182,9 @@ impl MemoryLock {
             return FaultResult::SIGBUS;
         };
 
+        if access.0.low_power.is_on() {
+            return FaultResult::SIGBUS;
+        }
         let first = PageAddress::new(fault.page_offset());
         match access.0.frame(first, fault.pages()) {
             Some(frame) => fault.insert_pfn(frame),
@@ -217,6 +224,11 @@ impl Exclusive<'_> {
     /// Remembers whether COMMAND enables memory.
     pub(crate) fn set_decode(&mut self, decode: bool) {
         self.memory.decode = decode;
+    }
+
+    /// Returns whether the device may be suspended, to change that.
+    pub(crate) fn low_power(&mut self) -> &mut LowPower {
+        &mut self.memory.low_power
     }
 
     /// Resets the function.
