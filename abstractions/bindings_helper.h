@@ -5,6 +5,7 @@
  * is listed in bindgen_parameters.
  */
 #include <linux/anon_inodes.h>
+#include <linux/device.h>
 #include <linux/iommufd.h>
 #include <linux/irqbypass.h>
 #include <linux/msi.h>

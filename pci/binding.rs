@@ -12,7 +12,8 @@ use crate::{
         CoreDevice,
         Options, //
     },
-    reset_set::Membership, //
+    reset_set::Membership,
+    sriov::VirtualFunctions, //
 };
 use kernel::{
     device::Core,
@@ -52,6 +53,9 @@ pub struct Binding {
     core: Arc<CoreDevice>,
     #[pin]
     service: Mutex<Option<Service>>,
+    /// Changed in callbacks of the bus only, which come one at a time.
+    #[pin]
+    virtual_functions: Mutex<Option<VirtualFunctions>>,
 }
 
 impl Binding {
@@ -62,6 +66,7 @@ impl Binding {
         try_pin_init!(Self {
             core: core?,
             service <- new_mutex!(None),
+            virtual_functions <- new_mutex!(None),
         })
     }
 
@@ -109,9 +114,42 @@ impl Binding {
 
     /// Takes the device away from users. Waits until the last of them has let go.
     pub fn stop(&self) {
+        self.disable_virtual_functions();
         let service = self.service.lock().take();
 
         drop(service);
+    }
+
+    /// Enables `count` virtual functions, or disables them with 0. Returns `count`.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if the device is no physical function, EINVAL if there are virtual functions
+    /// already, ENOMEM, that of the resume, or that of the PCI core.
+    pub fn configure_virtual_functions(
+        &self,
+        device: &pci::Device<Core<'_>>,
+        count: u32,
+    ) -> Result<u32> {
+        if count == 0 {
+            self.disable_virtual_functions();
+            return Ok(0);
+        }
+        if self.virtual_functions.lock().is_some() {
+            return Err(EINVAL);
+        }
+        // The driver is bound to them meanwhile, so no lock is held.
+        let enabled = VirtualFunctions::enable(device, &self.core, count)?;
+        *self.virtual_functions.lock() = Some(enabled);
+
+        Ok(count)
+    }
+
+    fn disable_virtual_functions(&self) {
+        // Waits for their users, without the lock.
+        let enabled = self.virtual_functions.lock().take();
+
+        drop(enabled);
     }
 
     /// The device is about to be suspended.

@@ -45,6 +45,10 @@ use crate::{
     token::{
         Request,
         Token, //
+    },
+    vf_token::{
+        Role,
+        VirtualUser, //
     }, //
 };
 use kernel::{
@@ -93,6 +97,7 @@ pub struct Options {
 struct Session {
     opened: Arc<Opened>,
     activation: Activation,
+    virtual_user: Option<VirtualUser>,
 }
 
 /// A PCI device whose driver is VFIO.
@@ -101,6 +106,7 @@ pub struct CoreDevice {
     function: Function,
     options: Options,
     scope: ResetScope,
+    role: Role,
     /// Has the device been used, and not been reset since?
     needs_reset: Atomic<bool>,
     #[pin]
@@ -125,6 +131,7 @@ impl CoreDevice {
                 memory <- MemoryLock::new(function.clone()),
                 irq <- Irqs::new(function.clone()),
                 scope: function.reset_scope(),
+                role: Role::of(&function)?,
                 needs_reset: Atomic::new(false),
                 function,
                 options,
@@ -152,6 +159,11 @@ impl CoreDevice {
     /// The interrupts.
     pub(crate) fn irq(&self) -> &Irqs {
         &self.irq
+    }
+
+    /// What the function is to SR-IOV.
+    pub(crate) fn role(&self) -> &Role {
+        &self.role
     }
 
     /// What is reset together with the device.
@@ -220,7 +232,11 @@ impl CoreDevice {
         let decode = opened.config.lock().decode();
         self.memory.open(decode.memory, opened.bars.windows());
 
-        Ok(Session { opened, activation })
+        Ok(Session {
+            opened,
+            activation,
+            virtual_user: self.role.count_user(),
+        })
     }
 
     /// Resets the device for the user.
@@ -262,26 +278,13 @@ impl CoreDevice {
         self.irq.resume();
     }
 
-    /// Checks the token that came with a request to open the device. As long as virtual functions
-    /// cannot be enabled through this driver, only a physical function takes one, for nobody.
+    /// Checks the token that came with a request to open the device.
     fn check_token(&self, token: Option<&Token>) -> Result {
-        if token.is_none() || self.function.is_physical() {
-            return Ok(());
-        }
-
-        if self.function.is_virtual() {
-            dev_info!(
-                self.function,
-                "VF token incorrectly provided, PF not bound to vfio-pci\n"
-            );
-        } else {
-            dev_info!(
-                self.function,
-                "VF token incorrectly provided, not a PF or VF\n"
-            );
-        }
-
-        Err(EINVAL)
+        self.role.check(token, |reason| {
+            if ratelimit::may_print() {
+                dev_info!(self.function, "{reason}\n");
+            }
+        })
     }
 }
 
@@ -294,9 +297,15 @@ impl DeviceOps for CoreDevice {
     }
 
     fn close(&self, _device: &Device) {
-        let Some(Session { opened, activation }) = self.session.lock().take() else {
+        let Some(Session {
+            opened,
+            activation,
+            virtual_user,
+        }) = self.session.lock().take()
+        else {
             return;
         };
+        drop(virtual_user);
 
         self.memory.exclusive().low_power().leave();
         // A reset fails in any power state but D0.

@@ -2,7 +2,10 @@
 
 //! Which features PCI devices have.
 
-use crate::device::CoreDevice;
+use crate::{
+    device::CoreDevice,
+    token::Token, //
+};
 use kernel::prelude::*;
 use vfio::{
     device::Device,
@@ -25,7 +28,23 @@ impl CoreDevice {
                 self.enter_low_power_with_wakeup(device, request)
             }
             Some(Feature::LowPowerExit) => self.leave_low_power(request),
+            Some(Feature::PciVfToken) => self.set_token(request),
             _ => Err(ENOTTY),
         }
+    }
+
+    /// VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. It cannot be read: it may be that of an earlier user.
+    ///
+    /// # Errors
+    ///
+    /// ENOTTY but for a physical function, EINVAL if the feature is not to be set, EFAULT, or
+    /// EBUSY while virtual functions are open.
+    fn set_token(&self, request: &Request) -> Result<isize> {
+        let shared = self.role().own_token().ok_or(ENOTTY)?;
+        if let Some(payload) = request.set(size_of::<Token>())? {
+            shared.set(&payload.read()?)?;
+        }
+
+        Ok(0)
     }
 }

@@ -83,6 +83,8 @@ struct Memory {
     windows: Windows,
     /// Config space of a device that forgets it in D3, from when it entered that state.
     asleep: Option<SavedState>,
+    /// Must the device stay in D0?
+    kept_in_d0: bool,
     /// May the device be suspended while it is open? Then nothing is mapped.
     low_power: LowPower,
 }
@@ -120,6 +122,7 @@ impl MemoryLock {
                     decode: false,
                     windows: [None; NUM_BARS],
                     asleep: None,
+                    kept_in_d0: false,
                     low_power: LowPower::default(),
                 },
                 c"vfio_pci_memory_lock"
@@ -231,6 +234,11 @@ impl Exclusive<'_> {
         &mut self.memory.low_power
     }
 
+    /// From now on the device has to stay in D0, or not any more.
+    pub(crate) fn keep_in_d0(&mut self, keep: bool) {
+        self.memory.kept_in_d0 = keep;
+    }
+
     /// Resets the function.
     ///
     /// # Errors
@@ -248,7 +256,7 @@ impl Exclusive<'_> {
     /// says.
     pub(crate) fn set_power_state(&mut self, state: PowerState) -> Result {
         let function = &self.lock.function;
-        if state > PowerState::D0 && function.virtual_functions() != 0 {
+        if state > PowerState::D0 && self.memory.kept_in_d0 {
             return Err(EBUSY);
         }
 

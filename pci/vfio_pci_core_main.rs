@@ -26,8 +26,10 @@ mod opened;
 mod region;
 mod region_access;
 mod reset_set;
+mod sriov;
 mod token;
 mod transfer;
+mod vf_token;
 
 pub use abstractions::pci_driver as driver;
 

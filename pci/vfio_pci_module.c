@@ -30,7 +30,7 @@ MODULE_PARM_DESC(disable_idle_d3,
 static bool enable_sriov;
 module_param(enable_sriov, bool, 0644);
 MODULE_PARM_DESC(enable_sriov,
-		 "Allow virtual functions to be enabled through sysfs (not implemented yet)");
+		 "Allow virtual functions to be enabled through sysfs");
 #endif
 
 static bool disable_denylist;

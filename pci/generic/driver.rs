@@ -70,14 +70,14 @@ impl Driver for VfioPci {
 
     fn configure_virtual_functions(
         device: &pci::Device<Core<'_>>,
-        _data: Pin<&Binding>,
-        _count: u32,
+        data: Pin<&Binding>,
+        count: u32,
     ) -> Result<u32> {
-        if parameters::enable_sriov() {
-            dev_warn!(device, "SR-IOV is not supported yet\n");
+        if !parameters::enable_sriov() {
+            return Err(ENOENT);
         }
 
-        Err(ENOENT)
+        data.configure_virtual_functions(device, count)
     }
 
     fn registered(ids: &DynamicIds<'_>) {
