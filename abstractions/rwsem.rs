@@ -85,6 +85,18 @@ impl<T: ?Sized> RwSemaphore<T> {
         }
     }
 
+    /// Takes the semaphore for reading if that is possible at once. Does not sleep.
+    pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
+        // SAFETY: The semaphore is initialised and pinned.
+        if unsafe { bindings::down_read_trylock(self.semaphore.get()) } == 0 {
+            return None;
+        }
+        Some(ReadGuard {
+            lock: self,
+            _not_send: NotThreadSafe,
+        })
+    }
+
     /// Takes the semaphore for writing. May sleep.
     pub fn write(&self) -> WriteGuard<'_, T> {
         // SAFETY: The semaphore is initialised and pinned.

@@ -21,6 +21,9 @@ pub(crate) const VFIO_DEVICE_SET_IRQS: u32 = number(10);
 /// Reset the device.
 pub(crate) const VFIO_DEVICE_RESET: u32 = number(11);
 
+/// Let an eventfd write to a register.
+pub(crate) const VFIO_DEVICE_IOEVENTFD: u32 = number(16);
+
 /// The device can be reset.
 pub(crate) const VFIO_DEVICE_FLAGS_RESET: u32 = 1 << 0;
 /// The device is a PCI function.
@@ -76,6 +79,25 @@ pub(crate) struct DeviceInfo {
 unsafe impl FromBytes for DeviceInfo {}
 // SAFETY: There is no padding.
 unsafe impl AsBytes for DeviceInfo {}
+
+/// `struct vfio_device_ioeventfd`, without the padding at its end.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy)]
+pub(crate) struct IoEventFd {
+    /// Size of the structure.
+    pub(crate) argsz: u32,
+    /// Number of bytes to write.
+    pub(crate) flags: u32,
+    /// Where in the device file to write to.
+    pub(crate) offset: u64,
+    /// What to write.
+    pub(crate) data: u64,
+    /// Descriptor of the eventfd, or -1 to remove it.
+    pub(crate) fd: i32,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for IoEventFd {}
 
 /// `struct vfio_device_low_power_entry_with_wakeup`.
 #[repr(C)]

@@ -21,12 +21,14 @@ use crate::{
             VFIO_DEVICE_GET_INFO,
             VFIO_DEVICE_GET_IRQ_INFO,
             VFIO_DEVICE_GET_REGION_INFO,
+            VFIO_DEVICE_IOEVENTFD,
             VFIO_DEVICE_RESET,
             VFIO_DEVICE_SET_IRQS, //
         }, //
     },
     activation::Activation,
     info,
+    ioeventfd::IoEventFds,
     irq::{
         self,
         Irqs, //
@@ -109,10 +111,11 @@ pub struct CoreDevice {
     role: Role,
     /// Has the device been used, and not been reset since?
     needs_reset: Atomic<bool>,
-    #[pin]
-    memory: MemoryLock,
+    memory: Arc<MemoryLock>,
     #[pin]
     irq: Irqs,
+    #[pin]
+    ioeventfds: IoEventFds,
     #[pin]
     session: Mutex<Option<Session>>,
 }
@@ -128,8 +131,12 @@ impl CoreDevice {
 
         Arc::pin_init(
             try_pin_init!(Self {
-                memory <- MemoryLock::new(function.clone()),
+                memory: Arc::pin_init(
+                    MemoryLock::new(function.clone()),
+                    GFP_KERNEL_ACCOUNT,
+                )?,
                 irq <- Irqs::new(function.clone()),
+                ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
                 role: Role::of(&function)?,
                 needs_reset: Atomic::new(false),
@@ -268,7 +275,10 @@ impl CoreDevice {
         // The PCI core chooses the state to suspend to, and saves and restores config space. A
         // state that the user chose would be in its way. If the function does not wake up, the
         // PCI core finds out as well.
-        let _ = self.memory.exclusive().set_power_state(PowerState::D0);
+        let mut exclusive = self.memory.exclusive();
+        let _ = exclusive.set_power_state(PowerState::D0);
+        exclusive.low_power().fall_asleep();
+        drop(exclusive);
         self.irq.suspend();
     }
 
@@ -314,6 +324,7 @@ impl DeviceOps for CoreDevice {
         // From here on the device does no DMA.
         self.function.clear_master();
         self.irq.close(&self.memory);
+        self.ioeventfds.clear();
         self.memory.close();
         drop(opened);
         let ended = activation.end();
@@ -329,6 +340,10 @@ impl DeviceOps for CoreDevice {
             VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
             VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),
+            VFIO_DEVICE_IOEVENTFD => {
+                self.ioeventfds
+                    .set(&self.function, &self.memory, &opened, arg)
+            }
             VFIO_DEVICE_RESET => self.reset(device, &opened),
             _ => Err(ENOTTY),
         }

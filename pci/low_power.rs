@@ -29,25 +29,39 @@ struct Sleep {
     wakeup: Option<EventFd>,
 }
 
-/// May the device be suspended while it is open? The memory lock protects this.
+/// May the device be suspended while it is open, and is it? The memory lock protects this.
 #[derive(Default)]
-pub(crate) struct LowPower(Option<Sleep>);
+pub(crate) struct LowPower {
+    sleep: Option<Sleep>,
+    suspended: bool,
+}
 
 impl LowPower {
     /// May it be suspended?
     pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.sleep.is_some()
+    }
+
+    /// Is it suspended, or about to be? Then its power state is not ours to look at.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// The device has to stay resumed from now on. Returns the eventfd, if there is one.
     pub(crate) fn leave(&mut self) -> Option<EventFd> {
-        self.0.take().and_then(|sleep| sleep.wakeup)
+        self.sleep.take().and_then(|sleep| sleep.wakeup)
+    }
+
+    /// The device is being suspended.
+    pub(crate) fn fall_asleep(&mut self) {
+        self.suspended = true;
     }
 
     /// The device wakes up. Returns the eventfd to signal, if there is one; then the device has
     /// to stay resumed from now on.
     fn wake_up(&mut self) -> Option<EventFd> {
-        self.0.as_ref()?.wakeup.as_ref()?;
+        self.suspended = false;
+        self.sleep.as_ref()?.wakeup.as_ref()?;
 
         self.leave()
     }
@@ -112,7 +126,7 @@ impl CoreDevice {
             drop(wakeup);
             return Err(EINVAL);
         }
-        low_power.0 = Some(Sleep {
+        low_power.sleep = Some(Sleep {
             _lent: Lent::new(self.function().clone()),
             wakeup,
         });

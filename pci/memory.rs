@@ -132,9 +132,18 @@ impl MemoryLock {
 
     /// Allows access to the memory, if it is enabled, for as long as the result exists.
     pub(crate) fn access(&self) -> Option<Access<'_>> {
-        let memory = self.state.read();
+        self.check(self.state.read())
+    }
 
-        (memory.decode && !self.function.is_in_d3()).then_some(Access(memory))
+    /// Does the same without sleeping, but fails if somebody keeps others from the memory.
+    pub(crate) fn try_access(&self) -> Option<Access<'_>> {
+        self.check(self.state.try_read()?)
+    }
+
+    fn check<'a>(&'a self, memory: ReadGuard<'a, Memory>) -> Option<Access<'a>> {
+        let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
+
+        (memory.decode && is_awake).then(|| Access(memory))
     }
 
     /// Keeps everybody else from the memory.

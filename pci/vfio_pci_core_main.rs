@@ -19,6 +19,7 @@ mod config_access;
 pub mod device;
 mod feature;
 mod info;
+mod ioeventfd;
 mod irq;
 mod low_power;
 mod memory;
