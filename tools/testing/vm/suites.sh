@@ -2,21 +2,21 @@
 # shellcheck shell=bash
 # Runs the table of test programs: one boot of the guest per stack and kernel.
 
-# suite_rows STACK VARIANT: "program seconds arguments" for what runs there, ours
-# expanded.
+# suite_rows STACK VARIANT: "program seconds device arguments" for what runs there,
+# ours expanded.
 suite_rows() {
-	local program seconds on_c on_ours arguments where path
-	while read -r program seconds on_c on_ours arguments; do
+	local program seconds on_c on_ours device arguments where path
+	while read -r program seconds on_c on_ours device arguments; do
 		case $program in '' | '#'*) continue ;; esac
 		where=$on_ours
 		[ "$1" != c ] || where=$on_c
 		[ "$where" = "$2" ] || continue
 		if [ "$program" = own ]; then
 			for path in "$OWN_SELFTESTS"/*_test; do
-				[ ! -x "$path" ] || echo "$path $seconds"
+				[ ! -x "$path" ] || echo "$path $seconds $device"
 			done
 		else
-			echo "$KERNEL_SELFTESTS/$program $seconds $arguments"
+			echo "$KERNEL_SELFTESTS/$program $seconds $device $arguments"
 		fi
 	done <"$VM/programs"
 }
@@ -30,24 +30,25 @@ suite_wanted() {
 # suite_run STACK VARIANT [PATTERN]: runs the programs, or those that match.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name seconds
-	local arguments
+	local device arguments
 	kernel_ready "$variant"
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
 	RUN_DIR=
 	run_directory
 	mapfile -t rows < <(suite_rows "$stack" "$variant")
 	for row in ${rows[@]+"${rows[@]}"}; do
-		read -r path seconds arguments <<<"$row"
+		read -r path seconds device arguments <<<"$row"
 		name=${path##*/}
 		# shellcheck disable=SC2254 # it is a pattern
 		case $name in $pattern) ;; *) continue ;; esac
 		files+=("$path")
 		names+=("$name")
 		total=$((total + seconds))
-		if [[ $path = "$KERNEL_SELFTESTS"/* ]]; then
-			job+="bind \$IGB && program $name $seconds ./$name $arguments \$IGB"$'\n'
+		if [ "$device" = - ]; then
+			job+="program $name $seconds ./$name"$'\n'
 		else
-			job+="unbind \$IGB; program $name $seconds ./$name"$'\n'
+			job+="bind \$$device && program $name $seconds ./$name $arguments \$$device"$'\n'
+			job+="unbind \$$device"$'\n'
 		fi
 	done
 	image_make "$stack" "$total" "" ${files[@]+"${files[@]}"} -- -- "$job:" || return

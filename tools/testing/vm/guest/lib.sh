@@ -33,6 +33,8 @@ stack_load() {
 			return 1
 		fi
 	done
+	# Off unless asked for; the tests of virtual functions ask.
+	echo Y >/sys/module/vfio_pci/parameters/enable_sriov
 	echo "vm: stack $STACK loaded" >/dev/kmsg
 }
 
