@@ -13,7 +13,7 @@ use vfio::abstractions::bindings;
 
 /// Width of one access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Width {
+pub enum Width {
     /// One byte.
     Byte = 1,
     /// Two bytes.
@@ -30,7 +30,7 @@ impl Width {
 
     /// Number of bytes.
     #[inline]
-    pub(crate) const fn bytes(self) -> usize {
+    pub const fn bytes(self) -> usize {
         // CAST: The discriminants are small.
         self as usize
     }

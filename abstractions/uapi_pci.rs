@@ -49,8 +49,13 @@ pub(crate) const VFIO_REGION_INFO_FLAG_MMAP: u32 = 1 << 2;
 /// The information has capabilities.
 pub(crate) const VFIO_REGION_INFO_FLAG_CAPS: u32 = 1 << 3;
 
+/// Capability of [`RegionInfo`]: what a device-specific region is.
+pub(crate) const VFIO_REGION_INFO_CAP_TYPE: u16 = 2;
 /// Capability of [`RegionInfo`]: the MSI-X table may be mapped with the rest of its BAR.
 pub(crate) const VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: u16 = 3;
+
+/// In the type of a region: the rest is the PCI ID of the vendor that defines the subtypes.
+pub(crate) const VFIO_REGION_TYPE_PCI_VENDOR_TYPE: u32 = 1 << 31;
 
 /// Number of fixed regions.
 pub(crate) const VFIO_PCI_NUM_REGIONS: u32 = 9;

@@ -13,7 +13,8 @@ use crate::{
         Options, //
     },
     reset_set::Membership,
-    sriov::VirtualFunctions, //
+    sriov::VirtualFunctions,
+    variant::Variant, //
 };
 use kernel::{
     device::Core,
@@ -61,7 +62,16 @@ pub struct Binding {
 impl Binding {
     /// Prepares a device, without touching it.
     pub fn new(device: &pci::Device<Core<'_>>, options: Options) -> impl PinInit<Self, Error> {
-        let core = CoreDevice::new(device, options);
+        Self::with_variant(device, options, None)
+    }
+
+    /// Prepares a device to which the driver adds something, without touching it.
+    pub fn with_variant(
+        device: &pci::Device<Core<'_>>,
+        options: Options,
+        variant: Option<KBox<dyn Variant>>,
+    ) -> impl PinInit<Self, Error> {
+        let core = CoreDevice::new(device, options, variant);
 
         try_pin_init!(Self {
             core: core?,

@@ -40,6 +40,7 @@ use crate::{
     },
     region::{
         self,
+        PageAddress,
         Region, //
     },
     region_access,
@@ -51,7 +52,8 @@ use crate::{
     vf_token::{
         Role,
         VirtualUser, //
-    }, //
+    },
+    variant::Variant, //
 };
 use kernel::{
     new_mutex,
@@ -107,6 +109,8 @@ struct Session {
 pub struct CoreDevice {
     function: Function,
     options: Options,
+    /// What the driver adds.
+    variant: Option<KBox<dyn Variant>>,
     scope: ResetScope,
     role: Role,
     /// Has the device been used, and not been reset since?
@@ -126,7 +130,11 @@ impl CoreDevice {
     /// # Errors
     ///
     /// ENOMEM.
-    pub fn new(device: &pci::Device, options: Options) -> Result<Arc<Self>> {
+    pub fn new(
+        device: &pci::Device,
+        options: Options,
+        variant: Option<KBox<dyn Variant>>,
+    ) -> Result<Arc<Self>> {
         let function = Function::new(device);
 
         Arc::pin_init(
@@ -142,6 +150,7 @@ impl CoreDevice {
                 needs_reset: Atomic::new(false),
                 function,
                 options,
+                variant,
                 session <- new_mutex!(None),
             }),
             GFP_KERNEL_ACCOUNT,
@@ -229,7 +238,12 @@ impl CoreDevice {
     fn begin_session(&self) -> Result<Session> {
         let activation = Activation::new(&self.function, !self.options.disable_idle_d3)?;
         let intx = Intx::probe(&self.function, self.options.nointxmask);
-        let opened = Opened::new(&self.function, intx, activation.reset_works())?;
+        let opened = Opened::new(
+            &self.function,
+            intx,
+            activation.reset_works(),
+            self.variant.as_deref(),
+        )?;
         let opened = Arc::pin_init(opened, GFP_KERNEL_ACCOUNT)?;
         self.irq.open(irq::Facts {
             intx: opened.interrupt_pin != 0,
@@ -372,6 +386,9 @@ impl DeviceOps for CoreDevice {
             }
             Region::Config => opened.read_config(self, offset, &mut buffer)?,
             Region::Vga => return Err(EINVAL),
+            Region::Device(index) => {
+                opened.read_device_region(&self.memory, index, offset, &mut buffer)?
+            }
         };
         advance(position, done);
 
@@ -393,6 +410,9 @@ impl DeviceOps for CoreDevice {
         let done = match region {
             Region::Bar(index) => opened.write_bar(&self.memory, index, offset, &mut buffer)?,
             Region::Config => opened.write_config(self, device, offset, &mut buffer)?,
+            Region::Device(index) => {
+                opened.write_device_region(&self.memory, index, offset, &mut buffer)?
+            }
             Region::Rom | Region::Vga => return Err(EINVAL),
         };
         advance(position, done);
@@ -401,14 +421,19 @@ impl DeviceOps for CoreDevice {
     }
 
     fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
-        self.opened()?.check_mapping(mapping)?;
-        mapping.set_uncached();
-
-        Ok(())
+        self.opened()?.check_mapping(mapping)
     }
 
     fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
-        self.memory.fault(fault)
+        let first = PageAddress::new(fault.page_offset());
+        let Some(index) = first.device_region() else {
+            return self.memory.fault(fault);
+        };
+
+        match self.opened() {
+            Ok(opened) => opened.fault_device_region(&self.memory, index, first.page, fault),
+            Err(_) => FaultResult::SIGBUS,
+        }
     }
 
     fn request(&self, _device: &Device, count: u32) {

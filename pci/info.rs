@@ -15,6 +15,7 @@ use crate::{
             RegionInfo, //
         }, //
     },
+    device_region::RegionType,
     memory::MemoryLock,
     opened::Opened,
     region::{
@@ -55,7 +56,7 @@ pub(crate) fn device(function: &Function, opened: &Opened, address: usize) -> Re
     let mut info = DeviceInfo {
         argsz,
         flags: uapi_pci::VFIO_DEVICE_FLAGS_PCI,
-        num_regions: uapi_pci::VFIO_PCI_NUM_REGIONS,
+        num_regions: number_of_regions(opened),
         num_irqs: uapi_pci::VFIO_PCI_NUM_IRQS,
         ..DeviceInfo::default()
     };
@@ -72,6 +73,13 @@ pub(crate) fn device(function: &Function, opened: &Opened, address: usize) -> Re
     write_start(address, &info, argsz)?;
 
     Ok(0)
+}
+
+/// Number of regions: the fixed ones, and those that the driver has added.
+fn number_of_regions(opened: &Opened) -> u32 {
+    let added = u32::try_from(opened.regions.len()).unwrap_or(0);
+
+    uapi_pci::VFIO_PCI_NUM_REGIONS.saturating_add(added)
 }
 
 /// Makes the capabilities of the device.
@@ -140,6 +148,7 @@ impl Description {
             // CAST: A `usize` has 64 bits where this driver runs.
             Region::Config => Ok(Self::new(function.config_size() as u64, READ | WRITE)),
             Region::Vga => Err(EINVAL),
+            Region::Device(index) => Self::of_device_region(index, opened),
         }
     }
 
@@ -161,6 +170,32 @@ impl Description {
                 )?;
             }
         }
+
+        Ok(description)
+    }
+
+    fn of_device_region(index: usize, opened: &Opened) -> Result<Self> {
+        let region = opened.regions.get(index).ok_or(EINVAL)?;
+        let permissions = region.permissions();
+        let flags = [
+            (permissions.read, READ),
+            (permissions.write, WRITE),
+            (permissions.map, MMAP),
+        ]
+        .into_iter()
+        .filter(|(permitted, _)| *permitted)
+        .fold(0, |flags, (_, flag)| flags | flag);
+
+        let mut description = Self::new(region.size(), flags);
+        let RegionType { class, subtype } = region.region_type();
+        let payload = [class, subtype];
+        let chain = &mut description.capabilities;
+        chain.add(
+            uapi_pci::VFIO_REGION_INFO_CAP_TYPE,
+            1,
+            AsBytes::as_bytes(&payload),
+        )?;
+        region.add_capabilities(chain)?;
 
         Ok(description)
     }

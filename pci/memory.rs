@@ -26,7 +26,7 @@ use crate::{
     low_power::LowPower,
     region::{
         PageAddress,
-        BAR_SPAN, //
+        FILE_SPAN, //
     }, //
 };
 use kernel::{
@@ -230,7 +230,7 @@ pub(crate) struct Exclusive<'a> {
 impl Exclusive<'_> {
     /// Takes away everything that user space has mapped of `device`.
     pub(crate) fn zap(&self, device: &Device) {
-        device.zap(0, BAR_SPAN);
+        device.zap(0, FILE_SPAN);
     }
 
     /// Remembers whether COMMAND enables memory.

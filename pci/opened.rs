@@ -18,6 +18,11 @@ use crate::{
         Cell,
         Finding,
         Space, //
+    },
+    device_region::DeviceRegions,
+    variant::{
+        Opening,
+        Variant, //
     }, //
 };
 use kernel::{
@@ -89,31 +94,44 @@ pub(crate) struct Opened {
     pub(crate) bars: Bars,
     /// Where the MSI-X table is.
     pub(crate) msix_table: Option<MsixTable>,
+    /// The regions that the driver has added.
+    pub(crate) regions: DeviceRegions,
     /// Virtual config space. The outermost of this driver's locks.
     #[pin]
     pub(crate) config: Mutex<ConfigSpace>,
 }
 
 impl Opened {
-    /// Builds virtual config space, and claims and maps the BARs.
+    /// Builds virtual config space, claims and maps the BARs, and lets the driver add its part.
     ///
     /// # Errors
     ///
-    /// ENOMEM, or that of reading config space.
+    /// ENOMEM, that of reading config space, or that of the driver.
     pub(crate) fn new(
         function: &Function,
         intx: Intx,
         reset_works: bool,
+        variant: Option<&dyn Variant>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let space = build_config(function, intx)?;
+        let mut space = build_config(function, intx)?;
         let msix_table = MsixTable::find(function);
         let bars = Bars::new(function);
+        let mut regions = DeviceRegions::new();
+        if let Some(variant) = variant {
+            variant.open(&mut Opening {
+                function,
+                space: &mut space,
+                bars: &bars,
+                regions: &mut regions,
+            })?;
+        }
 
         Ok(try_pin_init!(Self {
             reset_works,
             interrupt_pin: space.interrupt_pin(),
             bars,
             msix_table,
+            regions,
             config <- new_mutex!(space),
         }))
     }

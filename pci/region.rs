@@ -5,22 +5,23 @@
 //! The device file is divided into spans of 2^40 bytes, one for each region, so the upper bits of
 //! a file position name the region, and the lower ones the offset in it.
 
-use crate::abstractions::pci::NUM_BARS;
+use crate::abstractions::uapi_pci::VFIO_PCI_NUM_REGIONS;
 use kernel::page::PAGE_SHIFT;
 
 /// Bits of a file position that are the offset in a region.
-const OFFSET_BITS: u32 = 40;
+pub(crate) const OFFSET_BITS: u32 = 40;
 
 /// Bits of a page offset of the device file that are the page in a region.
 const PAGE_BITS: u32 = OFFSET_BITS - PAGE_SHIFT as u32;
 
-/// Length of the part of the device file that the BARs are in, which is at its beginning.
-pub(crate) const BAR_SPAN: u64 = (NUM_BARS as u64) << OFFSET_BITS;
+/// Length of the device file. All of it that can be mapped is memory of the device, or can be
+/// taken away with it.
+pub(crate) const FILE_SPAN: u64 = i64::MAX as u64;
 
 /// A region of a PCI device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Region {
-    /// A BAR, by its index, which is less than [`NUM_BARS`].
+    /// A BAR, by its index.
     Bar(usize),
     /// The expansion ROM.
     Rom,
@@ -28,6 +29,8 @@ pub(crate) enum Region {
     Config,
     /// The legacy VGA ranges.
     Vga,
+    /// One that the driver has added, by its index among those. There may be none.
+    Device(usize),
 }
 
 impl Region {
@@ -38,7 +41,10 @@ impl Region {
             6 => Some(Self::Rom),
             7 => Some(Self::Config),
             8 => Some(Self::Vga),
-            _ => None,
+            _ => {
+                let index = index.checked_sub(VFIO_PCI_NUM_REGIONS)?;
+                Some(Self::Device(usize::try_from(index).ok()?))
+            }
         }
     }
 }
@@ -75,6 +81,12 @@ impl PageAddress {
             page: page_offset & ((1 << PAGE_BITS) - 1),
         }
     }
+
+    /// Returns the index among the regions that the driver has added, if it is one of those.
+    pub(crate) fn device_region(&self) -> Option<usize> {
+        // CAST: Widens.
+        self.region.checked_sub(VFIO_PCI_NUM_REGIONS as usize)
+    }
 }
 
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
@@ -86,9 +98,12 @@ mod tests {
     fn a_position_names_region_and_offset() {
         assert_eq!(locate(0x10), Some((Region::Bar(0), 0x10)));
         assert_eq!(locate((7 << OFFSET_BITS) | 4), Some((Region::Config, 4)));
-        assert_eq!(locate(9 << OFFSET_BITS), None);
+        assert_eq!(locate(9 << OFFSET_BITS), Some((Region::Device(0), 0)));
+        assert_eq!(
+            locate((11 << OFFSET_BITS) | 1),
+            Some((Region::Device(2), 1))
+        );
         assert_eq!(locate(-1), None);
-        assert_eq!(locate(i64::MAX), None);
     }
 
     #[test]
@@ -96,6 +111,8 @@ mod tests {
         let address = PageAddress::new((5 << PAGE_BITS) | 3);
 
         assert_eq!(address, PageAddress { region: 5, page: 3 });
+        assert_eq!(address.device_region(), None);
+        assert_eq!(PageAddress::new(9 << PAGE_BITS).device_region(), Some(0));
         assert_eq!(PageAddress::new(u64::MAX).region, 0xf_ffff_ffff);
     }
 }

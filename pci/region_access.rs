@@ -41,7 +41,7 @@ use vfio::abstractions::pfnmap::{
 /// # Errors
 ///
 /// EINVAL if it begins beyond the end.
-fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
+pub(crate) fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
     let left = len.checked_sub(offset).filter(|left| *left > 0);
     let left = usize::try_from(left.ok_or(EINVAL)?)?;
 
@@ -113,16 +113,19 @@ impl Opened {
             .write(offset, count, buffer)
     }
 
-    /// Checks a mapping that is being made.
+    /// Checks a mapping that is being made, and makes it uncached.
     ///
     /// # Errors
     ///
-    /// EINVAL unless it is a shared one of a part of a BAR that may be mapped; EBUSY, ENOMEM or
+    /// EINVAL unless it is a shared one of a part of a BAR, or of a region of the driver, that may be mapped; EBUSY, ENOMEM or
     /// ENODEV if the BAR could not be claimed.
     pub(crate) fn check_mapping(&self, mapping: &NewMapping<'_>) -> Result {
         let address = PageAddress::new(mapping.page_offset());
         if !mapping.is_shared() {
             return Err(EINVAL);
+        }
+        if let Some(index) = address.device_region() {
+            return self.check_region_mapping(index, address.page, mapping);
         }
         let bar = self
             .bars
@@ -137,6 +140,7 @@ impl Opened {
             return Err(EINVAL);
         }
         bar.mapped()?;
+        mapping.set_uncached();
 
         Ok(())
     }

@@ -17,6 +17,7 @@ pub mod binding;
 pub mod config;
 mod config_access;
 pub mod device;
+pub mod device_region;
 mod feature;
 mod info;
 mod ioeventfd;
@@ -31,6 +32,7 @@ mod sriov;
 mod token;
 mod transfer;
 mod vf_token;
+pub mod variant;
 
 pub use abstractions::pci_driver as driver;
 
