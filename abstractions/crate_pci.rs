@@ -18,3 +18,4 @@ pub(crate) mod rom;
 pub(crate) mod uapi_irq;
 pub(crate) mod uapi_pci;
 pub(crate) mod uuid;
+pub(crate) mod vga;

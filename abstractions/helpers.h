@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rwsem.h>
+#include <linux/vgaarb.h>
 
 /* helpers_vfio.c */
 struct kvm;
@@ -70,6 +71,20 @@ void vfio_rust_pm_runtime_get_noresume(struct device *dev);
 void vfio_rust_pm_runtime_put(struct device *dev);
 void vfio_rust_pm_runtime_put_noidle(struct device *dev);
 int vfio_rust_pm_runtime_resume(struct device *dev);
+static const unsigned int VFIO_RUST_VGA_LEGACY_IO = VGA_RSRC_LEGACY_IO;
+static const unsigned int VFIO_RUST_VGA_LEGACY_MEM = VGA_RSRC_LEGACY_MEM;
+static const unsigned int VFIO_RUST_VGA_NORMAL =
+	VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM;
+int vfio_rust_pci_domain(struct pci_dev *pdev);
+int vfio_rust_aperture_remove_conflicting(struct pci_dev *pdev, const char *name);
+int vfio_rust_vga_client_register(struct pci_dev *pdev,
+				  unsigned int (*set_decode)(struct pci_dev *pdev,
+							     bool single));
+void vfio_rust_vga_set_legacy_decoding(struct pci_dev *pdev, unsigned int decodes);
+int vfio_rust_vga_get(struct pci_dev *pdev, unsigned int resource);
+void vfio_rust_vga_put(struct pci_dev *pdev, unsigned int resource);
+void __iomem *vfio_rust_ioport_map(unsigned long port, unsigned int count);
+void vfio_rust_ioport_unmap(void __iomem *addr);
 
 /* pci/vfio_pci_module.c */
 struct pci_device_id;
@@ -77,6 +92,7 @@ const struct pci_device_id *vfio_rust_pci_id_table(void);
 const char *vfio_rust_pci_param_ids(void);
 bool vfio_rust_pci_param_nointxmask(void);
 bool vfio_rust_pci_param_disable_idle_d3(void);
+bool vfio_rust_pci_param_disable_vga(void);
 bool vfio_rust_pci_param_enable_sriov(void);
 bool vfio_rust_pci_param_disable_denylist(void);
 

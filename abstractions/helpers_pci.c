@@ -3,10 +3,12 @@
  * Inline functions and macros of kernel headers, as functions that the Rust
  * code of vfio-pci-core.ko can call.
  */
+#include <linux/aperture.h>
 #include <linux/io.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
+#include <linux/vgaarb.h>
 
 #include "helpers.h"
 
@@ -73,4 +75,53 @@ void vfio_rust_pm_runtime_put_noidle(struct device *dev)
 int vfio_rust_pm_runtime_resume(struct device *dev)
 {
 	return pm_runtime_resume(dev);
+}
+
+int vfio_rust_pci_domain(struct pci_dev *pdev)
+{
+	return pci_domain_nr(pdev->bus);
+}
+
+int vfio_rust_aperture_remove_conflicting(struct pci_dev *pdev, const char *name)
+{
+	return aperture_remove_conflicting_pci_devices(pdev, name);
+}
+
+int vfio_rust_vga_client_register(struct pci_dev *pdev,
+				  unsigned int (*set_decode)(struct pci_dev *pdev,
+							     bool single))
+{
+	return vga_client_register(pdev, set_decode);
+}
+
+void vfio_rust_vga_set_legacy_decoding(struct pci_dev *pdev, unsigned int decodes)
+{
+	vga_set_legacy_decoding(pdev, decodes);
+}
+
+int vfio_rust_vga_get(struct pci_dev *pdev, unsigned int resource)
+{
+	return vga_get_interruptible(pdev, resource);
+}
+
+void vfio_rust_vga_put(struct pci_dev *pdev, unsigned int resource)
+{
+	vga_put(pdev, resource);
+}
+
+/* Not every architecture has ports; those that do not have no VGA region. */
+void __iomem *vfio_rust_ioport_map(unsigned long port, unsigned int count)
+{
+#ifdef CONFIG_HAS_IOPORT_MAP
+	return ioport_map(port, count);
+#else
+	return NULL;
+#endif
+}
+
+void vfio_rust_ioport_unmap(void __iomem *addr)
+{
+#ifdef CONFIG_HAS_IOPORT_MAP
+	ioport_unmap(addr);
+#endif
 }

@@ -40,7 +40,7 @@ impl Width {
 ///
 /// # Invariants
 ///
-/// `cookie` is what `pci_iomap()`, `pci_map_rom()` or `ioremap()` returned for at least `len`
+/// `cookie` is what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned for at least `len`
 /// bytes, and is mapped as long as this exists.
 pub(crate) struct IoMem {
     cookie: NonNull<c_void>,
@@ -58,8 +58,8 @@ impl IoMem {
     ///
     /// # Safety
     ///
-    /// `cookie` must be what `pci_iomap()`, `pci_map_rom()` or `ioremap()` returned for at least
-    /// `len` bytes, and must not be unmapped as long as the result exists.
+    /// `cookie` must be what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned
+    /// for at least `len` bytes, and must not be unmapped as long as the result exists.
     pub(super) unsafe fn new(cookie: NonNull<c_void>, len: usize) -> Self {
         // INVARIANT: By the safety requirements.
         Self { cookie, len }

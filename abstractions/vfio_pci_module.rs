@@ -33,6 +33,12 @@ pub(crate) fn disable_idle_d3() -> bool {
     unsafe { bindings::vfio_rust_pci_param_disable_idle_d3() }
 }
 
+/// Returns parameter `disable_vga`.
+pub(crate) fn disable_vga() -> bool {
+    // SAFETY: No requirement.
+    unsafe { bindings::vfio_rust_pci_param_disable_vga() }
+}
+
 /// Returns parameter `enable_sriov`.
 pub(crate) fn enable_sriov() -> bool {
     // SAFETY: No requirement.

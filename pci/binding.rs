@@ -6,7 +6,8 @@ use crate::{
     abstractions::{
         pci::PowerState,
         pci_reset::ResetScope,
-        pm_runtime::Allowed, //
+        pm_runtime::Allowed,
+        vga::VgaClient, //
     },
     device::{
         CoreDevice,
@@ -14,7 +15,8 @@ use crate::{
     },
     reset_set::Membership,
     sriov::VirtualFunctions,
-    variant::Variant, //
+    variant::Variant,
+    vga, //
 };
 use kernel::{
     device::Core,
@@ -37,6 +39,7 @@ struct Service {
     // The order of these matters: when the registration is gone, so are all users.
     _registration: Registration,
     _membership: Membership,
+    _vga: Option<VgaClient>,
     _power: Allowed,
 }
 
@@ -84,7 +87,7 @@ impl Binding {
     ///
     /// # Errors
     ///
-    /// EINVAL for a bridge, or without an IOMMU that keeps the device apart; EBUSY for a physical
+    /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an IOMMU that keeps the device apart; EBUSY for a physical
     /// function whose virtual functions are enabled; ENOMEM; ENOSPC for too many devices.
     pub fn start(&self, device: &pci::Device<Core<'_>>, module: &'static ThisModule) -> Result {
         let function = self.core.function();
@@ -98,6 +101,7 @@ impl Binding {
             return Err(EBUSY);
         }
 
+        let vga = self.arbitrate_vga()?;
         // The PCI core does not know the power state of a function without a driver, and knows
         // no way out of that but to D0. The device works without it, as it is enabled later.
         let _ = self
@@ -116,10 +120,22 @@ impl Binding {
         *self.service.lock() = Some(Service {
             _registration: registration,
             _membership: membership,
+            _vga: vga,
             _power: power,
         });
 
         Ok(())
+    }
+
+    /// Lets a VGA device take part in the arbitration of the legacy addresses.
+    fn arbitrate_vga(&self) -> Result<Option<VgaClient>> {
+        let function = self.core.function();
+        let unused = !vga::has_region(function, self.core.options().disable_vga);
+
+        function
+            .is_vga()
+            .then(|| VgaClient::new(function, unused))
+            .transpose()
     }
 
     /// Takes the device away from users. Waits until the last of them has let go.

@@ -49,11 +49,12 @@ use crate::{
         Request,
         Token, //
     },
+    variant::Variant,
     vf_token::{
         Role,
         VirtualUser, //
     },
-    variant::Variant, //
+    vga, //
 };
 use kernel::{
     new_mutex,
@@ -95,6 +96,8 @@ pub struct Options {
     pub nointxmask: bool,
     /// Do not let devices that are bound but not in use be suspended.
     pub disable_idle_d3: bool,
+    /// Do not give users the legacy addresses of VGA devices.
+    pub disable_vga: bool,
 }
 
 /// From the first open to the last close.
@@ -242,6 +245,7 @@ impl CoreDevice {
             &self.function,
             intx,
             activation.reset_works(),
+            vga::has_region(&self.function, self.options.disable_vga),
             self.variant.as_deref(),
         )?;
         let opened = Arc::pin_init(opened, GFP_KERNEL_ACCOUNT)?;
@@ -385,6 +389,7 @@ impl DeviceOps for CoreDevice {
                 region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)?
             }
             Region::Config => opened.read_config(self, offset, &mut buffer)?,
+            Region::Vga if opened.vga => vga::read(&self.function, offset, &mut buffer)?,
             Region::Vga => return Err(EINVAL),
             Region::Device(index) => {
                 opened.read_device_region(&self.memory, index, offset, &mut buffer)?
@@ -413,6 +418,7 @@ impl DeviceOps for CoreDevice {
             Region::Device(index) => {
                 opened.write_device_region(&self.memory, index, offset, &mut buffer)?
             }
+            Region::Vga if opened.vga => vga::write(&self.function, offset, &mut buffer)?,
             Region::Rom | Region::Vga => return Err(EINVAL),
         };
         advance(position, done);

@@ -21,7 +21,8 @@ use crate::{
     region::{
         self,
         Region, //
-    }, //
+    },
+    vga, //
 };
 use kernel::{
     bindings,
@@ -147,6 +148,7 @@ impl Description {
             Region::Rom => Ok(Self::of_rom(function, memory)),
             // CAST: A `usize` has 64 bits where this driver runs.
             Region::Config => Ok(Self::new(function.config_size() as u64, READ | WRITE)),
+            Region::Vga if opened.vga => Ok(Self::new(vga::REGION_SIZE, READ | WRITE)),
             Region::Vga => Err(EINVAL),
             Region::Device(index) => Self::of_device_region(index, opened),
         }

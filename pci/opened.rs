@@ -94,6 +94,8 @@ pub(crate) struct Opened {
     pub(crate) bars: Bars,
     /// Where the MSI-X table is.
     pub(crate) msix_table: Option<MsixTable>,
+    /// Does the user get the legacy VGA addresses?
+    pub(crate) vga: bool,
     /// The regions that the driver has added.
     pub(crate) regions: DeviceRegions,
     /// Virtual config space. The outermost of this driver's locks.
@@ -111,6 +113,7 @@ impl Opened {
         function: &Function,
         intx: Intx,
         reset_works: bool,
+        vga: bool,
         variant: Option<&dyn Variant>,
     ) -> Result<impl PinInit<Self, Error>> {
         let mut space = build_config(function, intx)?;
@@ -131,6 +134,7 @@ impl Opened {
             interrupt_pin: space.interrupt_pin(),
             bars,
             msix_table,
+            vga,
             regions,
             config <- new_mutex!(space),
         }))

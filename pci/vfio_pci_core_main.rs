@@ -31,8 +31,9 @@ mod reset_set;
 mod sriov;
 mod token;
 mod transfer;
-mod vf_token;
 pub mod variant;
+mod vf_token;
+mod vga;
 
 pub use abstractions::pci_driver as driver;
 

@@ -26,6 +26,13 @@ module_param(disable_idle_d3, bool, 0644);
 MODULE_PARM_DESC(disable_idle_d3,
 		 "Keep devices that are bound but not in use out of the D3 power state");
 
+#ifdef CONFIG_VFIO_RUST_PCI_VGA
+static bool disable_vga;
+module_param(disable_vga, bool, 0444);
+MODULE_PARM_DESC(disable_vga,
+		 "Do not give users the legacy VGA addresses of VGA devices");
+#endif
+
 #ifdef CONFIG_PCI_IOV
 static bool enable_sriov;
 module_param(enable_sriov, bool, 0644);
@@ -63,6 +70,15 @@ bool vfio_rust_pci_param_nointxmask(void)
 bool vfio_rust_pci_param_disable_idle_d3(void)
 {
 	return disable_idle_d3;
+}
+
+bool vfio_rust_pci_param_disable_vga(void)
+{
+#ifdef CONFIG_VFIO_RUST_PCI_VGA
+	return disable_vga;
+#else
+	return true;
+#endif
 }
 
 bool vfio_rust_pci_param_enable_sriov(void)

@@ -41,6 +41,7 @@ impl Driver for VfioPci {
         let options = Options {
             nointxmask: parameters::nointxmask(),
             disable_idle_d3: parameters::disable_idle_d3(),
+            disable_vga: parameters::disable_vga(),
         };
 
         Binding::new(device, options)
