@@ -22,6 +22,10 @@ use kernel::{
     new_condvar,
     new_mutex,
     prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
     sync::{
         Arc,
         CondVar,
@@ -30,18 +34,15 @@ use kernel::{
     task::Task, //
 };
 
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+mod tests;
+
 /// What to do before a device is released.
 pub trait ReleaseHandler: Send + Sync {
     /// The device is about to be released: nothing may reach its memory any
     /// more when this returns. Called once, with the device-set lock held; may
     /// sleep, and may register and drop other notifiers.
     fn released(&self);
-}
-
-/// A handler and the name of its registration.
-struct Entry {
-    id: u64,
-    handler: Arc<dyn ReleaseHandler>,
 }
 
 /// A call in flight: of which registration, by which task.
@@ -54,8 +55,10 @@ struct State {
     /// Whether the device is open and its release has not begun.
     accepting: bool,
     next_id: u64,
-    /// In the order of registration.
-    entries: KVec<Entry>,
+    /// By the name of their registration, hence in the order of registration.
+    /// There may be one for each mapping of a container, tens of thousands, so
+    /// neither adding nor removing one looks at all others.
+    handlers: RBTree<u64, Arc<dyn ReleaseHandler>>,
     call: Option<Call>,
 }
 
@@ -76,7 +79,7 @@ impl ReleaseNotifiers {
                 State {
                     accepting: false,
                     next_id: 0,
-                    entries: KVec::new(),
+                    handlers: RBTree::new(),
                     call: None,
                 },
                 "vfio_release_notifiers"
@@ -93,32 +96,41 @@ impl ReleaseNotifiers {
     /// The device is about to be released: lets nobody register any more and
     /// calls all handlers, in the order of their registration. May sleep.
     pub(crate) fn notify(&self) {
-        let mut state = self.state.lock();
-        state.accepting = false;
-        while !state.entries.is_empty() {
-            let Ok(entry) = state.entries.remove(0) else {
-                break;
-            };
-            state.call = Some(Call {
-                id: entry.id,
-                task: current_task(),
-            });
-            drop(state);
-            entry.handler.released();
-            state = self.state.lock();
-            state.call = None;
-            self.returned.notify_all();
+        self.state.lock().accepting = false;
+        while let Some(handler) = self.begin_call() {
+            handler.released();
+            // Before the call ends: who waits for that may unload the code of
+            // the handler next.
+            drop(handler);
+            self.end_call();
         }
-        state.entries = KVec::new();
+    }
+
+    /// Takes the first handler, if there is any, and says that it is called.
+    fn begin_call(&self) -> Option<Arc<dyn ReleaseHandler>> {
+        let mut state = self.state.lock();
+        let (_, node) = state.handlers.cursor_front_mut()?.remove_current();
+        let (id, handler) = node.to_key_value();
+        state.call = Some(Call {
+            id,
+            task: current_task(),
+        });
+        Some(handler)
+    }
+
+    fn end_call(&self) {
+        self.state.lock().call = None;
+        self.returned.notify_all();
     }
 
     fn register(&self, handler: Arc<dyn ReleaseHandler>) -> Result<u64> {
+        let slot = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let mut state = self.state.lock();
         if !state.accepting {
             return Err(ENODEV);
         }
         let id = state.next_id;
-        state.entries.push(Entry { id, handler }, GFP_KERNEL)?;
+        state.handlers.insert(slot.into_node(id, handler));
         // At a billion registrations a second this takes five centuries.
         state.next_id = id.wrapping_add(1);
         Ok(id)
@@ -126,14 +138,21 @@ impl ReleaseNotifiers {
 
     fn unregister(&self, id: u64) {
         let mut state = self.state.lock();
-        state.entries.retain(|entry| entry.id != id);
-        while state
-            .call
-            .as_ref()
-            .is_some_and(|call| call.id == id && call.task != current_task())
-        {
+        let handler = state.handlers.remove(&id);
+        while state.call.as_ref().is_some_and(|call| call.is_awaited(id)) {
             self.returned.wait(&mut state);
         }
+        drop(state);
+        // Without the lock: that runs code of whoever registered it.
+        drop(handler);
+    }
+}
+
+impl Call {
+    /// Whether it is one of the registration `id`, and made by another task,
+    /// for which the current one can wait.
+    fn is_awaited(&self, id: u64) -> bool {
+        self.id == id && self.task != current_task()
     }
 }
 
