@@ -101,6 +101,22 @@ pub(crate) struct State {
     cdev_users: usize,
 }
 
+impl State {
+    /// The lock of a group that is not in use.
+    pub(crate) fn new_lock(iommu_group: Option<ARef<iommu::Group>>) -> impl PinInit<Mutex<Self>> {
+        new_mutex!(
+            Self {
+                iommu_group,
+                iommu: Iommu::Unset,
+                opened: false,
+                container_users: 0,
+                cdev_users: 0,
+            },
+            "vfio_group"
+        )
+    }
+}
+
 /// A group.
 #[pin_data]
 pub(crate) struct Group {
@@ -233,16 +249,7 @@ impl Groups {
         let group = Arc::pin_init(
             pin_init!(Group {
                 minor,
-                state <- new_mutex!(
-                    State {
-                        iommu_group: Some(own),
-                        iommu: Iommu::Unset,
-                        opened: false,
-                        container_users: 0,
-                        cdev_users: 0,
-                    },
-                    "vfio_group"
-                ),
+                state <- State::new_lock(Some(own)),
                 devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
                 kvm <- new_spinlock!(None, "vfio_group_kvm"),
             }),

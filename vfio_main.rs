@@ -22,6 +22,7 @@ mod device_file;
 pub mod device_set;
 mod group;
 mod kvm;
+pub mod lock_order;
 pub mod notifier;
 mod vfio_fs;
 pub mod virqfd;

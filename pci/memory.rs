@@ -47,6 +47,7 @@ use vfio::{
         }, //
     },
     device::Device,
+    lock_order,
     new_rwsem, //
 };
 
@@ -90,6 +91,20 @@ struct Memory {
 }
 
 impl Memory {
+    /// Creates the lock around what a device has that is closed.
+    fn new_lock() -> impl PinInit<RwSemaphore<Self>> {
+        new_rwsem!(
+            Self {
+                decode: false,
+                windows: [None; NUM_BARS],
+                asleep: None,
+                kept_in_d0: false,
+                low_power: LowPower::default(),
+            },
+            c"vfio_pci_memory_lock"
+        )
+    }
+
     /// Returns the first page frame of `pages` pages of the device file.
     fn frame(&self, address: PageAddress, pages: u64) -> Option<u64> {
         let window = (*self.windows.get(address.region)?)?;
@@ -97,6 +112,16 @@ impl Memory {
 
         (end <= window.pages).then(|| window.first.wrapping_add(address.page))
     }
+}
+
+/// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn prime_lock_order() -> Result {
+    let lock = KBox::pin_init(Memory::new_lock(), GFP_KERNEL)?;
+    lock_order::prime(&mut |_| lock_order::with_mmap_lock(|| drop(lock.write())))
 }
 
 /// The memory lock of a device.
@@ -117,16 +142,7 @@ impl MemoryLock {
         try_pin_init!(Self {
             function,
             forgetful,
-            state <- new_rwsem!(
-                Memory {
-                    decode: false,
-                    windows: [None; NUM_BARS],
-                    asleep: None,
-                    kept_in_d0: false,
-                    low_power: LowPower::default(),
-                },
-                c"vfio_pci_memory_lock"
-            ),
+            state <- Memory::new_lock(),
         })
     }
 

@@ -39,11 +39,12 @@ pub use abstractions::pci_driver as driver;
 
 use kernel::prelude::*;
 
-/// The module; there is nothing to do for it but to be there.
+/// The module; all it does is to be there.
 struct CoreModule;
 
 impl kernel::Module for CoreModule {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        memory::prime_lock_order()?;
         Ok(Self)
     }
 }

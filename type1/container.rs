@@ -54,7 +54,8 @@ use vfio::{
     container::{
         IommuBackend,
         IommuDriver, //
-    }, //
+    },
+    lock_order, //
 };
 
 /// How ranges to unmap relate to mappings.
@@ -180,6 +181,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                state <- new_mutex!(State::new(), "vfio_iommu_type1"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
     /// Runs `work` with the mutex held, and drops afterwards what must not be
     /// dropped under it.
     fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
@@ -202,6 +212,20 @@ impl Shared {
     }
 }
 
+/// Tells lockdep the lock order of this crate: a release handler takes the
+/// container's mutex, and whoever maps memory registers one with the mmap lock
+/// held.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(super) fn prime_lock_order() -> Result {
+    let shared = Shared::new()?;
+    lock_order::prime(&mut |register| {
+        shared.with(|_| lock_order::with_mmap_lock(register));
+    })
+}
+
 /// The type1 part of a container.
 struct Container {
     version: Version,
@@ -210,12 +234,7 @@ struct Container {
 
 impl Container {
     fn new(version: Version) -> Result<Arc<Self>> {
-        let shared = Arc::pin_init(
-            pin_init!(Shared {
-                state <- new_mutex!(State::new(), "vfio_iommu_type1"),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )?;
+        let shared = Shared::new()?;
         Ok(Arc::new(Self { version, shared }, GFP_KERNEL_ACCOUNT)?)
     }
 

@@ -46,6 +46,7 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        container::prime_lock_order()?;
         let driver = Arc::new(container::Type1, GFP_KERNEL)?;
         Ok(Self {
             _registration: DriverRegistration::new(driver, module)?,
