@@ -110,55 +110,57 @@ long bar_mmap(int device, unsigned int index, uint64_t offset, size_t size,
 	return *addr == MAP_FAILED ? -errno : 0;
 }
 
-static sigjmp_buf fault_return;
+/*
+ * Where SIGBUS and SIGSEGV return to while an access of this thread is under way.
+ * Both are needed: SIGSEGV is the answer where no mapping, or not this access, is
+ * there.
+ */
+static _Thread_local sigjmp_buf fault_return;
+static _Thread_local volatile sig_atomic_t fault_expected;
 
-static void fault_handler(int signal)
+static void fault_handler(int number)
 {
-	siglongjmp(fault_return, signal);
+	if (fault_expected)
+		siglongjmp(fault_return, number);
+	/* Somebody else's fault: once more, and deadly. */
+	signal(number, SIG_DFL);
 }
 
 /*
- * Makes SIGBUS and SIGSEGV return to where the access was started. Both are
- * needed: SIGSEGV is the answer where no mapping, or not this access, is there.
+ * For all threads and for good. With SA_NODEFER the handler may be left by a jump
+ * that restores no mask, so that an access is no system call.
  */
-static void fault_catch(struct sigaction old[2])
+static void __attribute__((constructor)) fault_catch(void)
 {
-	struct sigaction action = { .sa_handler = fault_handler };
+	struct sigaction action = {
+		.sa_handler = fault_handler,
+		.sa_flags = SA_NODEFER,
+	};
 
-	sigaction(SIGBUS, &action, &old[0]);
-	sigaction(SIGSEGV, &action, &old[1]);
-}
-
-static void fault_release(const struct sigaction old[2])
-{
-	sigaction(SIGBUS, &old[0], NULL);
-	sigaction(SIGSEGV, &old[1], NULL);
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
 }
 
 int mmio_read(const volatile void *addr, uint32_t *value)
 {
-	struct sigaction old[2];
-	int signal;
+	int number = sigsetjmp(fault_return, 0);
 
-	fault_catch(old);
-	signal = sigsetjmp(fault_return, 1);
-	if (!signal)
+	fault_expected = !number;
+	if (!number)
 		*value = *(const volatile uint32_t *)addr;
-	fault_release(old);
-	return -signal;
+	fault_expected = false;
+	return -number;
 }
 
 int mmio_write(volatile void *addr, uint32_t value)
 {
-	struct sigaction old[2];
-	int signal;
+	int number = sigsetjmp(fault_return, 0);
 
-	fault_catch(old);
-	signal = sigsetjmp(fault_return, 1);
-	if (!signal)
+	fault_expected = !number;
+	if (!number)
 		*(volatile uint32_t *)addr = value;
-	fault_release(old);
-	return -signal;
+	fault_expected = false;
+	return -number;
 }
 
 long mmio_at(const volatile void *addr)
