@@ -140,6 +140,13 @@ pub trait Driver: 'static {
         let _ = data;
     }
 
+    /// The device is about to be reset, by whomever. Until [`Self::reset_done`] nobody may touch
+    /// it, users included: that is why there is no default.
+    fn reset_prepare(data: Pin<&Self::Data>);
+
+    /// The reset is over, successful or not, and config space is as it was before.
+    fn reset_done(data: Pin<&Self::Data>);
+
     /// The bus reported an error of the device.
     fn error_detected(data: Pin<&Self::Data>) {
         let _ = data;
@@ -219,8 +226,8 @@ impl<T: Driver> Adapter<T> {
         error_detected: Some(Self::error_detected),
         mmio_enabled: None,
         slot_reset: None,
-        reset_prepare: None,
-        reset_done: None,
+        reset_prepare: Some(Self::reset_prepare),
+        reset_done: Some(Self::reset_done),
         resume: None,
         cor_error_detected: None,
     };
@@ -303,6 +310,27 @@ impl<T: Driver> Adapter<T> {
                 device, data, count,
             )?)?)
         })
+    }
+
+    extern "C" fn reset_prepare(raw: *mut bindings::pci_dev) {
+        // SAFETY: The PCI core calls this with a valid device, whose lock it holds, after a
+        // successful `probe()`.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above; `remove()` needs the lock too.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::reset_prepare(data);
+    }
+
+    extern "C" fn reset_done(raw: *mut bindings::pci_dev) {
+        // SAFETY: As in `reset_prepare()`; the lock has been held since then.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::reset_done(data);
     }
 
     extern "C" fn error_detected(

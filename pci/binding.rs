@@ -30,14 +30,17 @@ use kernel::{
     ThisModule, //
 };
 use vfio::{
-    device::Registration,
+    device::{
+        Device,
+        Registration, //
+    },
     device_set::DeviceSetKey, //
 };
 
 /// Users may open the device as long as this exists.
 struct Service {
     // The order of these matters: when the registration is gone, so are all users.
-    _registration: Registration,
+    registration: Registration,
     _membership: Membership,
     _vga: Option<VgaClient>,
     _power: Allowed,
@@ -118,7 +121,7 @@ impl Binding {
             module,
         )?;
         *self.service.lock() = Some(Service {
-            _registration: registration,
+            registration,
             _membership: membership,
             _vga: vga,
             _power: power,
@@ -186,6 +189,27 @@ impl Binding {
     /// The device has been resumed.
     pub fn resume(&self) {
         self.core.resume();
+    }
+
+    /// The device, if it is available to users.
+    fn device(&self) -> Option<Arc<Device>> {
+        let service = self.service.lock();
+
+        service
+            .as_ref()
+            .map(|service| service.registration.device().clone())
+    }
+
+    /// The device is about to be reset, by whomever: nobody gets at its memory any more.
+    pub fn reset_prepare(&self) {
+        if let Some(device) = self.device() {
+            self.core.begin_reset(&device);
+        }
+    }
+
+    /// The reset is over.
+    pub fn reset_done(&self) {
+        self.core.end_reset();
     }
 
     /// Tells the user that the bus reported an error of the device.

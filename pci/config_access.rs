@@ -117,8 +117,9 @@ impl Effects for Access<'_> {
     }
 
     fn reset_function(&mut self) {
-        // As with the bit in a real register, there is nothing that would report a failure.
-        let _ = self.core.memory().revoke(self.device).reset();
+        // The PCI core announces the reset, which takes device memory away. As with the bit in a
+        // real register, there is nothing that would report a failure.
+        let _ = self.core.function().try_reset();
     }
 
     fn set_read_request(&mut self, bytes: u32) {

@@ -264,23 +264,30 @@ impl CoreDevice {
         })
     }
 
-    /// Resets the device for the user.
+    /// Resets the function for the user. Nobody gets at the memory meanwhile: the PCI core calls
+    /// [`Self::begin_reset`] and [`Self::end_reset`].
     ///
     /// # Errors
     ///
     /// EINVAL if it has no working reset, EAGAIN if somebody else holds its lock, or that of the
     /// method.
-    fn reset(&self, device: &Device, opened: &Opened) -> Result<isize> {
+    fn reset(&self, opened: &Opened) -> Result<isize> {
         if !opened.reset_works {
             return Err(EINVAL);
         }
-        let mut exclusive = self.memory.revoke(device);
-        // A device that is asleep would be woken by the reset, and lose its config space. If it
-        // does not wake up here, the reset will say so.
-        let _ = exclusive.set_power_state(PowerState::D0);
-        exclusive.reset()?;
+        self.function.try_reset()?;
 
         Ok(0)
+    }
+
+    /// The function is about to be reset, by whomever. Called with its device lock held.
+    pub(crate) fn begin_reset(&self, device: &Device) {
+        self.memory.begin_reset(device);
+    }
+
+    /// The reset is over, and the PCI core has restored config space.
+    pub(crate) fn end_reset(&self) {
+        self.memory.end_reset();
     }
 
     /// Tells the user that the bus reported an error of the device.
@@ -350,7 +357,7 @@ impl DeviceOps for CoreDevice {
         reset_set::reset_if_unused(self);
     }
 
-    fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
+    fn ioctl(&self, _device: &Device, cmd: u32, arg: usize) -> Result<isize> {
         let opened = self.opened()?;
 
         match cmd {
@@ -362,7 +369,7 @@ impl DeviceOps for CoreDevice {
                 self.ioeventfds
                     .set(&self.function, &self.memory, &opened, arg)
             }
-            VFIO_DEVICE_RESET => self.reset(device, &opened),
+            VFIO_DEVICE_RESET => self.reset(&opened),
             _ => Err(ENOTTY),
         }
     }

@@ -8,6 +8,9 @@
 //! that may disable memory holds the write side. Pages that user space has mapped are taken away
 //! under the write side; whoever touches one faults, and waits in the fault handler.
 //!
+//! A reset is announced by the PCI core, whoever asked for it. From the announcement to the end of
+//! the reset nobody gets either side of the lock.
+//!
 //! # Locking
 //!
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
@@ -27,7 +30,8 @@ use crate::{
     region::{
         PageAddress,
         FILE_SPAN, //
-    }, //
+    },
+    reset_gate::ResetGate, //
 };
 use kernel::{
     bindings,
@@ -88,6 +92,8 @@ struct Memory {
     kept_in_d0: bool,
     /// May the device be suspended while it is open? Then nothing is mapped.
     low_power: LowPower,
+    /// Is the function being reset?
+    resetting: bool,
 }
 
 impl Memory {
@@ -100,6 +106,7 @@ impl Memory {
                 asleep: None,
                 kept_in_d0: false,
                 low_power: LowPower::default(),
+                resetting: false,
             },
             c"vfio_pci_memory_lock"
         )
@@ -132,6 +139,8 @@ pub(crate) struct MemoryLock {
     forgetful: bool,
     #[pin]
     state: RwSemaphore<Memory>,
+    #[pin]
+    gate: ResetGate,
 }
 
 impl MemoryLock {
@@ -143,17 +152,32 @@ impl MemoryLock {
             function,
             forgetful,
             state <- Memory::new_lock(),
+            gate <- ResetGate::new(),
         })
     }
 
     /// Allows access to the memory, if it is enabled, for as long as the result exists.
     pub(crate) fn access(&self) -> Option<Access<'_>> {
-        self.check(self.state.read())
+        let memory = loop {
+            let memory = self.state.read();
+            if !memory.resetting {
+                break memory;
+            }
+            drop(memory);
+            self.gate.wait();
+        };
+
+        self.check(memory)
     }
 
     /// Does the same without sleeping, but fails if somebody keeps others from the memory.
     pub(crate) fn try_access(&self) -> Option<Access<'_>> {
-        self.check(self.state.try_read()?)
+        let memory = self.state.try_read()?;
+        if memory.resetting {
+            return None;
+        }
+
+        self.check(memory)
     }
 
     fn check<'a>(&'a self, memory: ReadGuard<'a, Memory>) -> Option<Access<'a>> {
@@ -164,10 +188,42 @@ impl MemoryLock {
 
     /// Keeps everybody else from the memory.
     pub(crate) fn exclusive(&self) -> Exclusive<'_> {
+        loop {
+            let exclusive = self.exclusive_in_reset();
+            if !exclusive.memory.resetting {
+                return exclusive;
+            }
+            drop(exclusive);
+            self.gate.wait();
+        }
+    }
+
+    /// Keeps everybody else from the memory, even during a reset.
+    fn exclusive_in_reset(&self) -> Exclusive<'_> {
         Exclusive {
             lock: self,
             memory: self.state.write(),
         }
+    }
+
+    /// Keeps everybody from the memory of `device` until [`Self::end_reset`], and takes away what
+    /// they have mapped. Called with the device lock held, at the begin of a reset.
+    pub(crate) fn begin_reset(&self, device: &Device) {
+        self.gate.close();
+        let mut exclusive = self.exclusive_in_reset();
+        exclusive.memory.resetting = true;
+        exclusive.zap(device);
+        if exclusive.memory.asleep.is_some() {
+            // The PCI core wakes the device up, but what it saves then is what a forgetful device
+            // has left. If it does not wake up here, the reset will say so.
+            let _ = exclusive.set_power_state(PowerState::D0);
+        }
+    }
+
+    /// Ends what [`Self::begin_reset`] began.
+    pub(crate) fn end_reset(&self) {
+        self.exclusive_in_reset().memory.resetting = false;
+        self.gate.open();
     }
 
     /// Keeps everybody else from the memory of `device`, and takes away what they have mapped.
@@ -262,15 +318,6 @@ impl Exclusive<'_> {
     /// From now on the device has to stay in D0, or not any more.
     pub(crate) fn keep_in_d0(&mut self, keep: bool) {
         self.memory.kept_in_d0 = keep;
-    }
-
-    /// Resets the function.
-    ///
-    /// # Errors
-    ///
-    /// EAGAIN if the function is locked, ENOTTY if it has no method, or that of the method.
-    pub(crate) fn reset(&mut self) -> Result {
-        self.lock.function.try_reset()
     }
 
     /// Changes the power state, and with it keeps the config space of a forgetful device.

@@ -27,6 +27,7 @@ mod memory;
 mod opened;
 mod region;
 mod region_access;
+mod reset_gate;
 mod reset_set;
 mod sriov;
 mod token;

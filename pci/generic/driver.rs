@@ -65,6 +65,14 @@ impl Driver for VfioPci {
         data.resume();
     }
 
+    fn reset_prepare(data: Pin<&Binding>) {
+        data.reset_prepare();
+    }
+
+    fn reset_done(data: Pin<&Binding>) {
+        data.reset_done();
+    }
+
     fn error_detected(data: Pin<&Binding>) {
         data.error_detected();
     }
