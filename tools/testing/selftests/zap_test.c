@@ -575,14 +575,15 @@ FIXTURE(count)
 	struct vfio_session session;
 	void *place;
 	size_t size;
-	/* What one fault maps at most. */
-	size_t unit;
 };
 
 FIXTURE_VARIANT(count)
 {
 	const char *device;
 	unsigned int bar;
+	/* How much of the BAR, or 0 for all. */
+	size_t size;
+	/* What one fault maps. */
 	size_t unit;
 	size_t shift;
 	/* How far apart the accesses are. */
@@ -610,6 +611,7 @@ FIXTURE_VARIANT_ADD(count, pmd_misaligned)
 {
 	.device = "IVSHMEM",
 	.bar = 2,
+	.size = 2 * SIZE_2M,
 	.unit = PAGE_SIZE,
 	.shift = PAGE_SIZE,
 	.step = PAGE_SIZE,
@@ -628,6 +630,7 @@ FIXTURE_VARIANT_ADD(count, pud_misaligned)
 {
 	.device = "TESTDEV",
 	.bar = 2,
+	.size = SIZE_1G,
 	.unit = SIZE_2M,
 	.shift = SIZE_2M,
 	.step = SIZE_2M,
@@ -656,7 +659,8 @@ FIXTURE_SETUP(count)
 	SHARE_DEVICE(&self->session, variant->device);
 	if (!unit_supported(variant->unit))
 		SKIP(return, "no pages of %zu bytes", variant->unit);
-	self->size = region_size(self->session.device, variant->bar);
+	self->size = variant->size ? variant->size :
+		     region_size(self->session.device, variant->bar);
 	self->place = memory_new_aligned(self->size + SIZE_1G, SIZE_1G);
 	ASSERT_NE(MAP_FAILED, self->place);
 	self->place += variant->shift;
