@@ -112,12 +112,12 @@ impl Memory {
         )
     }
 
-    /// Returns the first page frame of `pages` pages of the device file.
-    fn frame(&self, address: PageAddress, pages: u64) -> Option<u64> {
+    /// Returns the page frame behind a page that user space has mapped. `mmap()` has checked that
+    /// the whole mapping lies in the window, and neither of them changes while it exists.
+    fn frame(&self, address: PageAddress) -> Option<u64> {
         let window = (*self.windows.get(address.region)?)?;
-        let end = address.page.checked_add(pages)?;
 
-        (end <= window.pages).then(|| window.first.wrapping_add(address.page))
+        Some(window.first.wrapping_add(address.page))
     }
 }
 
@@ -270,7 +270,7 @@ impl MemoryLock {
             return FaultResult::SIGBUS;
         }
         let first = PageAddress::new(fault.page_offset());
-        match access.0.frame(first, fault.pages()) {
+        match access.0.frame(first) {
             Some(frame) => fault.insert_pfn(frame),
             None => FaultResult::SIGBUS,
         }
