@@ -83,6 +83,14 @@ long iommufd_ioas(int iommufd);
 long iommufd_map(int iommufd, uint32_t ioas, void *vaddr, uint64_t iova,
 		 uint64_t size);
 
+/* ---- features and power ---- */
+
+long device_feature(int device, uint32_t flags, const void *data, size_t size);
+int pci_attribute(const char *bdf, const char *name, char *text, size_t size);
+int pci_set_attribute(const char *bdf, const char *name, const char *text);
+bool pci_becomes(const char *bdf, const char *name, const char *text);
+bool on_c_modules(void);
+
 /* ---- type1 ---- */
 
 #define DMA_RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Low power: devices that are suspended, in use or not (6.7, 8.3, 10.3). */
+#include <sys/mman.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define GET	VFIO_DEVICE_FEATURE_GET
+#define SET	VFIO_DEVICE_FEATURE_SET
+#define PROBE	VFIO_DEVICE_FEATURE_PROBE
+
+#define ENTRY	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+#define WAKEUP	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
+#define EXIT	VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
+
+/* Registers of the e1000e and igb: transmit descriptor base, which only keeps. */
+#define SCRATCH		0x3800
+#define ICR		0x00c0
+#define ICS		0x00c8
+#define IMS		0x00d0
+#define IMC		0x00d8
+#define LSC		(1U << 2)
+
+#define DISABLE_IDLE_D3	"/sys/module/vfio_pci/parameters/disable_idle_d3"
+
+static bool is_suspended(const char *bdf)
+{
+	return pci_becomes(bdf, "power/runtime_status", "suspended") &&
+	       pci_becomes(bdf, "power_state", "D3hot");
+}
+
+static bool is_active(const char *bdf)
+{
+	return pci_becomes(bdf, "power/runtime_status", "active") &&
+	       pci_becomes(bdf, "power_state", "D0");
+}
+
+/* Whether it is active, and is not about to be suspended. */
+static bool stays_active(const char *bdf)
+{
+	char now[64];
+
+	usleep(200000);
+	return !pci_attribute(bdf, "power/runtime_status", now, sizeof(now)) &&
+	       !strcmp(now, "active");
+}
+
+static long enter(int fd)
+{
+	return device_feature(fd, SET | ENTRY, NULL, 0);
+}
+
+static long enter_with(int fd, int event)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry = {
+		.wakeup_eventfd = event,
+	};
+
+	return device_feature(fd, SET | WAKEUP, &entry, sizeof(entry));
+}
+
+static long leave(int fd)
+{
+	return device_feature(fd, SET | EXIT, NULL, 0);
+}
+
+static long touch_by_ioctl(int fd)
+{
+	struct vfio_device_info info = { .argsz = 16 };
+
+	return vfio_ioctl(fd, VFIO_DEVICE_GET_INFO, &info);
+}
+
+FIXTURE(nic)
+{
+	struct vfio_session session;
+	const char *bdf;
+	int fd;
+	int event;
+};
+
+FIXTURE_SETUP(nic)
+{
+	SHARE_DEVICE(&self->session, "E1000E");
+	self->bdf = self->session.bdf;
+	self->fd = self->session.device;
+	self->event = event_new();
+	ASSERT_LE(0, self->event);
+}
+
+FIXTURE_TEARDOWN(nic)
+{
+	pci_set_attribute(self->bdf, "power/control", "auto");
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(0, session_finish(&self->session));
+	close(self->event);
+}
+
+/* 6-85, 6-89, 6-90, 6-91 */
+TEST_F(nic, refusals)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry = {
+		.wakeup_eventfd = self->event,
+	};
+	static const uint32_t features[] = { ENTRY, WAKEUP, EXIT };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		EXPECT_EQ(0, device_feature(self->fd, PROBE | features[i], NULL,
+					    0));
+		EXPECT_EQ(0, device_feature(self->fd, PROBE | SET | features[i],
+					    NULL, 0));
+		EXPECT_EQ(-EINVAL, device_feature(self->fd, GET | features[i],
+						  &entry, sizeof(entry)));
+		EXPECT_EQ(-EINVAL, device_feature(self->fd, features[i], &entry,
+						  sizeof(entry)));
+	}
+	EXPECT_EQ(-EINVAL, device_feature(self->fd, SET | WAKEUP, &entry,
+					  sizeof(entry) - 1));
+	EXPECT_EQ(-EINVAL, enter_with(self->fd, -1));
+	EXPECT_EQ(-EBADF, enter_with(self->fd, 1000));
+	EXPECT_EQ(-EINVAL, enter_with(self->fd, self->session.container));
+	/* None of these has let the device go. */
+	EXPECT_TRUE(stays_active(self->bdf));
+
+	EXPECT_EQ(0, enter(self->fd));
+	EXPECT_EQ(-EINVAL, enter(self->fd));
+	EXPECT_EQ(-EINVAL, enter_with(self->fd, self->event));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_TRUE(stays_active(self->bdf));
+	/* The refused one left nothing behind. */
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+}
+
+/* 6-90: the argument is read after the size has been checked. */
+TEST_F(nic, argument_that_ends)
+{
+	char *pages = memory_new(2 * PAGE_SIZE);
+	struct vfio_device_feature *feature;
+
+	ASSERT_NE(MAP_FAILED, pages);
+	ASSERT_EQ(0, munmap(pages + PAGE_SIZE, PAGE_SIZE));
+	feature = (void *)(pages + PAGE_SIZE - sizeof(*feature));
+	feature->flags = SET | WAKEUP;
+	feature->argsz = sizeof(*feature) + 8;
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_FEATURE, feature));
+	feature->argsz = sizeof(*feature) + 7;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_DEVICE_FEATURE, feature));
+	munmap(pages, PAGE_SIZE);
+}
+
+/* 6-89, 6-92: every access wakes the device up for as long as it takes. */
+TEST_F(nic, suspends)
+{
+	const uint32_t written = 0x12340010;
+	uint32_t value = written;
+	long vendor = config_read(self->fd, PCI_VENDOR_ID, 2);
+
+	EXPECT_TRUE(is_active(self->bdf));
+	EXPECT_EQ(4, region_write(self->fd, 0, SCRATCH, &value, 4));
+	ASSERT_EQ(0, enter(self->fd));
+	EXPECT_TRUE(is_suspended(self->bdf));
+
+	EXPECT_EQ(0, touch_by_ioctl(self->fd));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(vendor, config_read(self->fd, PCI_VENDOR_ID, 2));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	value = 0;
+	EXPECT_EQ(4, region_read(self->fd, 0, SCRATCH, &value, 4));
+	EXPECT_EQ(written, value);
+	EXPECT_TRUE(is_suspended(self->bdf));
+	/* An ioctl that the core answers, and one that it refuses. */
+	EXPECT_EQ(-ENOTTY, device_feature(self->fd,
+					  PROBE | VFIO_DEVICE_FEATURE_MIGRATION,
+					  NULL, 0));
+	EXPECT_TRUE(is_suspended(self->bdf));
+
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_TRUE(is_active(self->bdf));
+	EXPECT_TRUE(stays_active(self->bdf));
+}
+
+/* 6-92, 8-13, 8-26, 8-9: whatever is mapped faults, even while in D0. */
+TEST_F(nic, mapped)
+{
+	void *addr, *later;
+	long status;
+
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
+	status = mmio_at(addr);
+	EXPECT_LE(0, status);
+	/* The host keeps it awake. */
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "on"));
+	ASSERT_EQ(0, enter(self->fd));
+	EXPECT_TRUE(is_active(self->bdf));
+	EXPECT_EQ(-SIGBUS, mmio_at(addr));
+	EXPECT_EQ(-EINVAL, enter(self->fd));
+	EXPECT_EQ(-SIGBUS, mmio_at(addr));
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &later));
+	EXPECT_EQ(-SIGBUS, mmio_at(later));
+
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "auto"));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(-SIGBUS, mmio_at(addr));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(status, mmio_at(addr));
+	EXPECT_EQ(status, mmio_at(later));
+	munmap(addr, PAGE_SIZE);
+	munmap(later, PAGE_SIZE);
+}
+
+/* 6-90, 6-92, 10-29: it wakes up once, says so, and stays awake. */
+TEST_F(nic, wakeup)
+{
+	void *addr;
+	long status;
+
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
+	status = mmio_at(addr);
+	ASSERT_EQ(0, enter_with(self->fd, self->event));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(-SIGBUS, mmio_at(addr));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+
+	EXPECT_EQ(0, touch_by_ioctl(self->fd));
+	EXPECT_EQ(1, event_take(self->event));
+	EXPECT_TRUE(stays_active(self->bdf));
+	EXPECT_EQ(status, mmio_at(addr));
+	EXPECT_EQ(0, touch_by_ioctl(self->fd));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+
+	/* Again, and the one who wakes it up is the host. */
+	ASSERT_EQ(0, enter_with(self->fd, self->event));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "on"));
+	EXPECT_EQ(1, event_wait(self->event, 1000));
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "auto"));
+	EXPECT_TRUE(stays_active(self->bdf));
+	EXPECT_EQ(status, mmio_at(addr));
+
+	/* The way out by ioctl wakes it up first. */
+	ASSERT_EQ(0, enter_with(self->fd, self->event));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(1, event_take(self->event));
+	munmap(addr, PAGE_SIZE);
+}
+
+/* 6-92: no sleep, no wakeup; so it is not over either. */
+TEST_F(nic, wakeup_without_sleep)
+{
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "on"));
+	ASSERT_EQ(0, enter_with(self->fd, self->event));
+	EXPECT_EQ(0, touch_by_ioctl(self->fd));
+	EXPECT_EQ(-EINVAL, enter_with(self->fd, self->event));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "auto"));
+	EXPECT_TRUE(stays_active(self->bdf));
+}
+
+/* 6-90: nobody holds the eventfd for longer than the device sleeps. */
+TEST_F(nic, eventfd_is_let_go)
+{
+	char text[64];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		int event = event_new();
+
+		ASSERT_LE(0, event);
+		ASSERT_EQ(0, enter_with(self->fd, event));
+		close(event);
+		EXPECT_TRUE(is_suspended(self->bdf));
+		EXPECT_EQ(0, touch_by_ioctl(self->fd));
+		EXPECT_EQ(0, enter(self->fd));
+		EXPECT_EQ(0, leave(self->fd));
+	}
+	EXPECT_EQ(0, pci_attribute(self->bdf, "power/runtime_status", text,
+				   sizeof(text)));
+	EXPECT_STREQ("active", text);
+}
+
+/* 10-28, 7-47: a power state that the user chose does not outlive a suspend. */
+TEST_F(nic, user_in_d3)
+{
+	long pm = config_cap(self->fd, PCI_CAP_ID_PM);
+
+	ASSERT_LT(0, pm);
+	ASSERT_EQ(0, config_write(self->fd, pm + PCI_PM_CTRL, 2, 3));
+	EXPECT_EQ(3, config_read(self->fd, pm + PCI_PM_CTRL, 2) &
+			     PCI_PM_CTRL_STATE_MASK);
+	ASSERT_EQ(0, enter(self->fd));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(self->fd));
+	EXPECT_EQ(0, config_read(self->fd, pm + PCI_PM_CTRL, 2) &
+			     PCI_PM_CTRL_STATE_MASK);
+	EXPECT_TRUE(is_active(self->bdf));
+}
+
+static void raise_interrupt(int fd)
+{
+	uint32_t cause = LSC;
+
+	region_write(fd, 0, IMS, &cause, 4);
+	region_write(fd, 0, ICS, &cause, 4);
+}
+
+static void acknowledge_interrupt(int fd)
+{
+	uint32_t cause = LSC;
+
+	region_write(fd, 0, IMC, &cause, 4);
+	region_read(fd, 0, ICR, &cause, 4);
+}
+
+/* 10-28, 10-29: INTx is masked by a suspend, and only then unmasked again. */
+TEST_F(nic, interrupts)
+{
+	const uint32_t intx = VFIO_PCI_INTX_IRQ_INDEX;
+	int i;
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, intx, 0, self->event));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, enter(self->fd));
+		EXPECT_TRUE(is_suspended(self->bdf));
+		EXPECT_EQ(0, leave(self->fd));
+
+		raise_interrupt(self->fd);
+		EXPECT_EQ(1, event_wait(self->event, 1000));
+		acknowledge_interrupt(self->fd);
+		EXPECT_EQ(0, irq_none(self->fd, intx, VFIO_IRQ_SET_ACTION_UNMASK,
+				      0, 1));
+	}
+
+	/* What the user has masked stays masked. */
+	EXPECT_EQ(0, irq_none(self->fd, intx, VFIO_IRQ_SET_ACTION_MASK, 0, 1));
+	ASSERT_EQ(0, enter(self->fd));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(self->fd));
+	raise_interrupt(self->fd);
+	EXPECT_EQ(-ETIMEDOUT, event_wait(self->event, 100));
+	EXPECT_EQ(0, irq_none(self->fd, intx, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1));
+	EXPECT_EQ(1, event_wait(self->event, 1000));
+	acknowledge_interrupt(self->fd);
+	EXPECT_EQ(0, irq_disable(self->fd, intx));
+}
+
+/* 6-89: all files of the device are in it together. */
+TEST_F(nic, every_file)
+{
+	struct vfio_session other;
+
+	ASSERT_EQ(0, session_share(&other, self->bdf));
+	ASSERT_EQ(0, enter(self->fd));
+	EXPECT_EQ(-EINVAL, enter(other.device));
+	close(self->session.device);
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(other.device));
+	EXPECT_TRUE(stays_active(self->bdf));
+	self->session.device = other.device;
+	self->fd = other.device;
+	other.device = -1;
+	session_close(&other);
+}
+
+/* Of igb, which nobody has open. */
+FIXTURE(idle)
+{
+	const char *bdf;
+};
+
+FIXTURE_SETUP(idle)
+{
+	NEED_DEVICE(self->bdf, "IGB");
+}
+
+FIXTURE_TEARDOWN(idle)
+{
+	file_write(DISABLE_IDLE_D3, "N");
+	if (self->bdf) {
+		pci_bind(self->bdf, NULL);
+		pci_bind(self->bdf, "vfio-pci");
+	}
+}
+
+/* 10-7, 10-19: in D3 unless it is open; what a user left on does not stay. */
+TEST_F(idle, sleeps_unless_open)
+{
+	struct vfio_session session;
+	int event = event_new();
+
+	EXPECT_TRUE(is_suspended(self->bdf));
+	ASSERT_EQ(0, session_open(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_TRUE(is_active(self->bdf));
+	EXPECT_TRUE(stays_active(self->bdf));
+	ASSERT_EQ(0, enter_with(session.device, event));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	session_close(&session);
+	EXPECT_EQ(-EAGAIN, event_take(event));
+	EXPECT_TRUE(is_suspended(self->bdf));
+
+	/* The counts are even: this user, too, can keep it awake. */
+	ASSERT_EQ(0, session_open(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_TRUE(stays_active(self->bdf));
+	EXPECT_EQ(0, touch_by_ioctl(session.device));
+	EXPECT_EQ(-EAGAIN, event_take(event));
+	EXPECT_EQ(0, enter(session.device));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, session_finish(&session));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	close(event);
+}
+
+/* 1-15: the parameter counts when the device is bound. */
+TEST_F(idle, parameter)
+{
+	struct vfio_session session;
+
+	ASSERT_EQ(0, file_write(DISABLE_IDLE_D3, "Y"));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	EXPECT_TRUE(stays_active(self->bdf));
+	ASSERT_EQ(0, file_write(DISABLE_IDLE_D3, "N"));
+
+	ASSERT_EQ(0, session_open(&session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_TRUE(stays_active(self->bdf));
+	/* That it must not sleep while unused says nothing about its user. */
+	EXPECT_EQ(0, enter(session.device));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(0, leave(session.device));
+	EXPECT_TRUE(stays_active(self->bdf));
+	session_close(&session);
+	EXPECT_TRUE(stays_active(self->bdf));
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	EXPECT_TRUE(is_suspended(self->bdf));
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const claimed[] = { "IGB", "E1000E", NULL };
+	static const char *const open[] = { "E1000E", NULL };
+
+	pci_claim(claimed);
+	session_keep(open);
+	return test_harness_run(argc, argv);
+}
