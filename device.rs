@@ -18,10 +18,7 @@ use crate::{
             DeviceNumbers,
             NodeFolder, //
         },
-        completion::{
-            Completion,
-            Wait, //
-        },
+        completion::Wait,
         iommu,
         iommufd::{
             BoundDevice,
@@ -40,6 +37,10 @@ use crate::{
     },
     device_feature::Request,
     device_file,
+    device_hold::{
+        Hold,
+        Uses, //
+    },
     device_set::{
         self,
         DeviceSet,
@@ -61,7 +62,6 @@ use kernel::{
     device,
     module::this_module,
     new_mutex,
-    new_spinlock,
     prelude::*,
     str::{
         CStr,
@@ -71,8 +71,7 @@ use kernel::{
         aref::ARef,
         Arc,
         LockedBy,
-        Mutex,
-        SpinLock, //
+        Mutex, //
     },
     time::msecs_to_jiffies,
     uaccess::{
@@ -236,11 +235,7 @@ pub struct Device {
     set: device_set::Membership,
     group: Arc<Group>,
     open: LockedBy<OpenState, SetState>,
-    /// Uses, the registration itself included; 0 when not registered.
-    #[pin]
-    uses: SpinLock<usize>,
-    #[pin]
-    unused: Completion,
+    uses: Arc<Uses>,
     #[pin]
     notifiers: ReleaseNotifiers,
 }
@@ -256,13 +251,11 @@ impl Device {
         ModuleRef::get(self.module)
     }
 
-    /// Ends a use, or the registration itself.
-    fn end_use(&self) {
-        let mut uses = self.uses.lock();
-        *uses = uses.saturating_sub(1);
-        if *uses == 0 {
-            self.unused.complete_all();
-        }
+    /// Keeps the device registered for as long as the result exists. `None` if
+    /// it is not, or if the module of its bus driver is being unloaded.
+    pub fn hold(&self) -> Option<Hold> {
+        let module = self.hold_module().ok()?;
+        Hold::begin(&self.uses, &self.parent, module)
     }
 
     /// The bus driver's device.
@@ -409,43 +402,28 @@ impl OpenIommu {
     }
 }
 
-/// Keeps a device registered, hence bound to its bus driver, and the module of
-/// that driver loaded.
+/// A device that stays registered.
 ///
 /// Fields are dropped in order: the last reference to the device drops what the
-/// bus driver gave it, and that is code of the module.
-#[must_use = "the device may go once this is dropped"]
+/// bus driver gave it, and that is code of the module that is held.
 pub struct Use {
     device: Arc<Device>,
-    _module: ModuleRef,
+    _hold: Hold,
 }
 
 impl Use {
     /// Begins a use, unless the device is not registered, or the module of its
     /// bus driver is being unloaded.
     pub fn begin(device: &Arc<Device>) -> Option<Self> {
-        let module = device.hold_module().ok()?;
-        let mut uses = device.uses.lock();
-        if *uses == 0 {
-            return None;
-        }
-        *uses = uses.checked_add(1)?;
-        drop(uses);
         Some(Self {
+            _hold: device.hold()?,
             device: device.clone(),
-            _module: module,
         })
     }
 
     /// The device.
     pub fn device(&self) -> &Arc<Device> {
         &self.device
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        self.device.end_use();
     }
 }
 
@@ -570,7 +548,7 @@ impl Registration {
         let device = Self::create(parent, ops, set, module, group.group().clone())?;
         let number = Number::take()?;
         let node = Self::create_node(&device, number.0)?;
-        *device.uses.lock() = 1;
+        device.uses.register();
         let registration = Self {
             device,
             node: Some(node),
@@ -607,8 +585,7 @@ impl Registration {
                 set,
                 group,
                 open,
-                uses <- new_spinlock!(0, "vfio_device_uses"),
-                unused <- Completion::new(),
+                uses: Uses::new()?,
                 notifiers <- ReleaseNotifiers::new(),
             }),
             GFP_KERNEL,
@@ -649,16 +626,16 @@ impl Registration {
         let period = msecs_to_jiffies(REQUEST_PERIOD_MS);
         let mut interruptible = true;
         let mut count: u32 = 0;
-        if device.unused.wait_timeout(0) == Wait::Completed {
+        if device.uses.wait_timeout(0) == Wait::Completed {
             return;
         }
         loop {
             device.ops.request(device, count);
             count = count.saturating_add(1);
             let wait = if interruptible {
-                device.unused.wait_interruptible_timeout(period)
+                device.uses.wait_interruptible_timeout(period)
             } else {
-                device.unused.wait_timeout(period)
+                device.uses.wait_timeout(period)
             };
             match wait {
                 Wait::Completed => return,
@@ -687,7 +664,7 @@ impl Drop for Registration {
             *target.device.lock() = None;
         }
         // The registration's own use.
-        self.device.end_use();
+        self.device.uses.end();
         self.wait_until_unused();
     }
 }

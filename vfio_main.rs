@@ -19,6 +19,7 @@ pub mod device;
 mod device_cdev;
 pub mod device_feature;
 mod device_file;
+pub mod device_hold;
 pub mod device_set;
 mod group;
 mod kvm;
