@@ -6,6 +6,7 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/device.h>
+#include <linux/dma-buf-mapping.h>
 #include <linux/iommufd.h>
 #include <linux/irqbypass.h>
 #include <linux/msi.h>

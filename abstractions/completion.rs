@@ -24,7 +24,7 @@ pub enum Wait {
     Interrupted,
 }
 
-/// An event that happens once and that others wait for.
+/// An event that others wait for.
 #[pin_data]
 pub struct Completion {
     #[pin]
@@ -51,6 +51,13 @@ impl Completion {
     pub fn complete_all(&self) {
         // SAFETY: The completion is initialised and pinned.
         unsafe { bindings::complete_all(self.inner.get()) };
+    }
+
+    /// Marks the event as happened for one that waits, now or later, and wakes
+    /// it.
+    pub fn complete(&self) {
+        // SAFETY: The completion is initialised and pinned.
+        unsafe { bindings::complete(self.inner.get()) };
     }
 
     /// Waits, not to be woken by signals, for at most `limit`. May sleep.

@@ -5,9 +5,15 @@
 //! One file per C header. All `unsafe` code of the crate is here.
 
 pub(crate) mod bar;
+#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+pub(crate) mod dma_buf;
+#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+pub mod dma_buf_iommufd;
 pub(crate) mod iomem;
 pub(crate) mod irq_bypass;
 pub(crate) mod irq_line;
+#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+pub(crate) mod p2pdma;
 pub(crate) mod pci;
 pub mod pci_driver;
 pub(crate) mod pci_irq;

@@ -139,3 +139,32 @@ pub(crate) struct RegionInfo {
 unsafe impl FromBytes for RegionInfo {}
 // SAFETY: There is no padding.
 unsafe impl AsBytes for RegionInfo {}
+
+/// `struct vfio_device_feature_dma_buf`, without the ranges that follow it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct DmaBufHeader {
+    /// Which region.
+    pub(crate) region_index: u32,
+    /// Flags of the file and of its descriptor, as for `open()`.
+    pub(crate) open_flags: u32,
+    /// Zero.
+    pub(crate) flags: u32,
+    /// Number of ranges.
+    pub(crate) nr_ranges: u32,
+}
+
+/// `struct vfio_region_dma_range`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct DmaBufRange {
+    /// Offset within the region.
+    pub(crate) offset: u64,
+    /// Length in bytes.
+    pub(crate) length: u64,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for DmaBufHeader {}
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for DmaBufRange {}

@@ -27,6 +27,7 @@ use crate::{
         }, //
     },
     activation::Activation,
+    dma_buf,
     info,
     ioeventfd::IoEventFds,
     irq::{
@@ -46,7 +47,7 @@ use crate::{
     region_access,
     reset_set,
     token::{
-        Request,
+        self,
         Token, //
     },
     variant::Variant,
@@ -57,6 +58,7 @@ use crate::{
     vga, //
 };
 use kernel::{
+    device::Core,
     new_mutex,
     pci,
     prelude::*,
@@ -134,10 +136,11 @@ impl CoreDevice {
     ///
     /// ENOMEM.
     pub fn new(
-        device: &pci::Device,
+        device: &pci::Device<Core<'_>>,
         options: Options,
         variant: Option<KBox<dyn Variant>>,
     ) -> Result<Arc<Self>> {
+        dma_buf::prepare(device)?;
         let function = Function::new(device);
 
         Arc::pin_init(
@@ -211,7 +214,7 @@ impl CoreDevice {
     /// # Errors
     ///
     /// ENODEV if it is closed, which no file of the device sees.
-    fn opened(&self) -> Result<Arc<Opened>> {
+    pub(crate) fn opened(&self) -> Result<Arc<Opened>> {
         let session = self.session.lock();
 
         session
@@ -342,6 +345,8 @@ impl DeviceOps for CoreDevice {
         };
         drop(virtual_user);
 
+        // From here on nobody accesses its memory.
+        self.memory.close();
         self.memory.exclusive().low_power().leave();
         // A reset fails in any power state but D0.
         self.function.resume();
@@ -350,7 +355,6 @@ impl DeviceOps for CoreDevice {
         self.function.clear_master();
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
-        self.memory.close();
         drop(opened);
         let ended = activation.end();
         self.set_needs_reset(!ended.was_reset);
@@ -467,10 +471,10 @@ impl DeviceOps for CoreDevice {
     }
 
     fn matches(&self, _device: &Device, name: &CStr) -> Result<bool> {
-        match Request::parse(name.to_bytes(), self.function.name().to_bytes()) {
-            Request::Other => Ok(false),
-            Request::Malformed => Err(EINVAL),
-            Request::This(token) => self.check_token(token.as_ref()).map(|()| true),
+        match token::Request::parse(name.to_bytes(), self.function.name().to_bytes()) {
+            token::Request::Other => Ok(false),
+            token::Request::Malformed => Err(EINVAL),
+            token::Request::This(token) => self.check_token(token.as_ref()).map(|()| true),
         }
     }
 

@@ -29,6 +29,10 @@ impl CoreDevice {
             }
             Some(Feature::LowPowerExit) => self.leave_low_power(request),
             Some(Feature::PciVfToken) => self.set_token(request),
+            Some(Feature::DmaBuf) => {
+                let opened = self.opened()?;
+                self.export_bar(device, &opened, request)
+            }
             _ => Err(ENOTTY),
         }
     }

@@ -6,7 +6,9 @@
 //! D3, and an access at any other time can take the whole machine down. So every access, by page
 //! fault or by `read()` and `write()`, is made under the read side of one lock, and everything
 //! that may disable memory holds the write side. Pages that user space has mapped are taken away
-//! under the write side; whoever touches one faults, and waits in the fault handler.
+//! under the write side; whoever touches one faults, and waits in the fault handler. What has been
+//! exported to other drivers is taken away with them, and comes back when the write side is given
+//! up and there is memory to access.
 //!
 //! A reset is announced by the PCI core, whoever asked for it. From the announcement to the end of
 //! the reset nobody gets either side of the lock.
@@ -15,7 +17,7 @@
 //!
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
-//! around interrupts are outside too.
+//! around interrupts are outside too. Those of what has been exported are inside.
 
 use crate::{
     abstractions::{
@@ -26,6 +28,7 @@ use crate::{
         },
         pci_reset::SavedState, //
     },
+    dma_buf::Exports,
     low_power::LowPower,
     region::{
         PageAddress,
@@ -36,7 +39,8 @@ use crate::{
 use kernel::{
     bindings,
     page::PAGE_SHIFT,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 use vfio::{
     abstractions::{
@@ -137,6 +141,8 @@ pub(crate) struct MemoryLock {
     function: Function,
     /// Does the device forget its config space on the way from D3 to D0?
     forgetful: bool,
+    /// What has been exported to other drivers.
+    exports: Arc<Exports>,
     #[pin]
     state: RwSemaphore<Memory>,
     #[pin]
@@ -151,6 +157,7 @@ impl MemoryLock {
         try_pin_init!(Self {
             function,
             forgetful,
+            exports: Exports::new()?,
             state <- Memory::new_lock(),
             gate <- ResetGate::new(),
         })
@@ -181,9 +188,13 @@ impl MemoryLock {
     }
 
     fn check<'a>(&'a self, memory: ReadGuard<'a, Memory>) -> Option<Access<'a>> {
+        self.is_accessible(&memory).then(|| Access(memory))
+    }
+
+    fn is_accessible(&self, memory: &Memory) -> bool {
         let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
 
-        (memory.decode && is_awake).then(|| Access(memory))
+        memory.decode && is_awake
     }
 
     /// Keeps everybody else from the memory.
@@ -226,7 +237,8 @@ impl MemoryLock {
         self.gate.open();
     }
 
-    /// Keeps everybody else from the memory of `device`, and takes away what they have mapped.
+    /// Keeps everybody else from the memory of `device`, and takes away what they have mapped, on
+    /// the CPU and through what has been exported.
     pub(crate) fn revoke(&self, device: &Device) -> Exclusive<'_> {
         let exclusive = self.exclusive();
         exclusive.zap(device);
@@ -246,18 +258,32 @@ impl MemoryLock {
         DecodeGuard { exclusive, command }
     }
 
-    /// Opens the windows.
-    pub(crate) fn open(&self, decode: bool, windows: Windows) {
-        let mut memory = self.state.write();
-        memory.decode = decode;
-        memory.windows = windows;
+    /// What has been exported to other drivers.
+    pub(crate) fn exports(&self) -> &Arc<Exports> {
+        &self.exports
     }
 
-    /// Closes the windows. Nobody has anything mapped: a mapping would keep the device open.
+    /// Calls `visit` with what has been exported, in a state that stays meanwhile.
+    pub(crate) fn with_exports<R>(&self, visit: impl FnOnce(&Exports) -> R) -> R {
+        let _memory = self.state.read();
+
+        visit(&self.exports)
+    }
+
+    /// Opens the windows.
+    pub(crate) fn open(&self, decode: bool, windows: Windows) {
+        let mut exclusive = self.exclusive();
+        exclusive.memory.decode = decode;
+        exclusive.memory.windows = windows;
+    }
+
+    /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
+    /// mapped: a mapping would keep the device open.
     pub(crate) fn close(&self) {
         let mut memory = self.state.write();
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
+        self.exports.end();
     }
 
     /// Handles a page fault.
@@ -293,6 +319,8 @@ fn is_forgetful(function: &Function) -> bool {
 pub(crate) struct Access<'a>(ReadGuard<'a, Memory>);
 
 /// Nobody else is at the memory of the device, nor comes to it.
+///
+/// When this is dropped, what has been exported is given back, if the memory can be accessed.
 #[must_use = "others may use the memory as soon as this is dropped"]
 pub(crate) struct Exclusive<'a> {
     lock: &'a MemoryLock,
@@ -300,9 +328,10 @@ pub(crate) struct Exclusive<'a> {
 }
 
 impl Exclusive<'_> {
-    /// Takes away everything that user space has mapped of `device`.
+    /// Takes away everything that user space has mapped of `device`, and what has been exported.
     pub(crate) fn zap(&self, device: &Device) {
         device.zap(0, FILE_SPAN);
+        self.lock.exports.revoke();
     }
 
     /// Remembers whether COMMAND enables memory.
@@ -352,6 +381,15 @@ impl Exclusive<'_> {
         }
 
         Ok(())
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        let may_be_used = !self.memory.resetting && !self.memory.low_power.is_on();
+        if may_be_used && self.lock.is_accessible(&self.memory) {
+            self.lock.exports.restore();
+        }
     }
 }
 

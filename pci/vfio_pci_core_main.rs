@@ -18,6 +18,11 @@ pub mod config;
 mod config_access;
 pub mod device;
 pub mod device_region;
+#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+mod dma_buf;
+#[cfg(not(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER)))]
+#[path = "no_dma_buf.rs"]
+mod dma_buf;
 mod feature;
 mod info;
 mod ioeventfd;
@@ -56,4 +61,5 @@ module! {
     authors: ["The VFIO in Rust developers"],
     description: "core driver for VFIO based PCI devices",
     license: "GPL v2",
+    imports_ns: ["DMA_BUF"],
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of a device as the DMA of other devices reaches it.
+//!
+//! C header: [`include/linux/pci-p2pdma.h`](srctree/include/linux/pci-p2pdma.h)
+
+use super::pci::Function;
+use core::ptr::NonNull;
+use kernel::{
+    device::Core,
+    error::to_result,
+    pci,
+    prelude::*, //
+};
+use vfio::{
+    abstractions::{
+        bindings,
+        device, //
+    },
+    device_hold::Hold, //
+};
+
+/// Prepares a function that is being bound for [`PeerMemory`], until it is unbound.
+///
+/// # Errors
+///
+/// EOPNOTSUPP if a quirk has marked its BARs as not to be mapped, ENOMEM.
+pub(crate) fn prepare(device: &pci::Device<Core<'_>>) -> Result {
+    // SAFETY: The function is valid, and being bound: what is allocated for it is freed when it is
+    // unbound, or if that fails.
+    to_result(unsafe { bindings::pcim_p2pdma_init(Function::new(device).as_raw()) })
+}
+
+/// A range of physical addresses.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct PhysicalRange(bindings::phys_vec);
+
+impl PhysicalRange {
+    /// Returns the range of `len` bytes at `start`.
+    pub(crate) fn new(start: u64, len: usize) -> Self {
+        Self(bindings::phys_vec { paddr: start, len })
+    }
+
+    /// Returns the number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Returns the C form.
+    pub(super) fn as_raw(&self) -> bindings::phys_vec {
+        self.0
+    }
+}
+
+/// Ranges of a BAR of a device that stays bound.
+pub(crate) struct PeerMemory {
+    provider: NonNull<bindings::p2pdma_provider>,
+    ranges: KVVec<PhysicalRange>,
+    _hold: Hold,
+}
+
+// SAFETY: The provider is only read, by functions that lock; nothing of this belongs to a thread.
+unsafe impl Send for PeerMemory {}
+// SAFETY: As above.
+unsafe impl Sync for PeerMemory {}
+
+impl PeerMemory {
+    /// Describes `ranges` of memory BAR `index` of `function`, which `hold` keeps bound.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is no such memory BAR, or `hold` is of another device.
+    pub(crate) fn new(
+        function: &Function,
+        index: usize,
+        ranges: KVVec<PhysicalRange>,
+        hold: Hold,
+    ) -> Result<Self> {
+        if !core::ptr::eq(device::as_raw(hold.parent()), function.as_raw_device()) {
+            return Err(EINVAL);
+        }
+        if index >= super::pci::NUM_BARS {
+            return Err(EINVAL);
+        }
+        // CAST: The index is less than six.
+        let index = index as c_int;
+        // SAFETY: The function is valid and bound, as `hold` shows; a driver of ours has prepared
+        // it. There is a BAR of that index.
+        let provider = unsafe { bindings::pcim_p2pdma_provider(function.as_raw(), index) };
+        let provider = NonNull::new(provider).ok_or(EINVAL)?;
+
+        Ok(Self {
+            provider,
+            ranges,
+            _hold: hold,
+        })
+    }
+
+    /// Returns the ranges.
+    pub(crate) fn ranges(&self) -> &[PhysicalRange] {
+        &self.ranges
+    }
+
+    /// Returns the provider, which is valid for as long as the function is bound, hence `self`.
+    pub(super) fn provider(&self) -> *mut bindings::p2pdma_provider {
+        self.provider.as_ptr()
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! BARs cannot be exported in this configuration of the kernel.
+
+use crate::{
+    device::CoreDevice,
+    opened::Opened, //
+};
+use kernel::{
+    device::Core,
+    pci,
+    prelude::*,
+    sync::Arc, //
+};
+use vfio::{
+    device::Device,
+    device_feature::Request, //
+};
+
+/// Prepares a function that is being bound: there is nothing to prepare.
+pub(crate) fn prepare(_device: &pci::Device<Core<'_>>) -> Result {
+    Ok(())
+}
+
+/// All buffers of a device: none.
+pub(crate) struct Exports;
+
+impl Exports {
+    /// Returns the buffers of a device.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Ok(Arc::new(Self, GFP_KERNEL)?)
+    }
+
+    /// Takes the memory away from all buffers.
+    pub(crate) fn revoke(&self) {}
+
+    /// Gives the memory back to all buffers.
+    pub(crate) fn restore(&self) {}
+
+    /// The device is being closed.
+    pub(crate) fn end(&self) {}
+}
+
+impl CoreDevice {
+    /// Would export ranges of a BAR.
+    ///
+    /// # Errors
+    ///
+    /// ENOTTY.
+    pub(crate) fn export_bar(
+        &self,
+        _device: &Device,
+        _opened: &Opened,
+        _request: &Request,
+    ) -> Result<isize> {
+        Err(ENOTTY)
+    }
+}
