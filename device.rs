@@ -390,6 +390,17 @@ impl Device {
             _ => None,
         }
     }
+
+    /// The same, to look at.
+    pub(crate) fn binding<'a>(&'a self, set: &'a SetState) -> Option<&'a BoundDevice> {
+        match &self.open.access(set).opened {
+            Some(Opened {
+                iommu: OpenIommu::Iommufd(bound),
+                ..
+            }) => Some(bound),
+            _ => None,
+        }
+    }
 }
 
 impl OpenIommu {

@@ -25,6 +25,7 @@ mod group;
 mod kvm;
 pub mod lock_order;
 pub mod notifier;
+pub mod ownership;
 mod vfio_fs;
 pub mod virqfd;
 mod vma;

@@ -6,7 +6,8 @@
 
 use super::{
     bindings,
-    device, //
+    device,
+    iommu, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -132,9 +133,29 @@ impl BoundDevice {
 
     /// Whether the device is bound to `context`.
     pub fn is_bound_to(&self, context: &Context) -> bool {
+        core::ptr::eq(self.context(), context.0.as_ptr())
+    }
+
+    /// Whether the device is bound to the same context as `other`.
+    pub fn has_context_of(&self, other: &Self) -> bool {
+        core::ptr::eq(self.context(), other.context())
+    }
+
+    /// Whether a device of `group` is bound to the same context.
+    pub fn context_has_group(&self, group: &iommu::Group) -> bool {
+        // SAFETY: The device keeps its context, and `group` is alive.
+        unsafe { bindings::iommufd_ctx_has_group(self.context(), group.as_raw()) }
+    }
+
+    /// The device's object id.
+    pub fn id(&self) -> u32 {
         // SAFETY: The device is bound.
-        let bound = unsafe { bindings::iommufd_device_to_ictx(self.inner.as_ptr()) };
-        core::ptr::eq(bound, context.0.as_ptr())
+        unsafe { bindings::iommufd_device_to_id(self.inner.as_ptr()) }
+    }
+
+    fn context(&self) -> *mut bindings::iommufd_ctx {
+        // SAFETY: The device is bound.
+        unsafe { bindings::iommufd_device_to_ictx(self.inner.as_ptr()) }
     }
 
     /// Attaches the device to the address space or page table `id`, in place
