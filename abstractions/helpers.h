@@ -61,6 +61,7 @@ struct pci_dev;
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev);
+int vfio_rust_pci_domain_nr(struct pci_dev *pdev);
 struct pci_slot;
 bool vfio_rust_pci_is_below_slot(struct pci_dev *pdev, struct pci_slot *slot);
 bool vfio_rust_pci_intx_mask_supported(struct pci_dev *pdev);

@@ -27,6 +27,11 @@ struct pci_dev *vfio_rust_pci_physfn(struct pci_dev *pdev)
 	return pci_physfn(pdev);
 }
 
+int vfio_rust_pci_domain_nr(struct pci_dev *pdev)
+{
+	return pci_domain_nr(pdev->bus);
+}
+
 /* A slot takes everything below its devices along. */
 bool vfio_rust_pci_is_below_slot(struct pci_dev *pdev, struct pci_slot *slot)
 {

@@ -179,27 +179,94 @@ impl Function {
         to_result(unsafe { bindings::pci_reset_bus(self.as_raw()) })
     }
 
+    /// Returns how many functions [`Self::try_reset_scope`] resets.
+    pub(crate) fn count_in_scope(&self) -> usize {
+        let mut count = 0usize;
+        self.visit_scope(|_| {
+            count = count.saturating_add(1);
+            true
+        });
+
+        count
+    }
+
+    /// Returns the functions that [`Self::try_reset_scope`] resets, if they are at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if there are more, ENOMEM.
+    pub(crate) fn functions_in_scope(&self, limit: usize) -> Result<KVec<Function>> {
+        let mut functions = KVec::with_capacity(limit, GFP_KERNEL)?;
+        let mut fits = true;
+        self.visit_scope(|device| {
+            fits = functions.len() < limit
+                && functions
+                    .push_within_capacity(Function::new(device))
+                    .is_ok();
+            fits
+        });
+
+        if fits {
+            Ok(functions)
+        } else {
+            Err(EAGAIN)
+        }
+    }
+
     /// Does `predicate` hold for every function that [`Self::try_reset_scope`] resets? It is
     /// called with the lock of the PCI bus list held.
     pub(crate) fn all_in_scope(&self, mut predicate: impl FnMut(&pci::Device) -> bool) -> bool {
+        let mut all = true;
+        self.visit_scope(|device| {
+            all = predicate(device);
+            all
+        });
+
+        all
+    }
+
+    /// Calls `visit` for every function that [`Self::try_reset_scope`] resets, until it returns
+    /// false. It is called with the lock of the PCI bus list held.
+    fn visit_scope(&self, mut visit: impl FnMut(&pci::Device) -> bool) {
         let (bus, slot) = self.bus_and_slot();
         // SAFETY: As in `reset_scope()`.
         let by_slot = unsafe { bindings::pci_probe_reset_slot(slot) } == 0;
-        let mut all = true;
-        let mut visit = |device: *mut bindings::pci_dev| {
+        let mut visit_below = |device: *mut bindings::pci_dev| {
             // SAFETY: The walk passes valid functions; `slot` is valid if it can be reset.
             if by_slot && !unsafe { bindings::vfio_rust_pci_is_below_slot(device, slot) } {
                 return true;
             }
             // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
             // SAFETY: The walk passes valid functions.
-            all = predicate(unsafe { &*device.cast::<pci::Device>() });
-            all
+            visit(unsafe { &*device.cast::<pci::Device>() })
         };
-        walk(bus, &mut visit);
-
-        all
+        walk(bus, &mut visit_below);
     }
+
+    /// Returns where the function is.
+    pub(crate) fn location(&self) -> Location {
+        // SAFETY: `as_raw()` is valid. The fields are constant, and the function keeps its bus.
+        let (bus, devfn) = unsafe { ((*(*self.as_raw()).bus).number, (*self.as_raw()).devfn) };
+
+        Location {
+            // SAFETY: As above.
+            segment: unsafe { bindings::vfio_rust_pci_domain_nr(self.as_raw()) },
+            bus,
+            // CAST: A device and function number has eight bits.
+            devfn: devfn as u8,
+        }
+    }
+}
+
+/// Where a function is.
+#[derive(Clone, Copy)]
+pub(crate) struct Location {
+    /// PCI domain.
+    pub(crate) segment: c_int,
+    /// Bus.
+    pub(crate) bus: u8,
+    /// Device and function.
+    pub(crate) devfn: u8,
 }
 
 /// Calls `visit` for all functions on a bus and below, until it returns false.

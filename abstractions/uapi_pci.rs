@@ -20,6 +20,10 @@ pub(crate) const VFIO_DEVICE_GET_IRQ_INFO: u32 = number(9);
 pub(crate) const VFIO_DEVICE_SET_IRQS: u32 = number(10);
 /// Reset the device.
 pub(crate) const VFIO_DEVICE_RESET: u32 = number(11);
+/// Get what a hot reset would reset.
+pub(crate) const VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: u32 = number(12);
+/// Reset the slot or bus of the device.
+pub(crate) const VFIO_DEVICE_PCI_HOT_RESET: u32 = number(13);
 
 /// Let an eventfd write to a register.
 pub(crate) const VFIO_DEVICE_IOEVENTFD: u32 = number(16);
@@ -56,6 +60,15 @@ pub(crate) const VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: u16 = 3;
 
 /// In the type of a region: the rest is the PCI ID of the vendor that defines the subtypes.
 pub(crate) const VFIO_REGION_TYPE_PCI_VENDOR_TYPE: u32 = 1 << 31;
+
+/// The devices are described by their object ids in the iommufd.
+pub(crate) const VFIO_PCI_HOT_RESET_FLAG_DEV_ID: u32 = 1 << 0;
+/// The user owns all of them.
+pub(crate) const VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED: u32 = 1 << 1;
+/// In place of an object id: the user owns the device, which has none.
+pub(crate) const VFIO_PCI_DEVID_OWNED: u32 = 0;
+/// In place of an object id: the user does not own the device.
+pub(crate) const VFIO_PCI_DEVID_NOT_OWNED: u32 = u32::MAX;
 
 /// Number of fixed regions.
 pub(crate) const VFIO_PCI_NUM_REGIONS: u32 = 9;
@@ -168,3 +181,38 @@ pub(crate) struct DmaBufRange {
 unsafe impl FromBytes for DmaBufHeader {}
 // SAFETY: Any bytes are a valid value.
 unsafe impl FromBytes for DmaBufRange {}
+
+/// `struct vfio_pci_hot_reset_info` and `struct vfio_pci_hot_reset`, without the arrays at the
+/// end.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct HotResetHeader {
+    /// Size of the structure with its array.
+    pub(crate) argsz: u32,
+    /// `VFIO_PCI_HOT_RESET_FLAG_*` of the information; there are none for the reset.
+    pub(crate) flags: u32,
+    /// Number of elements of the array.
+    pub(crate) count: u32,
+}
+
+// SAFETY: Any bytes are a valid value.
+unsafe impl FromBytes for HotResetHeader {}
+// SAFETY: There is no padding.
+unsafe impl AsBytes for HotResetHeader {}
+
+/// `struct vfio_pci_dependent_device`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DependentDevice {
+    /// Number of the IOMMU group, or an object id.
+    pub(crate) id: u32,
+    /// PCI domain.
+    pub(crate) segment: u16,
+    /// Bus.
+    pub(crate) bus: u8,
+    /// Device and function.
+    pub(crate) devfn: u8,
+}
+
+// SAFETY: There is no padding.
+unsafe impl AsBytes for DependentDevice {}

@@ -113,13 +113,13 @@ impl Binding {
             .exclusive()
             .set_power_state(PowerState::D0);
         let power = Allowed::new(function.clone(), !self.core.options().disable_idle_d3);
-        let membership = Membership::join(self.core.clone())?;
         let registration = Registration::new(
             device.as_ref(),
             self.core.clone(),
             device_set_key(self.core.scope()),
             module,
         )?;
+        let membership = Membership::join(self.core.clone(), registration.device().clone())?;
         *self.service.lock() = Some(Service {
             registration,
             _membership: membership,

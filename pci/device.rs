@@ -20,14 +20,17 @@ use crate::{
         uapi_pci::{
             VFIO_DEVICE_GET_INFO,
             VFIO_DEVICE_GET_IRQ_INFO,
+            VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
             VFIO_DEVICE_GET_REGION_INFO,
             VFIO_DEVICE_IOEVENTFD,
+            VFIO_DEVICE_PCI_HOT_RESET,
             VFIO_DEVICE_RESET,
             VFIO_DEVICE_SET_IRQS, //
         }, //
     },
     activation::Activation,
     dma_buf,
+    hot_reset,
     info,
     ioeventfd::IoEventFds,
     irq::{
@@ -361,7 +364,7 @@ impl DeviceOps for CoreDevice {
         reset_set::reset_if_unused(self);
     }
 
-    fn ioctl(&self, _device: &Device, cmd: u32, arg: usize) -> Result<isize> {
+    fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
         let opened = self.opened()?;
 
         match cmd {
@@ -374,6 +377,8 @@ impl DeviceOps for CoreDevice {
                     .set(&self.function, &self.memory, &opened, arg)
             }
             VFIO_DEVICE_RESET => self.reset(&opened),
+            VFIO_DEVICE_GET_PCI_HOT_RESET_INFO => hot_reset::info(self, device, arg),
+            VFIO_DEVICE_PCI_HOT_RESET => hot_reset::reset(self, device, arg),
             _ => Err(ENOTTY),
         }
     }

@@ -24,6 +24,7 @@ mod dma_buf;
 #[path = "no_dma_buf.rs"]
 mod dma_buf;
 mod feature;
+mod hot_reset;
 mod info;
 mod ioeventfd;
 mod irq;
