@@ -17,6 +17,12 @@ mod denylist;
 mod driver;
 #[path = "generic/id_list.rs"]
 mod id_list;
+#[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+#[path = "generic/igd.rs"]
+mod igd;
+#[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+#[path = "generic/opregion.rs"]
+mod opregion;
 
 use driver::VfioPci;
 use kernel::{

@@ -21,8 +21,25 @@ use vfio_pci_core::{
         Driver,
         DynamicIds,
         IdTable, //
-    }, //
+    },
+    variant::Variant, //
 };
+
+/// What a device gets that others do not.
+///
+/// # Errors
+///
+/// ENOMEM.
+fn variant(device: &pci::Device) -> Result<Option<KBox<dyn Variant>>> {
+    #[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+    if crate::igd::IntelGraphics::is(device) {
+        let graphics: KBox<dyn Variant> = KBox::new(crate::igd::IntelGraphics, GFP_KERNEL)?;
+        return Ok(Some(graphics));
+    }
+
+    let _ = device;
+    Ok(None)
+}
 
 /// The VFIO driver for any PCI device.
 pub(crate) struct VfioPci;
@@ -44,7 +61,9 @@ impl Driver for VfioPci {
             disable_vga: parameters::disable_vga(),
         };
 
-        Binding::new(device, options)
+        pin_init::pin_init_scope(move || {
+            Ok(Binding::with_variant(device, options, variant(device)?))
+        })
     }
 
     fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
