@@ -90,6 +90,12 @@ def device_arguments(out):
     return arguments
 
 
+def share_arguments(tag, path, how, address):
+    """QEMU arguments that offer a directory by 9p."""
+    return ["-fsdev", f"local,id={tag},path={path},security_model=none,{how}",
+            "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag},addr={address}"]
+
+
 class Machine:
     """One run of QEMU."""
 
@@ -139,8 +145,10 @@ class Machine:
         arguments += ["-chardev", f"socket,id=qmp,fd={theirs['qmp']}",
                       "-mon", "chardev=qmp,mode=control"]
         if options.share:
-            arguments += ["-virtfs", "local,path=/,mount_tag=root,readonly=on,"
-                                     "security_model=none,multidevs=remap,addr=0x1e"]
+            arguments += share_arguments("root", "/", "readonly=on,multidevs=remap", "0x1e")
+        if options.out_share:
+            os.makedirs(f"{options.out}/share", exist_ok=True)
+            arguments += share_arguments("out", f"{options.out}/share", "readonly=off", "0x1d")
         return arguments + device_arguments(options.out) + options.qemu
 
     def run(self):
@@ -320,6 +328,8 @@ def main():
     parser.add_argument("--console", action="store_true", help="show the kernel log too")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--share", action="store_true", help="offer the build root by 9p")
+    parser.add_argument("--out-share", action="store_true",
+                        help="offer a directory next to the logs by 9p, for writing")
     parser.add_argument("qemu", nargs="*", help="more arguments for QEMU")
     options = parser.parse_args()
     options.show_out = options.show_out or options.out

@@ -132,6 +132,12 @@ program() {
 	return "$program_status"
 }
 
+# share_out: mounts what run -w offers on /out.
+share_out() {
+	mkdir -p /out
+	mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 out /out
+}
+
 # bind ADDRESS...: gives devices to vfio-pci.
 bind() {
 	for address; do
