@@ -1,0 +1,764 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * BARs exported as dma-bufs (rows 6-94 to 6-97 and 8-27): the edu device does
+ * DMA to the memory of an ivshmem device, through a buffer in an address space
+ * of iommufd, until that memory is taken away.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <linux/iommufd.h>
+#include <linux/pci_regs.h>
+
+#include "edu.h"
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define IOVA		0x40000000UL
+#define IOVA_RAM	0x10000000UL
+#define BAR		2
+#define BAR_SIZE	(64UL << 20)
+#define PATTERN		0x5a
+#define CANARY		0xc3
+/* Where in the BAR the exported part begins. */
+#define OFFSET		0x5000UL
+#define LENGTH		0x4000UL
+#define GET		(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF)
+#define MANY_RANGES	((4UL << 20) / sizeof(struct vfio_region_dma_range))
+
+static bool stack_is_c(void)
+{
+	const char *stack = getenv("STACK");
+
+	return stack && !strcmp(stack, "c");
+}
+
+struct export {
+	struct vfio_device_feature feature;
+	struct vfio_device_feature_dma_buf buffer;
+	struct vfio_region_dma_range ranges[4];
+};
+
+/* What exports one range of the ivshmem device's memory. */
+static struct export good_export(void)
+{
+	return (struct export){
+		.feature.argsz = sizeof(struct export),
+		.feature.flags = GET,
+		.buffer.region_index = BAR,
+		.buffer.open_flags = O_RDWR | O_CLOEXEC,
+		.buffer.nr_ranges = 1,
+		.ranges[0] = { .offset = OFFSET, .length = LENGTH },
+	};
+}
+
+static long export(int device, struct export export)
+{
+	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, &export);
+}
+
+static long map_buffer(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		       uint64_t length, uint64_t iova)
+{
+	struct iommu_ioas_map_file map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+			 IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return vfio_ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &map);
+}
+
+static long unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)
+{
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = length,
+	};
+
+	return vfio_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
+}
+
+/* Positions @fd at the end of the kernel log. */
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* Whether the IOMMU has complained about @iova since log_open(). */
+static bool log_has_fault(int fd, uint64_t iova)
+{
+	char line[1024], want[64];
+	ssize_t size;
+
+	snprintf(want, sizeof(want), "fault addr 0x%lx", (long)iova);
+	while ((size = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[size > 0 ? size : 0] = '\0';
+		if (strstr(line, want))
+			return true;
+	}
+	return false;
+}
+
+/* DMA of @edu to IOVA reaches nothing, and the IOMMU says so. */
+static void expect_fault(struct __test_metadata *_metadata, int edu)
+{
+	int log = log_open();
+	int i;
+
+	/* The kernel limits how often it complains. */
+	for (i = 0; i < 80; i++) {
+		ASSERT_EQ(0, edu_store(edu, IOVA, 64));
+		if (log_has_fault(log, IOVA))
+			break;
+		usleep(100000);
+	}
+	EXPECT_GT(80, i);
+	close(log);
+}
+
+/* Opens @bdf through its cdev, bound to @iommufd and with memory enabled. */
+static int peer_open(const char *bdf, int iommufd)
+{
+	int device = cdev_open(bdf, O_RDWR);
+	long ret;
+
+	if (device < 0)
+		return device;
+	ret = cdev_bind(device, iommufd);
+	if (ret >= 0)
+		ret = memory_enable(device, true);
+	if (ret < 0) {
+		close(device);
+		return ret;
+	}
+	return device;
+}
+
+FIXTURE(dma_buf)
+{
+	const char *edu_bdf;
+	const char *peer_bdf;
+	int iommufd;
+	uint32_t ioas;
+	int edu;
+	int peer;
+	uint8_t *memory;
+};
+
+FIXTURE_SETUP(dma_buf)
+{
+	uint8_t *ram;
+	long ioas;
+
+	NEED_DEVICE(self->edu_bdf, "EDU");
+	NEED_DEVICE(self->peer_bdf, "IVSHMEM");
+	self->iommufd = iommufd_open();
+	ASSERT_LE(0, self->iommufd);
+	ioas = iommufd_ioas(self->iommufd);
+	ASSERT_LT(0, ioas);
+	self->ioas = ioas;
+	self->edu = cdev_open(self->edu_bdf, O_RDWR);
+	ASSERT_LE(0, self->edu);
+	ASSERT_LT(0, cdev_bind(self->edu, self->iommufd));
+	ASSERT_LT(0, cdev_attach(self->edu, self->ioas));
+	ASSERT_EQ(0, memory_enable(self->edu, true));
+	ASSERT_EQ(0, edu_bus_master(self->edu, true));
+	/* The engine's buffer is what it will write. */
+	ram = memory_new(PAGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)ram);
+	memset(ram, PATTERN, PAGE_SIZE);
+	ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas, ram, IOVA_RAM,
+				 PAGE_SIZE));
+	ASSERT_EQ(0, edu_load(self->edu, IOVA_RAM, PAGE_SIZE));
+	self->peer = peer_open(self->peer_bdf, self->iommufd);
+	ASSERT_LE(0, self->peer);
+	ASSERT_EQ(0, bar_mmap(self->peer, BAR, 0, BAR_SIZE,
+			      PROT_READ | PROT_WRITE, (void **)&self->memory));
+	memset(self->memory + OFFSET, CANARY, LENGTH);
+}
+
+static void peer_close(struct _test_data_dma_buf *self)
+{
+	if (self->memory)
+		munmap(self->memory, BAR_SIZE);
+	self->memory = NULL;
+	close(self->peer);
+	self->peer = -1;
+}
+
+FIXTURE_TEARDOWN(dma_buf)
+{
+	peer_close(self);
+	close(self->edu);
+	close(self->iommufd);
+}
+
+/* Exports the good part of the BAR and maps it at IOVA. */
+static int export_and_map(struct __test_metadata *_metadata,
+			  struct _test_data_dma_buf *self)
+{
+	int fd = export(self->peer, good_export());
+
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH, IOVA));
+	EXPECT_EQ(0, edu_store(self->edu, IOVA + PAGE_SIZE, 64));
+	EXPECT_EQ(CANARY, self->memory[OFFSET]);
+	EXPECT_EQ(PATTERN, self->memory[OFFSET + PAGE_SIZE]);
+	EXPECT_EQ(PATTERN, self->memory[OFFSET + PAGE_SIZE + 63]);
+	EXPECT_EQ(CANARY, self->memory[OFFSET + PAGE_SIZE + 64]);
+	return fd;
+}
+
+
+/* The memory is there again, and @fd can be mapped again, but not by itself. */
+static void expect_restored(struct __test_metadata *_metadata,
+			    struct _test_data_dma_buf *self, int fd)
+{
+	EXPECT_EQ(CANARY, self->memory[OFFSET]);
+	EXPECT_EQ(0, edu_store(self->edu, IOVA, 64));
+	EXPECT_EQ(CANARY, self->memory[OFFSET]);
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA, LENGTH));
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH, IOVA));
+	EXPECT_EQ(0, edu_store(self->edu, IOVA, 64));
+	EXPECT_EQ(PATTERN, self->memory[OFFSET]);
+}
+
+static void expect_revoked(struct __test_metadata *_metadata,
+			   struct _test_data_dma_buf *self, int fd)
+{
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH,
+				      IOVA + SIZE_2M));
+	EXPECT_EQ(0, edu_store(self->edu, IOVA, 64));
+}
+
+/* 6-94, 6-85: it can be read, not set; a probe gives no file. */
+TEST_F(dma_buf, operations)
+{
+	struct export request = good_export();
+
+	request.feature.flags = VFIO_DEVICE_FEATURE_PROBE | GET;
+	EXPECT_EQ(0, export(self->peer, request));
+	request.feature.argsz = sizeof(request.feature);
+	EXPECT_EQ(0, export(self->peer, request));
+	request = good_export();
+	request.feature.flags = VFIO_DEVICE_FEATURE_SET |
+				VFIO_DEVICE_FEATURE_DMA_BUF;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	request.feature.flags |= VFIO_DEVICE_FEATURE_PROBE;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	request.feature.flags = VFIO_DEVICE_FEATURE_DMA_BUF;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+}
+
+/* 6-95: what is wrong in the header. */
+TEST_F(dma_buf, header_refusals)
+{
+	struct export request = good_export();
+	char *edge = memory_new(2 * PAGE_SIZE);
+
+	request.feature.argsz = 8 + 15;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	request = good_export();
+	request.buffer.nr_ranges = 0;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	request = good_export();
+	request.buffer.flags = 1;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	/* The header is looked at before the region. */
+	request.buffer.region_index = 6;
+	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	request = good_export();
+	request.buffer.region_index = VFIO_PCI_ROM_REGION_INDEX;
+	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	request.buffer.region_index = VFIO_PCI_CONFIG_REGION_INDEX;
+	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	request.buffer.region_index = 0xffffffff;
+	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	/* A BAR that the device does not have; and the region before the ranges. */
+	request.buffer.region_index = 4;
+	request.ranges[0].length = 1;
+	EXPECT_EQ(-ENODEV, export(self->peer, request));
+
+	ASSERT_NE(MAP_FAILED, (void *)edge);
+	munmap(edge + PAGE_SIZE, PAGE_SIZE);
+	request = good_export();
+	edge += PAGE_SIZE - 23;
+	memcpy(edge, &request, 23);
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, edge));
+	edge -= 16;
+	memcpy(edge, &request, 39);
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, edge));
+}
+
+/* 6-95: what is wrong in the ranges. */
+TEST_F(dma_buf, range_refusals)
+{
+	static const struct {
+		struct vfio_region_dma_range ranges[2];
+		long result;
+	} cases[] = {
+		{ { { 0, 0 }, { 0, PAGE_SIZE } }, -EINVAL },
+		{ { { 0, PAGE_SIZE }, { 0, 0 } }, -EINVAL },
+		{ { { 1, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
+		{ { { 0, PAGE_SIZE + 512 }, { 0, PAGE_SIZE } }, -EINVAL },
+		/* The lengths together: too large, or 63 bits. */
+		{ { { 0, 1UL << 63 }, { 0, 1UL << 63 } }, -EINVAL },
+		{ { { 0, 1UL << 62 }, { 0, 1UL << 62 } }, -EINVAL },
+		/* Beyond the end of the BAR. */
+		{ { { 0, BAR_SIZE }, { 0, BAR_SIZE + PAGE_SIZE } }, -EINVAL },
+		{ { { BAR_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
+		{ { { 1UL << 62, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
+		/* Beyond the last address there is. */
+		{ { { -PAGE_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EOVERFLOW },
+		{ { { 0, PAGE_SIZE }, { -PAGE_SIZE, PAGE_SIZE } }, -EOVERFLOW },
+		/* The alignment of all of them is looked at first. */
+		{ { { -PAGE_SIZE, PAGE_SIZE }, { 1, PAGE_SIZE } }, -EINVAL },
+	};
+	struct export request = good_export();
+	int i;
+
+	request.buffer.nr_ranges = 2;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		memcpy(request.ranges, cases[i].ranges, sizeof(cases[i].ranges));
+		EXPECT_EQ(cases[i].result, export(self->peer, request))
+			TH_LOG("case %d", i);
+	}
+}
+
+/* 6-95, 12-17: how many ranges there are, and whether they are there. */
+TEST_F(dma_buf, number_of_ranges)
+{
+	size_t size = sizeof(struct export) +
+		      (MANY_RANGES + 1) * sizeof(struct vfio_region_dma_range);
+	struct export *many = memory_new(size);
+	struct export request = good_export();
+	struct vfio_region_dma_range *ranges;
+	unsigned long i;
+	int fd;
+
+	/* C modules read ranges that the size does not cover. */
+	request.feature.argsz = offsetof(struct export, ranges[0]);
+	fd = export(self->peer, request);
+	if (stack_is_c()) {
+		EXPECT_LE(0, fd);
+		close(fd);
+	} else {
+		EXPECT_EQ(-EINVAL, fd);
+	}
+	request = good_export();
+	request.buffer.nr_ranges = -1;
+	EXPECT_EQ(stack_is_c() ? -ENOMEM : -EINVAL, export(self->peer, request));
+
+	ASSERT_NE(MAP_FAILED, (void *)many);
+	*many = good_export();
+	many->feature.argsz = size;
+	ranges = many->ranges;
+	for (i = 0; i <= MANY_RANGES; i++) {
+		ranges[i].offset = i % 1024 * PAGE_SIZE;
+		ranges[i].length = PAGE_SIZE;
+	}
+	many->buffer.nr_ranges = MANY_RANGES + 1;
+	EXPECT_EQ(-ENOMEM, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, many));
+	many->buffer.nr_ranges = MANY_RANGES;
+	fd = vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, many);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MANY_RANGES * PAGE_SIZE, lseek(fd, 0, SEEK_END));
+	close(fd);
+	munmap(many, size);
+}
+
+/* 6-95: I/O ports have no address that DMA could reach. */
+TEST_F(dma_buf, io_bar)
+{
+	struct export request = good_export();
+	const char *bdf;
+	int device;
+
+	NEED_DEVICE(bdf, "TESTDEV");
+	device = peer_open(bdf, self->iommufd);
+	ASSERT_LE(0, device);
+	request.buffer.region_index = 1;
+	request.ranges[0].offset = 0;
+	request.ranges[0].length = PAGE_SIZE;
+	EXPECT_EQ(-EINVAL, export(device, request));
+	/* A whole BAR of one page, and one of 4 GiB. */
+	request.buffer.region_index = 0;
+	EXPECT_LE(0, export(device, request));
+	request.buffer.region_index = 2;
+	request.ranges[0].length = 4 * SIZE_1G;
+	EXPECT_LE(0, export(device, request));
+	close(device);
+}
+
+/* 6-95: without a descriptor there is no buffer. */
+TEST_F(dma_buf, no_descriptor)
+{
+	struct rlimit limit, none;
+	int fd;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	none = limit;
+	none.rlim_cur = 0;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, export(self->peer, good_export()));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	fd = export(self->peer, good_export());
+	EXPECT_LE(0, fd);
+}
+
+/* 6-96, 6-97: the file. */
+TEST_F(dma_buf, file)
+{
+	struct export request = good_export();
+	char path[64], info[1024];
+	int fd;
+
+	fd = export(self->peer, request);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(O_RDWR, fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	EXPECT_EQ(LENGTH, lseek(fd, 0, SEEK_END));
+	/* The CPU has the BAR itself. */
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	ASSERT_LT(0, file_read(path, info, sizeof(info)));
+	EXPECT_NE(NULL, strstr(info, "exp_name:\tvfio_pci_core"));
+	close(fd);
+
+	request.buffer.open_flags = O_RDONLY | O_NONBLOCK | O_APPEND | 1U << 31;
+	request.buffer.nr_ranges = 3;
+	request.ranges[1] = request.ranges[0];
+	request.ranges[2] = (struct vfio_region_dma_range){ 0, BAR_SIZE };
+	fd = export(self->peer, request);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(O_RDONLY | O_NONBLOCK,
+		  fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_APPEND));
+	EXPECT_EQ(0, fcntl(fd, F_GETFD));
+	EXPECT_EQ(2 * LENGTH + BAR_SIZE, lseek(fd, 0, SEEK_END));
+	close(fd);
+}
+
+/* 4-44: an address space of iommufd takes a buffer of one range. */
+TEST_F(dma_buf, map)
+{
+	struct export request = good_export();
+	int fd = export_and_map(_metadata, self);
+
+	EXPECT_EQ(-EINVAL, map_buffer(self->iommufd, self->ioas, fd, PAGE_SIZE,
+				      LENGTH, IOVA + SIZE_2M));
+	/* A part of it, and the same memory a second time. */
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 2 * PAGE_SIZE,
+				PAGE_SIZE, IOVA + SIZE_2M));
+	EXPECT_EQ(0, edu_store(self->edu, IOVA + SIZE_2M, 64));
+	EXPECT_EQ(PATTERN, self->memory[OFFSET + 2 * PAGE_SIZE]);
+	/* The mapping does not need the descriptor. */
+	close(fd);
+	EXPECT_EQ(0, edu_store(self->edu, IOVA, 64));
+	EXPECT_EQ(PATTERN, self->memory[OFFSET]);
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA, LENGTH));
+	EXPECT_EQ(0, edu_store(self->edu, IOVA + PAGE_SIZE, 64));
+	EXPECT_EQ(PATTERN, self->memory[OFFSET]);
+
+	request.buffer.nr_ranges = 2;
+	request.ranges[1] = request.ranges[0];
+	fd = export(self->peer, request);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP, map_buffer(self->iommufd, self->ioas, fd, 0,
+					  LENGTH, IOVA));
+	close(fd);
+}
+
+/* 7-25, 7-26: the memory bit. */
+TEST_F(dma_buf, memory_disabled)
+{
+	int fd = export_and_map(_metadata, self);
+	int other;
+
+	ASSERT_EQ(0, memory_enable(self->peer, false));
+	expect_revoked(_metadata, self, fd);
+	/* A buffer that is made now begins without memory. */
+	other = export(self->peer, good_export());
+	EXPECT_LE(0, other);
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, other, 0,
+				      LENGTH, IOVA + SIZE_2M));
+	ASSERT_EQ(0, memory_enable(self->peer, true));
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, other, 0, LENGTH,
+				IOVA + SIZE_2M));
+	expect_restored(_metadata, self, fd);
+	/* Twice, to see that a buffer can be revoked again. */
+	ASSERT_EQ(0, memory_enable(self->peer, false));
+	expect_revoked(_metadata, self, other);
+	ASSERT_EQ(0, memory_enable(self->peer, true));
+	EXPECT_EQ(PATTERN, self->memory[OFFSET]);
+}
+
+/* 8-27, 10-19: closed, and what is left is nothing, whoever opens it next. */
+TEST_F(dma_buf, closed)
+{
+	int fd = export_and_map(_metadata, self);
+
+	peer_close(self);
+	expect_revoked(_metadata, self, fd);
+	self->peer = peer_open(self->peer_bdf, self->iommufd);
+	ASSERT_LE(0, self->peer);
+	ASSERT_EQ(0, bar_mmap(self->peer, BAR, 0, BAR_SIZE,
+			      PROT_READ | PROT_WRITE, (void **)&self->memory));
+	memset(self->memory + OFFSET, CANARY, LENGTH);
+	expect_revoked(_metadata, self, fd);
+	EXPECT_EQ(CANARY, self->memory[OFFSET]);
+	EXPECT_EQ(0, memory_enable(self->peer, false));
+	EXPECT_EQ(0, memory_enable(self->peer, true));
+	expect_revoked(_metadata, self, fd);
+	expect_fault(_metadata, self->edu);
+	EXPECT_EQ(CANARY, self->memory[OFFSET]);
+	EXPECT_EQ(LENGTH, lseek(fd, 0, SEEK_END));
+	/* A new buffer of the same memory is a new buffer. */
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA, LENGTH));
+	close(export_and_map(_metadata, self));
+}
+
+/* 6-96: a buffer does not keep the device from leaving its driver. */
+TEST_F(dma_buf, unbound)
+{
+	int fd = export_and_map(_metadata, self);
+	struct export request = good_export();
+	int others[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		request.ranges[0].offset = i * PAGE_SIZE;
+		others[i] = export(self->peer, request);
+		ASSERT_LE(0, others[i]);
+	}
+	/* Some go before the device does, some after it. */
+	for (i = 0; i < ARRAY_SIZE(others); i += 3)
+		close(others[i]);
+	peer_close(self);
+	ASSERT_EQ(0, pci_bind(self->peer_bdf, "pci-stub"));
+	expect_revoked(_metadata, self, fd);
+	for (i = 1; i < ARRAY_SIZE(others); i += 3)
+		close(others[i]);
+	ASSERT_EQ(0, pci_bind(self->peer_bdf, "vfio-pci"));
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH,
+				      IOVA + SIZE_2M));
+	/* And the rest when this process ends. */
+}
+
+/* The owner is killed while others have its buffers. */
+TEST_F(dma_buf, killed)
+{
+	int sockets[2], fd;
+	pid_t pid;
+
+	peer_close(self);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int iommufd = iommufd_open();
+		int device;
+
+		close(self->edu);
+		close(self->iommufd);
+		device = peer_open(self->peer_bdf, iommufd);
+		fd = export(device, good_export());
+		if (device < 0 || fd < 0 || fd_send(sockets[1], fd))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	fd = fd_receive(sockets[0]);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH, IOVA));
+	ASSERT_EQ(0, edu_store(self->edu, IOVA, 64));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	expect_revoked(_metadata, self, fd);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* Maps and unmaps @fd for as long as the process lives. */
+static void map_for_ever(struct _test_data_dma_buf *self, int fd, uint64_t iova)
+{
+	for (;;) {
+		map_buffer(self->iommufd, self->ioas, fd, 0, LENGTH, iova);
+		unmap(self->iommufd, self->ioas, iova, LENGTH);
+	}
+}
+
+/* Buffers come, are mapped and go, while memory does, too. */
+TEST_F(dma_buf, races)
+{
+	int fd = export(self->peer, good_export());
+	pid_t pids[3];
+	int i, status;
+
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		ASSERT_LE(0, pids[i]);
+		if (!pids[i] && i < 2)
+			map_for_ever(self, fd, IOVA + i * SIZE_2M);
+		while (!pids[i])
+			close(export(self->peer, good_export()));
+	}
+	for (i = 0; i < 300; i++) {
+		EXPECT_EQ(0, memory_enable(self->peer, false));
+		EXPECT_EQ(0, memory_enable(self->peer, true));
+	}
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, kill(pids[i], SIGKILL));
+		EXPECT_EQ(pids[i], waitpid(pids[i], &status, 0));
+	}
+	unmap(self->iommufd, self->ioas, IOVA, LENGTH);
+	unmap(self->iommufd, self->ioas, IOVA + SIZE_2M, LENGTH);
+	close(export_and_map(_metadata, self));
+}
+
+/* The registers of a device that can be reset and put to sleep. */
+FIXTURE(registers)
+{
+	int iommufd;
+	uint32_t ioas;
+	int edu;
+	int nvme;
+	uint32_t *ram;
+	int fd;
+};
+
+#define NVME_VERSION	8
+
+FIXTURE_SETUP(registers)
+{
+	struct export request = good_export();
+	const char *edu_bdf, *nvme_bdf;
+	long ioas;
+
+	NEED_DEVICE(edu_bdf, "EDU");
+	NEED_DEVICE(nvme_bdf, "NVME");
+	self->iommufd = iommufd_open();
+	ASSERT_LE(0, self->iommufd);
+	ioas = iommufd_ioas(self->iommufd);
+	ASSERT_LT(0, ioas);
+	self->ioas = ioas;
+	self->edu = peer_open(edu_bdf, self->iommufd);
+	ASSERT_LE(0, self->edu);
+	ASSERT_LT(0, cdev_attach(self->edu, self->ioas));
+	ASSERT_EQ(0, edu_bus_master(self->edu, true));
+	self->ram = memory_new(PAGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)self->ram);
+	ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas, self->ram, IOVA_RAM,
+				 PAGE_SIZE));
+	self->nvme = peer_open(nvme_bdf, self->iommufd);
+	ASSERT_LE(0, self->nvme);
+	request.buffer.region_index = 0;
+	request.ranges[0].offset = 0;
+	request.ranges[0].length = PAGE_SIZE;
+	self->fd = export(self->nvme, request);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				PAGE_SIZE, IOVA));
+}
+
+FIXTURE_TEARDOWN(registers)
+{
+	close(self->nvme);
+	close(self->edu);
+	close(self->iommufd);
+	close(self->fd);
+}
+
+/* Does DMA of the edu read the version of the NVMe controller at IOVA? */
+static bool reads_version(struct _test_data_registers *self)
+{
+	uint32_t version = 0;
+
+	memset(self->ram, 0, PAGE_SIZE);
+	/* What the engine cannot read leaves its buffer as it was. */
+	edu_load(self->edu, IOVA_RAM, 16);
+	edu_load(self->edu, IOVA, 16);
+	edu_store(self->edu, IOVA_RAM, 16);
+	region_read(self->nvme, 0, NVME_VERSION, &version, sizeof(version));
+	return version && self->ram[NVME_VERSION / 4] == version;
+}
+
+static void expect_version(struct __test_metadata *_metadata,
+			   struct _test_data_registers *self)
+{
+	/* What was mapped is not by itself mapped again. */
+	EXPECT_FALSE(reads_version(self));
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA, PAGE_SIZE));
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				PAGE_SIZE, IOVA));
+	EXPECT_TRUE(reads_version(self));
+}
+
+/* 8-21: D3hot through config space. */
+TEST_F(registers, power_state)
+{
+	long control = config_cap(self->nvme, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+
+	ASSERT_LT(PCI_PM_CTRL, control);
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, config_write(self->nvme, control, 2, 3));
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				      PAGE_SIZE, IOVA + SIZE_2M));
+	/* The memory bit does not help a device that sleeps. */
+	ASSERT_EQ(0, memory_enable(self->nvme, true));
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				      PAGE_SIZE, IOVA + SIZE_2M));
+	ASSERT_EQ(0, config_write(self->nvme, control, 2, 0));
+	expect_version(_metadata, self);
+	/* The states above D3 leave everything as it is. */
+	ASSERT_EQ(0, config_write(self->nvme, control, 2, 1));
+	ASSERT_EQ(0, config_write(self->nvme, control, 2, 0));
+	EXPECT_TRUE(reads_version(self));
+}
+
+/* 6-61, 8-24 */
+TEST_F(registers, reset)
+{
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_RESET, 0));
+	expect_version(_metadata, self);
+	/* A reset of a device whose memory is disabled does not bring it back. */
+	ASSERT_EQ(0, memory_enable(self->nvme, false));
+	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				      PAGE_SIZE, IOVA + SIZE_2M));
+	ASSERT_EQ(0, memory_enable(self->nvme, true));
+	expect_version(_metadata, self);
+}
+
+/* 8-22 */
+TEST_F(registers, function_level_reset)
+{
+	long control = config_cap(self->nvme, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL;
+	long value = config_read(self->nvme, control, 2);
+
+	ASSERT_LE(0, value);
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, config_write(self->nvme, control, 2,
+				  value | PCI_EXP_DEVCTL_BCR_FLR));
+	expect_version(_metadata, self);
+}
+
+VFIO_TEST_MAIN("EDU", "IVSHMEM", "TESTDEV", "NVME")
