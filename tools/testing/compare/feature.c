@@ -32,10 +32,10 @@ static uint32_t any_flags(struct run *run)
 	return random_pick(&run->random, flags);
 }
 
-static long feature_do(struct run *run, struct request *request, uint32_t argsz)
+static long feature_do(int device, struct request *request, uint32_t argsz)
 {
 	request->feature.argsz = argsz;
-	return vfio_ioctl(run_device(run), VFIO_DEVICE_FEATURE, request);
+	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, request);
 }
 
 /*
@@ -61,7 +61,7 @@ static void feature_any(struct run *run)
 	memset(&request, 0, sizeof(request));
 	request.feature.flags = number | flags;
 	log_operation(run, "feature %u flags %#x argsz %u", number, flags, argsz);
-	ret = feature_do(run, &request, argsz);
+	ret = feature_do(run_device(run), &request, argsz);
 	log_fd(run, ret > 0 ? 0 : ret);
 	if (ret > 0)
 		close(ret);
@@ -111,7 +111,7 @@ static void feature_dma_buf(struct run *run)
 		      get->region_index, get->nr_ranges, get->flags,
 		      get->open_flags, (unsigned long long)range.offset,
 		      (unsigned long long)range.length);
-	ret = feature_do(run, &request, sizeof(request));
+	ret = feature_do(run_device(run), &request, sizeof(request));
 	log_fd(run, ret);
 	if (ret >= 0)
 		close(ret);
@@ -136,13 +136,14 @@ static void suspended_wait(struct run *run)
 	log_more(run, " %s", text);
 }
 
+/* By the file that is open for sure: nothing else may follow in low power. */
 static long low_power_set(struct run *run, uint32_t number)
 {
 	struct request request;
 
 	memset(&request, 0, sizeof(request));
 	request.feature.flags = VFIO_DEVICE_FEATURE_SET | number;
-	return feature_do(run, &request, sizeof(request.feature));
+	return feature_do(run->devices[0], &request, sizeof(request.feature));
 }
 
 /*
@@ -199,7 +200,7 @@ static void low_power_wakeup(struct run *run)
 		}
 		run->waits--;
 	}
-	ret = feature_do(run, &request,
+	ret = feature_do(run->devices[0], &request,
 			 sizeof(request.feature) + sizeof(*entry));
 	log_result(run, ret);
 	if (ret)

@@ -192,7 +192,7 @@ static void irqs_fault(struct run *run)
 
 static void edu_write(struct run *run, uint32_t offset, uint32_t value)
 {
-	log_result(run, region_write(run_device(run), 0, offset, &value,
+	log_result(run, region_write(run->devices[0], 0, offset, &value,
 				     sizeof(value)));
 }
 

@@ -250,8 +250,7 @@ void layout_restore(const struct layout *layout)
 	for (offset = PCI_CACHE_LINE_SIZE; offset < layout->config_size;
 	     offset += sizeof(value)) {
 		memcpy(&value, layout->config + offset, sizeof(value));
-		if (layout_volatile(layout, offset) ||
-		    value == layout_hardware(layout, offset))
+		if (value == layout_hardware(layout, offset))
 			continue;
 		if (pwrite(layout->config_fd, &value, sizeof(value), offset) < 0)
 			break;

@@ -229,7 +229,8 @@ static void ioeventfd(struct run *run)
 	int fd = random_below(random, 10);
 
 	if (window)
-		request.offset = REGION_OFFSET(window->region) + window->offset +
+		request.offset = REGION_OFFSET(window->region) +
+				 ((window->offset + 7) & ~7ULL) +
 				 8 * random_below(random, 2);
 	if (random_chance(random, 15))
 		request.offset = REGION_OFFSET(random_below(random, 9)) +

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compares what two VFIO stacks answered to the same operations.
 
-Takes two directories with a log per device, that of the C modules first. A line
+Takes pairs of directories with a log per device, that of the C modules first. A line
 is "SESSION.NUMBER OPERATION = RESULT"; what is before the first " = " has to be
 the same in both. A difference of results is explained if a rule of the file
 "differences" matches it; nothing else explains one. The first difference of a
@@ -123,6 +123,17 @@ class Comparison:
                 return rule
         return None
 
+    def directories(self, theirs, ours):
+        """Compares two directories of logs."""
+        for name in sorted(set(os.listdir(theirs)) | set(os.listdir(ours))):
+            paths = [os.path.join(side, name) for side in (theirs, ours)]
+            device = name.removesuffix(".log")
+            if all(map(os.path.exists, paths)):
+                self.device(device, *paths)
+            else:
+                self.report(device, [], "the whole log",
+                            *("there" if os.path.exists(path) else "missing" for path in paths))
+
     def device(self, device, theirs, ours):
         """Compares the logs of one device."""
         with open(theirs, encoding="utf-8") as file:
@@ -193,8 +204,8 @@ def rules_read(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("theirs", help="logs of the C modules")
-    parser.add_argument("ours")
+    parser.add_argument("logs", nargs="+", metavar="THEIRS OURS",
+                        help="directories with logs, in pairs")
     parser.add_argument("-m", "--most", type=int, default=20, help="differences to show")
     parser.add_argument("-r", "--rules", default=os.path.join(HERE, "differences"))
     parser.add_argument("-n", "--no-rules", action="store_true",
@@ -202,14 +213,8 @@ def main():
     options = parser.parse_args()
     rules = [] if options.no_rules else rules_read(options.rules)
     comparison = Comparison(rules, options.most)
-    names = sorted(set(os.listdir(options.theirs)) | set(os.listdir(options.ours)))
-    for name in names:
-        paths = [os.path.join(side, name) for side in (options.theirs, options.ours)]
-        device = name.removesuffix(".log")
-        if all(map(os.path.exists, paths)):
-            comparison.device(device, *paths)
-        else:
-            comparison.report(device, [], "the whole log", *map(os.path.exists, paths))
+    for theirs, ours in zip(options.logs[::2], options.logs[1::2]):
+        comparison.directories(theirs, ours)
     comparison.summary()
     sys.exit(1 if comparison.unexplained or not comparison.operations else 0)
 

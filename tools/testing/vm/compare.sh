@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Comparison of our modules with the C modules, operation by operation; see
+# tools/testing/compare. Sourced after the other parts.
+
+COMPARE_DEVICES=(IGB NVME E1000E EDU IVSHMEM VIRTIO_NET VF VGA PORT_NVME PORT_IVSHMEM)
+COMPARE_KEPT=5
+# Seconds for a thousand operations, and for what does not depend on them; a
+# guest does a thousand a second, unless the host has other things to do.
+COMPARE_PACE=10
+COMPARE_EXTRA=300
+
+# compare_build: builds what changed; sets COMPARE.
+compare_build() {
+	COMPARE=$CACHE/compare-$(tree_key)
+	locked compare compare_make
+}
+
+compare_make() {
+	mkdir -p "$COMPARE"
+	quietly "$CACHE/log/compare-$(tree_key).log" \
+		in_root "ro:$SOURCE:/src" "ro:$KERNEL:/kernel" "rw:$COMPARE:/compare" -- \
+		make -C /vfio/tools/testing/compare -j"$JOBS" KSRC=/src KHDR=/kernel/headers/include OUT=/compare
+}
+
+# compare_prepare VARIANT: all that guests need. Sets COMPARE_DIR.
+compare_prepare() {
+	local old
+	kernel_ready "$1"
+	step "modules for the $1 kernel" modules_build "$1"
+	step "the program that drives the devices" compare_build
+	mkdir -p "$CACHE/compare"
+	COMPARE_DIR=$(mktemp -d "$CACHE/compare/$(date +%m%d-%H%M%S)-XXXX")
+	find "$CACHE/compare" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
+		sort -rn | tail -n +$((COMPARE_KEPT + 1)) | cut -d' ' -f2- |
+		while read -r old; do rm -rf "$old"; done
+}
+
+# compare_guest NAME STACK VARIANT OPTIONS OPERATIONS SEED...: one guest; its logs
+# are in COMPARE_DIR/NAME/share/SEED.
+compare_guest() {
+	local name=$1 stack=$2 variant=$3 options=$4 operations=$5 seed job='share_out' limit
+	shift 5
+	limit=$((COMPARE_EXTRA + operations * COMPARE_PACE / 1000))
+	for seed; do
+		job+="; mkdir -p /out/$seed; program compare-$seed $limit ./compare $options -s $seed"
+		job+=" -n $((operations / ${#COMPARE_DEVICES[@]})) -o /out/$seed ${COMPARE_DEVICES[*]}"
+		job+=" || failed=1"
+	done
+	"$VM/run" -q -B -w -k "$variant" -s "$stack" -t $((limit * $#)) -o "$COMPARE_DIR/$name" \
+		-p "$COMPARE/compare" -- "$job; [ -z \"\${failed:-}\" ]"
+}
+
+# compare_report OPTION... -- SEED...: compares the logs of two guests.
+compare_report() {
+	local seed options=() pairs=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	for seed; do
+		pairs+=("/logs/one/share/$seed" "/logs/two/share/$seed")
+	done
+	in_root "ro:$COMPARE_DIR:/logs" -- python3 -B /vfio/tools/testing/compare/report.py \
+		-m "${COMPARE_MOST:-20}" ${options[@]+"${options[@]}"} "${pairs[@]}"
+}
+
+# compare_two STACK STACK OPTION... -- OPERATIONS SEED...: two guests at a time.
+compare_two() {
+	local one=$1 two=$2 options=() rc=0 other operations
+	shift 2
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	operations=$2
+	shift 2
+	say "    seeds $*, $operations operations each; logs in $COMPARE_DIR"
+	compare_guest two "$two" plain "" "$operations" "$@" >"$COMPARE_DIR/two.log" 2>&1 &
+	other=$!
+	compare_guest one "$one" plain "" "$operations" "$@" || rc=1
+	wait "$other" || rc=1
+	cat "$COMPARE_DIR/two.log" >&2
+	compare_report ${options[@]+"${options[@]}"} -- "$@" || rc=1
+	return "$rc"
+}
+
+# compare_both OPERATIONS SEED...: the C modules and ours.
+compare_both() {
+	compare_prepare plain
+	step "the same operations with the C modules and with ours" compare_two c rust -- "$@"
+}
+
+# compare_itself OPERATIONS SEED...: the C modules twice.
+compare_itself() {
+	compare_prepare plain
+	step "the same operations with the C modules, twice" compare_two c c --no-rules -- "$@"
+}
+
+# compare_fuzz OPERATIONS SEED...: ours alone, where every error shows.
+compare_fuzz() {
+	compare_prepare debug
+	step "operations of two processes at a time on the debug kernel" \
+		compare_guest one rust debug -x "$@"
+}
