@@ -27,6 +27,7 @@ use crate::{
         static_mutex::StaticMutex,
         uapi, //
     },
+    device::Dma,
     new_rwsem,
     static_mutex,
     LocalModule, //
@@ -65,13 +66,14 @@ pub trait IommuDriver: Send + Sync {
 /// all mappings go.
 pub trait IommuBackend: Send + Sync {
     /// Takes a group in; its DMA goes through this container's mappings then.
+    /// That of an emulated group is up to its bus driver.
     ///
     /// Called with the group lock and the container lock held.
     ///
     /// # Errors
     ///
     /// What the backend refuses the group with; nothing has changed then.
-    fn attach_group(&self, group: &iommu::Group) -> Result;
+    fn attach_group(&self, group: &iommu::Group, dma: Dma) -> Result;
 
     /// Lets a group go; its DMA is blocked then.
     ///
@@ -175,9 +177,15 @@ impl Clone for Chosen {
     }
 }
 
+/// A group in a container.
+struct Member {
+    group: ARef<iommu::Group>,
+    dma: Dma,
+}
+
 struct State {
     /// The groups, newest last.
-    groups: KVec<ARef<iommu::Group>>,
+    groups: KVec<Member>,
     chosen: Option<Chosen>,
 }
 
@@ -297,11 +305,11 @@ impl Container {
     }
 
     /// Attaches all groups, newest first, or none.
-    fn attach_all(groups: &[ARef<iommu::Group>], backend: &dyn IommuBackend) -> Result {
-        for (done, group) in groups.iter().rev().enumerate() {
-            if let Err(error) = backend.attach_group(group) {
-                for group in groups.iter().rev().take(done) {
-                    backend.detach_group(group);
+    fn attach_all(groups: &[Member], backend: &dyn IommuBackend) -> Result {
+        for (done, member) in groups.iter().rev().enumerate() {
+            if let Err(error) = backend.attach_group(&member.group, member.dma) {
+                for member in groups.iter().rev().take(done) {
+                    backend.detach_group(&member.group);
                 }
                 return Err(error);
             }
@@ -315,12 +323,19 @@ impl Container {
     ///
     /// `EPERM`: somebody else owns the group's DMA. `EBUSY`: a foreign domain
     /// is attached to it. Otherwise what the backend refuses it with.
-    pub(crate) fn attach(self: &Arc<Self>, group: &iommu::Group) -> Result<Attachment> {
+    pub(crate) fn attach(self: &Arc<Self>, group: &iommu::Group, dma: Dma) -> Result<Attachment> {
         let mut state = self.state.write();
-        let ownership = DmaOwnership::claim(group)?;
-        state.groups.push(group.into(), GFP_KERNEL_ACCOUNT)?;
+        let ownership = match dma {
+            Dma::Physical => Some(DmaOwnership::claim(group)?),
+            Dma::Emulated => None,
+        };
+        let member = Member {
+            group: group.into(),
+            dma,
+        };
+        state.groups.push(member, GFP_KERNEL_ACCOUNT)?;
         if let Some(chosen) = &state.chosen {
-            if let Err(error) = chosen.backend.attach_group(group) {
+            if let Err(error) = chosen.backend.attach_group(group, dma) {
                 state.groups.pop();
                 return Err(error);
             }
@@ -328,7 +343,7 @@ impl Container {
         Ok(Attachment {
             container: self.clone(),
             group: group.into(),
-            ownership: Some(ownership),
+            ownership,
         })
     }
 }
@@ -357,7 +372,7 @@ impl Drop for Attachment {
         let group = &*self.group;
         state
             .groups
-            .retain(|other| !core::ptr::eq::<iommu::Group>(&**other, group));
+            .retain(|member| !core::ptr::eq::<iommu::Group>(&*member.group, group));
         if state.groups.is_empty() {
             state.groups = KVec::new();
             state.chosen = None;

@@ -51,6 +51,7 @@ use crate::{
         self,
         Group, //
     },
+    iommufd::Bound,
     notifier::ReleaseNotifiers,
     static_mutex,
     vfio_fs,
@@ -83,6 +84,17 @@ use kernel::{
 
 /// How long unregistering waits before it asks users again to let go.
 const REQUEST_PERIOD_MS: u32 = 10_000;
+
+/// How the DMA of a device is kept within the memory of its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dma {
+    /// The device does it, and an IOMMU translates it. Devices that the IOMMU
+    /// cannot tell apart share a group.
+    Physical,
+    /// The device does none: it is made of software, the bus driver. It gets a
+    /// group of its own, which no IOMMU serves.
+    Emulated,
+}
 
 /// What a bus driver does for a device. Everything but opening and closing has
 /// a default: the answer of a device that lacks the operation.
@@ -200,7 +212,7 @@ enum OpenIommu {
     /// Through the container of its group.
     Container,
     /// Through an iommufd.
-    Iommufd(BoundDevice),
+    Iommufd(Bound),
 }
 
 /// What exists from a device's first open to its last close.
@@ -352,7 +364,7 @@ impl Device {
                 (OpenIommu::Container, 0)
             }
             Opener::Iommufd(context) => {
-                let (bound, id) = BoundDevice::bind(context, &self.parent)?;
+                let (bound, id) = Bound::new(context, &self.parent, self.group.dma())?;
                 self.ops.open(self)?;
                 (OpenIommu::Iommufd(bound), id)
             }
@@ -381,7 +393,7 @@ impl Device {
     }
 
     /// The binding to an iommufd, if the device is open through one.
-    pub(crate) fn bound<'a>(&'a self, set: &'a mut SetState) -> Option<&'a mut BoundDevice> {
+    pub(crate) fn bound<'a>(&'a self, set: &'a mut SetState) -> Option<&'a mut Bound> {
         match &mut self.open.access_mut(set).opened {
             Some(Opened {
                 iommu: OpenIommu::Iommufd(bound),
@@ -391,11 +403,11 @@ impl Device {
         }
     }
 
-    /// The same, to look at.
+    /// The same, to look at, unless the device is emulated.
     pub(crate) fn binding<'a>(&'a self, set: &'a SetState) -> Option<&'a BoundDevice> {
         match &self.open.access(set).opened {
             Some(Opened {
-                iommu: OpenIommu::Iommufd(bound),
+                iommu: OpenIommu::Iommufd(Bound::Physical(bound)),
                 ..
             }) => Some(bound),
             _ => None,
@@ -542,18 +554,20 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: no IOMMU serves the device, or its DMA is not cache coherent.
+    /// `EINVAL`: it does DMA, but no IOMMU serves it, or the DMA is not cache
+    /// coherent. `EEXIST`: it is emulated, but an IOMMU serves its parent.
     /// `ENOSPC`: there are too many devices. `ENOMEM`.
     pub fn new(
         parent: &device::Device,
         ops: Arc<dyn DeviceOps>,
         set: DeviceSetKey,
+        dma: Dma,
         module: &'static ThisModule,
     ) -> Result<Self> {
-        let group = group::Membership::join(parent)?;
+        let group = group::Membership::join(parent, dma)?;
         // Mappings always ask for coherent DMA; there is no way for users to
         // restore coherency themselves.
-        if !iommu::is_cache_coherent(parent) {
+        if dma == Dma::Physical && !iommu::is_cache_coherent(parent) {
             return Err(EINVAL);
         }
         let device = Self::create(parent, ops, set, module, group.group().clone())?;

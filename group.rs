@@ -24,7 +24,10 @@ use crate::{
             FileOperations,
             FileTable, //
         },
-        iommu,
+        iommu::{
+            self,
+            FabricatedGroup, //
+        },
         iommufd,
         kvm::{
             Kvm,
@@ -42,6 +45,7 @@ use crate::{
     },
     device::{
         Device,
+        Dma,
         Use, //
     },
     device_file::DeviceFile,
@@ -121,6 +125,7 @@ impl State {
 #[pin_data]
 pub(crate) struct Group {
     minor: u32,
+    dma: Dma,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -181,6 +186,7 @@ impl Drop for Nodes {
 /// one of these.
 pub(crate) struct Membership {
     group: Arc<Group>,
+    _fabricated: Option<FabricatedGroup>,
 }
 
 impl Membership {
@@ -188,9 +194,27 @@ impl Membership {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: no IOMMU serves the device. `ENOSPC`: there are too many
-    /// groups. `ENOMEM`.
-    pub(crate) fn join(device: &device::Device) -> Result<Self> {
+    /// `EINVAL`: no IOMMU serves the device. `EEXIST`: one does, but the device
+    /// is emulated. `ENOSPC`: there are too many groups. `ENOMEM`.
+    pub(crate) fn join(device: &device::Device, dma: Dma) -> Result<Self> {
+        match dma {
+            Dma::Physical => Self::join_iommu_group(device),
+            Dma::Emulated => Self::join_fabricated_group(device),
+        }
+    }
+
+    fn join_fabricated_group(device: &device::Device) -> Result<Self> {
+        let fabricated = FabricatedGroup::new(device)?;
+        let group = GROUPS
+            .lock()
+            .create(fabricated.group().into(), Dma::Emulated)?;
+        Ok(Self {
+            group,
+            _fabricated: Some(fabricated),
+        })
+    }
+
+    fn join_iommu_group(device: &device::Device) -> Result<Self> {
         let iommu_group = iommu::Group::of(device).ok_or(EINVAL)?;
         let mut groups = GROUPS.lock();
         let found = groups
@@ -201,10 +225,14 @@ impl Membership {
             entry.devices = entry.devices.saturating_add(1);
             return Ok(Self {
                 group: entry.group.clone(),
+                _fabricated: None,
             });
         }
-        let group = groups.create(iommu_group)?;
-        Ok(Self { group })
+        let group = groups.create(iommu_group, Dma::Physical)?;
+        Ok(Self {
+            group,
+            _fabricated: None,
+        })
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -242,13 +270,14 @@ impl Drop for Membership {
 }
 
 impl Groups {
-    fn create(&mut self, iommu_group: ARef<iommu::Group>) -> Result<Arc<Group>> {
+    fn create(&mut self, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Group>> {
         let minor = self.free_minor()?;
         let numbers = self.numbers.as_ref().ok_or(ENODEV)?;
         let own = iommu_group.clone();
         let group = Arc::pin_init(
             pin_init!(Group {
                 minor,
+                dma,
                 state <- State::new_lock(Some(own)),
                 devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
                 kvm <- new_spinlock!(None, "vfio_group_kvm"),
@@ -295,6 +324,11 @@ impl Group {
         let mut state = self.state.lock();
         state.iommu = Iommu::Unset;
         state.iommu_group = None;
+    }
+
+    /// How its devices do DMA.
+    pub(crate) fn dma(&self) -> Dma {
+        self.dma
     }
 
     /// The group lock.
@@ -402,7 +436,7 @@ impl Group {
         }
         let iommu_group = state.iommu_group.as_ref().ok_or(ENODEV)?;
         state.iommu = if let Some(container) = Container::from_file(&file) {
-            Iommu::Container(container.attach(iommu_group)?)
+            Iommu::Container(container.attach(iommu_group, self.dma)?)
         } else {
             let context = iommufd::Context::from_file(&file).map_err(|_| EBADFD)?;
             context.create_compat_address_space()?;

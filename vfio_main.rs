@@ -22,6 +22,7 @@ mod device_file;
 pub mod device_hold;
 pub mod device_set;
 mod group;
+mod iommufd;
 mod kvm;
 pub mod lock_order;
 pub mod notifier;

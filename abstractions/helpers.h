@@ -13,6 +13,8 @@
 #include <linux/vgaarb.h>
 
 /* helpers_vfio.c */
+struct iommufd_access;
+struct iommufd_ctx;
 struct kvm;
 
 static const unsigned int VFIO_RUST_MINORBITS = MINORBITS;
@@ -30,6 +32,8 @@ bool vfio_rust_ratelimit(void);
 struct device;
 int vfio_rust_device_resume_and_get(struct device *dev);
 void vfio_rust_device_put(struct device *dev);
+struct iommufd_access *
+vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
 char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
 bool vfio_rust_kvm_get(struct kvm *kvm);

@@ -6,6 +6,7 @@
 
 #include <linux/device.h>
 #include <linux/file.h>
+#include <linux/iommufd.h>
 #include <linux/kvm_host.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
@@ -72,6 +73,22 @@ int vfio_rust_device_resume_and_get(struct device *dev)
 void vfio_rust_device_put(struct device *dev)
 {
 	pm_runtime_put(dev);
+}
+
+/* Emulated devices pin no pages, so they have none to give back. */
+static void access_unmap(void *data, unsigned long iova, unsigned long length)
+{
+}
+
+static const struct iommufd_access_ops access_ops = {
+	.needs_pin_pages = 1,
+	.unmap = access_unmap,
+};
+
+struct iommufd_access *
+vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id)
+{
+	return iommufd_access_create(ictx, &access_ops, NULL, id);
 }
 
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode)

@@ -11,7 +11,10 @@ use super::{
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*,
     sync::aref::{
         ARef,
@@ -67,6 +70,58 @@ impl Group {
     pub fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` is alive.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.as_raw()) }
+    }
+}
+
+/// A group that was made up for one device, which no IOMMU serves.
+///
+/// The device leaves it when this is dropped; the group goes with the last
+/// reference to it.
+pub struct FabricatedGroup {
+    group: ARef<Group>,
+    device: ARef<Device>,
+}
+
+impl FabricatedGroup {
+    /// Makes a group for `device`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: the device is in a group. `ENOMEM`, `ENOSPC`.
+    pub fn new(device: &Device) -> Result<Self> {
+        if Group::of(device).is_some() {
+            return Err(EEXIST);
+        }
+        // SAFETY: There is no requirement.
+        let group = from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
+        let group = NonNull::new(group).ok_or(ENOMEM)?;
+        // SAFETY: `iommu_group_alloc()` gave us a reference.
+        let group = unsafe { ARef::<Group>::from_raw(group.cast()) };
+        // SAFETY: The group is alive; the name is copied. It is the one that
+        // userspace knows groups without an IOMMU by.
+        to_result(unsafe {
+            bindings::iommu_group_set_name(group.as_raw(), c"vfio-noiommu".as_char_ptr())
+        })?;
+        // SAFETY: Group and device are alive, and the device is in no group.
+        to_result(unsafe {
+            bindings::iommu_group_add_device(group.as_raw(), device::as_raw(device))
+        })?;
+        Ok(Self {
+            group,
+            device: device.into(),
+        })
+    }
+
+    /// The group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Drop for FabricatedGroup {
+    fn drop(&mut self) {
+        // SAFETY: `new()` added the device, which is alive.
+        unsafe { bindings::iommu_group_remove_device(device::as_raw(&self.device)) };
     }
 }
 

@@ -92,6 +92,85 @@ impl Drop for Context {
     }
 }
 
+/// A way for software to the address spaces of a context: what an emulated
+/// device has in place of DMA.
+///
+/// Dropping it detaches it.
+pub struct Access {
+    inner: NonNull<bindings::iommufd_access>,
+    context: Context,
+    attached: bool,
+}
+
+// SAFETY: Accesses may be used from any thread.
+unsafe impl Send for Access {}
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl Sync for Access {}
+
+impl Access {
+    /// Creates an access to `context` and returns it with its object id.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn create(context: &Context) -> Result<(Self, u32)> {
+        let mut id = 0;
+        // SAFETY: The context is alive, `id` is valid for writes.
+        let inner = from_err_ptr(unsafe {
+            bindings::vfio_rust_iommufd_access_create(context.0.as_ptr(), &mut id)
+        })?;
+        let inner = NonNull::new(inner).ok_or(ENOMEM)?;
+        let access = Self {
+            inner,
+            context: context.share(),
+            attached: false,
+        };
+        Ok((access, id))
+    }
+
+    /// Whether the access is to `context`.
+    pub fn is_bound_to(&self, context: &Context) -> bool {
+        self.context.0 == context.0
+    }
+
+    /// Attaches to the address space `id`, in place of what it is attached to.
+    /// On failure nothing changes. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`: there is no such address space. `EBUSY`: it is being changed.
+    /// `ENOMEM`.
+    pub fn attach(&mut self, id: u32) -> Result {
+        // SAFETY: The access exists. Our owner serialises attach and detach, as
+        // `&mut self` shows.
+        to_result(unsafe {
+            if self.attached {
+                bindings::iommufd_access_replace(self.inner.as_ptr(), id)
+            } else {
+                bindings::iommufd_access_attach(self.inner.as_ptr(), id)
+            }
+        })?;
+        self.attached = true;
+        Ok(())
+    }
+
+    /// Detaches, if it is attached.
+    pub fn detach(&mut self) {
+        if core::mem::take(&mut self.attached) {
+            // SAFETY: The access exists and is attached.
+            unsafe { bindings::iommufd_access_detach(self.inner.as_ptr()) };
+        }
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        self.detach();
+        // SAFETY: This is the last use.
+        unsafe { bindings::iommufd_access_destroy(self.inner.as_ptr()) };
+    }
+}
+
 /// A device that is bound to a context, and perhaps attached to page tables.
 ///
 /// Dropping it detaches and unbinds.

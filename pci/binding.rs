@@ -32,6 +32,7 @@ use kernel::{
 use vfio::{
     device::{
         Device,
+        Dma,
         Registration, //
     },
     device_set::DeviceSetKey, //
@@ -117,6 +118,7 @@ impl Binding {
             device.as_ref(),
             self.core.clone(),
             device_set_key(self.core.scope()),
+            Dma::Physical,
             module,
         )?;
         let membership = Membership::join(self.core.clone(), registration.device().clone())?;

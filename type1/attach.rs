@@ -13,7 +13,10 @@ use super::{
         },
         type1_parameters, //
     },
-    container::State,
+    container::{
+        Shared,
+        State, //
+    },
     domain::{
         holes,
         software_msi_base,
@@ -32,10 +35,14 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::abstractions::iommu;
+use vfio::{
+    abstractions::iommu,
+    device::Dma, //
+};
 
 impl State {
-    /// Attaches `group` to a domain, one of the others or a new one.
+    /// Takes `group` in. One that does DMA is attached to a domain, one of those
+    /// that there are or a new one.
     ///
     /// # Errors
     ///
@@ -43,10 +50,23 @@ impl State {
     /// must not have one; or no valid address would be left.
     /// `EPERM`: its interrupts are not isolated from those of others.
     /// Otherwise those of the IOMMU driver.
-    pub(super) fn attach_group(&mut self, group: &iommu::Group) -> Result {
-        if self.domains.iter().any(|domain| domain.has_group(group)) {
+    pub(super) fn attach_group(
+        &mut self,
+        group: &iommu::Group,
+        dma: Dma,
+        container: &Arc<Shared>,
+    ) -> Result {
+        let attached = self.domains.iter().any(|domain| domain.has_group(group));
+        if attached || self.emulated.has(group) {
             return Err(EINVAL);
         }
+        match dma {
+            Dma::Physical => self.attach_to_domain(group, container),
+            Dma::Emulated => self.emulated.add(group),
+        }
+    }
+
+    fn attach_to_domain(&mut self, group: &iommu::Group, container: &Arc<Shared>) -> Result {
         let paging = Arc::new(PagingDomain::new(group)?, GFP_KERNEL_ACCOUNT)?;
         let attachment = Attachment::new(paging.clone(), group)?;
         let reserved = reserved_regions(group)?;
@@ -57,7 +77,7 @@ impl State {
         check_interrupts(group)?;
 
         let domain = Domain::new(paging);
-        self.place_group(domain, attachment, group, reserved)?;
+        self.place_group(domain, attachment, group, reserved, container)?;
         self.valid = valid;
         Ok(())
     }
@@ -69,6 +89,7 @@ impl State {
         attachment: Attachment,
         group: &iommu::Group,
         reserved: KVec<ReservedRegion>,
+        container: &Arc<Shared>,
     ) -> Result {
         let mut attachment = attachment;
         for domain in self.domains.iter_mut().rev() {
@@ -85,27 +106,42 @@ impl State {
         }
         let msi_base = software_msi_base(&reserved);
         new.add_group(Group::new(attachment, reserved))?;
-        self.add_domain(new, msi_base)
+        self.add_domain(new, msi_base, container)
     }
 
     /// Gives `new` all mappings and adds it. If that fails, its page tables go
     /// with it.
-    fn add_domain(&mut self, new: Domain, msi_base: Option<u64>) -> Result {
+    fn add_domain(
+        &mut self,
+        new: Domain,
+        msi_base: Option<u64>,
+        container: &Arc<Shared>,
+    ) -> Result {
         self.domains.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        for mapping in self.mappings.iter() {
-            mapping.replay(new.paging())?;
-        }
         if let Some(base) = msi_base {
             new.paging().set_msi_base(base)?;
+        }
+        if self.domains.is_empty() {
+            self.populate_all(&new, container)?;
+        } else {
+            for mapping in self.mappings.iter() {
+                mapping.replay(new.paging())?;
+            }
         }
         self.domains.push(new, GFP_KERNEL_ACCOUNT)?;
         self.update_page_sizes();
         Ok(())
     }
 
-    /// Detaches `group`, and drops its domain if it was the last one there.
-    /// With the last domain go all mappings.
+    /// Lets `group` go, and drops its domain if it was the last one there. With
+    /// the last group go all mappings.
     pub(super) fn detach_group(&mut self, group: &iommu::Group) {
+        if self.emulated.remove(group) {
+            if self.emulated.is_empty() && self.domains.is_empty() {
+                self.clear();
+            }
+            return;
+        }
         let Some(index) = self
             .domains
             .iter()
@@ -119,8 +155,12 @@ impl State {
             domain.is_empty()
         });
         if emptied {
-            if last_domain {
+            if last_domain && self.emulated.is_empty() {
                 self.clear();
+            } else if last_domain {
+                let domains = core::mem::replace(&mut self.domains, KVec::new());
+                self.depopulate_all(&domains);
+                self.domains = domains;
             }
             let _ = self.domains.remove(index);
             self.update_page_sizes();

@@ -20,6 +20,7 @@ use super::{
     },
     device_memory::Retired,
     domain::Domain,
+    emulated::EmulatedGroups,
     info::Facts,
     mapping::Mapping,
     mappings::{
@@ -55,6 +56,7 @@ use vfio::{
         IommuBackend,
         IommuDriver, //
     },
+    device::Dma,
     lock_order, //
 };
 
@@ -72,18 +74,20 @@ enum Version {
 /// What the mutex of a container guards.
 pub(super) struct State {
     pub(super) domains: KVec<Domain>,
+    pub(super) emulated: EmulatedGroups,
     pub(super) mappings: Mappings,
     pub(super) page_sizes: PageSizes,
     /// The addresses that may be mapped, in ascending order.
     pub(super) valid: KVec<IovaRange>,
     /// What mappings that are gone have left behind.
-    retired: Retired,
+    pub(super) retired: Retired,
 }
 
 impl State {
     fn new() -> Self {
         Self {
             domains: KVec::new(),
+            emulated: EmulatedGroups::new(),
             mappings: Mappings::new(type1_parameters::dma_entry_limit()),
             page_sizes: PageSizes::common(core::iter::empty(), PAGE_SIZE as u64),
             valid: KVec::new(),
@@ -110,14 +114,16 @@ impl State {
             return Err(EINVAL);
         }
         // The last group left while this call was on its way.
-        if self.domains.is_empty() {
+        if self.domains.is_empty() && self.emulated.is_empty() {
             return Err(ENODEV);
         }
         let slot = Slot::new()?;
         let mut mapping = Mapping::new(request)?;
-        if let Err(error) = mapping.populate(&self.domains, container) {
-            self.retired.add(mapping.retire());
-            return Err(error);
+        if !self.domains.is_empty() {
+            if let Err(error) = mapping.populate(&self.domains, container) {
+                self.retired.add(mapping.retire());
+                return Err(error);
+            }
         }
         self.mappings.insert(slot, mapping);
         Ok(())
@@ -284,8 +290,9 @@ impl Drop for Container {
 }
 
 impl IommuBackend for Container {
-    fn attach_group(&self, group: &iommu::Group) -> Result {
-        self.shared.with(|state| state.attach_group(group))
+    fn attach_group(&self, group: &iommu::Group, dma: Dma) -> Result {
+        self.shared
+            .with(|state| state.attach_group(group, dma, &self.shared))
     }
 
     fn detach_group(&self, group: &iommu::Group) {

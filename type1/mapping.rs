@@ -51,7 +51,7 @@ const CLEAR_PAGES: u64 = 1 << (32 - PAGE_SHIFT);
 /// # Invariants
 ///
 /// `runs` are mapped from the start of `range` on, without gaps, in all domains
-/// of the container.
+/// of the container. There are none as long as it has no domain.
 pub(crate) struct Mapping {
     range: IovaRange,
     vaddr: usize,
@@ -101,6 +101,10 @@ impl Mapping {
     }
 
     fn try_populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
+        // Pages are left only where an IOMMU driver could not unmap them.
+        if self.runs.pages() != 0 {
+            return Err(EIO);
+        }
         let total = self.range.size() >> PAGE_SHIFT;
         let run_limit = if type1_parameters::disable_hugepages() {
             1

@@ -66,6 +66,11 @@ impl Mappings {
         found.overlaps(range).then_some(found)
     }
 
+    /// All mappings, in ascending order, to change them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
+        self.tree.values_mut()
+    }
+
     /// Whether one mapping has addresses on both sides of an end of `range`.
     pub(crate) fn is_cut_by(&self, range: &IovaRange) -> bool {
         let at = |address| IovaRange::new(address, address);

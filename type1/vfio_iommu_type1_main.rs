@@ -19,6 +19,7 @@ mod attach;
 mod container;
 mod device_memory;
 mod domain;
+mod emulated;
 mod info;
 mod mapping;
 mod mappings;
