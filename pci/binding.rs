@@ -56,14 +56,13 @@ fn device_set_key(scope: ResetScope) -> DeviceSetKey {
 }
 
 /// A device from probe to remove: what a driver keeps as its data.
-#[pin_data]
 pub struct Binding {
     core: Arc<CoreDevice>,
-    #[pin]
-    service: Mutex<Option<Service>>,
+    // In boxes: otherwise every driver compiles the initialisation of the mutexes, with a name of
+    // its own for the one lock class.
+    service: Pin<KBox<Mutex<Option<Service>>>>,
     /// Changed in callbacks of the bus only, which come one at a time.
-    #[pin]
-    virtual_functions: Mutex<Option<VirtualFunctions>>,
+    virtual_functions: Pin<KBox<Mutex<Option<VirtualFunctions>>>>,
 }
 
 impl Binding {
@@ -78,12 +77,21 @@ impl Binding {
         options: Options,
         variant: Option<KBox<dyn Variant>>,
     ) -> impl PinInit<Self, Error> {
-        let core = CoreDevice::new(device, options, variant);
+        Self::create(device, options, variant)
+    }
 
-        try_pin_init!(Self {
-            core: core?,
-            service <- new_mutex!(None),
-            virtual_functions <- new_mutex!(None),
+    fn create(
+        device: &pci::Device<Core<'_>>,
+        options: Options,
+        variant: Option<KBox<dyn Variant>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            core: CoreDevice::new(device, options, variant)?,
+            service: KBox::pin_init(new_mutex!(None, "vfio_pci_service"), GFP_KERNEL)?,
+            virtual_functions: KBox::pin_init(
+                new_mutex!(None, "vfio_pci_virtual_functions"),
+                GFP_KERNEL,
+            )?,
         })
     }
 
