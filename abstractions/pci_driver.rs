@@ -39,6 +39,46 @@ impl IdTable {
     }
 }
 
+/// Devices that a driver binds to, but only if their `driver_override` names it:
+/// without that they are for drivers that use them.
+#[repr(C)]
+pub struct OverrideIds<const N: usize> {
+    ids: [bindings::pci_device_id; N],
+    end: bindings::pci_device_id,
+}
+
+// SAFETY: The table is never written after its creation, and its driver data is
+// not used.
+unsafe impl<const N: usize> Sync for OverrideIds<N> {}
+
+impl<const N: usize> OverrideIds<N> {
+    /// Makes the table of devices with these vendors and devices.
+    pub const fn new(devices: [(u16, u16); N]) -> Self {
+        let end: bindings::pci_device_id = pin_init::zeroed();
+        let mut ids = [end; N];
+        let mut index = 0;
+        // There are no iterators in constants; the table is of the same length.
+        while index < N {
+            let (vendor, device) = devices[index];
+            ids[index].vendor = vendor as u32;
+            ids[index].device = device as u32;
+            ids[index].subvendor = DynamicId::ANY;
+            ids[index].subdevice = DynamicId::ANY;
+            ids[index].override_only = bindings::PCI_ID_F_VFIO_DRIVER_OVERRIDE;
+            index += 1;
+        }
+        Self { ids, end }
+    }
+}
+
+impl IdTable {
+    /// Refers to a table of devices for `driver_override`.
+    pub fn of<const N: usize>(ids: &'static OverrideIds<N>) -> Self {
+        // The table is its `N` entries and the empty one behind them.
+        Self(core::ptr::from_ref(ids).cast())
+    }
+}
+
 /// What a dynamic id matches. The default matches anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DynamicId {
