@@ -263,6 +263,11 @@ impl Device {
         ModuleRef::get(self.module)
     }
 
+    /// The module of the bus driver.
+    pub(crate) fn module(&self) -> &'static ThisModule {
+        self.module
+    }
+
     /// Keeps the device registered for as long as the result exists. `None` if
     /// it is not, or if the module of its bus driver is being unloaded.
     pub fn hold(&self) -> Option<Hold> {

@@ -108,9 +108,9 @@ impl DeviceFile {
         self.registered.device()
     }
 
-    /// A reference to the device.
-    pub(crate) fn shared_device(&self) -> Arc<Device> {
-        self.registered.device().clone()
+    /// The device, for those who need a reference of their own.
+    pub(crate) fn shared_device(&self) -> &Arc<Device> {
+        self.registered.device()
     }
 
     /// Opens the device for a user of its group and returns the new file.

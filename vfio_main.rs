@@ -29,7 +29,7 @@ pub mod notifier;
 pub mod ownership;
 mod vfio_fs;
 pub mod virqfd;
-mod vma;
+pub mod vma;
 
 use kernel::prelude::*;
 

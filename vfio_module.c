@@ -6,6 +6,7 @@
 
 #include <linux/module.h>
 #include <linux/vfio.h>
+#include <linux/vfio_device_memory.h>
 
 MODULE_VERSION("0.3");
 MODULE_SOFTDEP("post: vfio_iommu_type1");
@@ -15,3 +16,10 @@ EXPORT_SYMBOL_GPL(vfio_file_is_valid);
 EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
 EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
+
+/* For whoever finds memory of a device in a process. */
+EXPORT_SYMBOL_GPL(vfio_rust_device_from_vma);
+EXPORT_SYMBOL_GPL(vfio_rust_device_get);
+EXPORT_SYMBOL_GPL(vfio_rust_device_put);
+EXPORT_SYMBOL_GPL(vfio_rust_release_notifier_register);
+EXPORT_SYMBOL_GPL(vfio_rust_release_notifier_unregister);

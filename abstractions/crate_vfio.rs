@@ -10,6 +10,7 @@ pub mod bindings;
 pub mod char_device;
 pub mod completion;
 pub mod device;
+pub mod device_memory;
 pub mod eventfd;
 pub mod file;
 pub mod iommu;

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rwsem.h>
+#include <linux/vfio_device_memory.h>
 #include <linux/vgaarb.h>
 
 /* helpers_vfio.c */
@@ -30,8 +31,8 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
 bool vfio_rust_ratelimit(void);
 struct device;
-int vfio_rust_device_resume_and_get(struct device *dev);
-void vfio_rust_device_put(struct device *dev);
+int vfio_rust_pm_runtime_get(struct device *dev);
+void vfio_rust_pm_runtime_put(struct device *dev);
 struct iommufd_access *
 vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);

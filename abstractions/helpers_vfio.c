@@ -59,7 +59,7 @@ bool vfio_rust_ratelimit(void)
 }
 
 /* Returns 1 with a count taken, and 0 for a device that never sleeps. */
-int vfio_rust_device_resume_and_get(struct device *dev)
+int vfio_rust_pm_runtime_get(struct device *dev)
 {
 	int ret;
 
@@ -70,7 +70,7 @@ int vfio_rust_device_resume_and_get(struct device *dev)
 	return ret < 0 ? ret : 1;
 }
 
-void vfio_rust_device_put(struct device *dev)
+void vfio_rust_pm_runtime_put(struct device *dev)
 {
 	pm_runtime_put(dev);
 }

@@ -31,6 +31,32 @@ impl ModuleRef {
     }
 }
 
+impl ModuleRef {
+    /// Gives the reference away, to whoever calls [`from_raw()`](Self::from_raw)
+    /// for it.
+    pub(super) fn into_raw(self) {
+        core::mem::forget(self);
+    }
+
+    /// Takes over a reference on `module`.
+    ///
+    /// # Safety
+    ///
+    /// The caller must own a reference that [`into_raw()`](Self::into_raw) gave
+    /// away, and give it up.
+    pub(super) unsafe fn from_raw(module: &'static ThisModule) -> Self {
+        Self(module)
+    }
+}
+
+impl Clone for ModuleRef {
+    fn clone(&self) -> Self {
+        // SAFETY: This value owns a reference, so the module stays.
+        unsafe { bindings::__module_get(self.0.as_ptr()) };
+        Self(self.0)
+    }
+}
+
 impl Drop for ModuleRef {
     fn drop(&mut self) {
         // SAFETY: This value owns the reference that `get()` took.
