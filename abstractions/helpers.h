@@ -35,6 +35,13 @@ int vfio_rust_pm_runtime_get(struct device *dev);
 void vfio_rust_pm_runtime_put(struct device *dev);
 struct iommufd_access *
 vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id);
+unsigned long vfio_rust_reserve_page(struct page *page);
+void vfio_rust_unreserve_page(struct page *page);
+void vfio_rust_copy_from_page(void *to, struct page *page, size_t offset,
+			      size_t len);
+void vfio_rust_copy_to_page(struct page *page, size_t offset, const void *from,
+			    size_t len);
+void vfio_rust_clear_page(struct page *page);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
 char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
 bool vfio_rust_kvm_get(struct kvm *kvm);

@@ -6,6 +6,7 @@
 
 #include <linux/device.h>
 #include <linux/file.h>
+#include <linux/highmem.h>
 #include <linux/iommufd.h>
 #include <linux/kvm_host.h>
 #include <linux/pm_runtime.h>
@@ -89,6 +90,34 @@ struct iommufd_access *
 vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id)
 {
 	return iommufd_access_create(ictx, &access_ops, NULL, id);
+}
+
+unsigned long vfio_rust_reserve_page(struct page *page)
+{
+	SetPageReserved(page);
+	return page_to_pfn(page);
+}
+
+void vfio_rust_unreserve_page(struct page *page)
+{
+	ClearPageReserved(page);
+}
+
+void vfio_rust_copy_from_page(void *to, struct page *page, size_t offset,
+			      size_t len)
+{
+	memcpy_from_page(to, page, offset, len);
+}
+
+void vfio_rust_copy_to_page(struct page *page, size_t offset, const void *from,
+			    size_t len)
+{
+	memcpy_to_page(page, offset, from, len);
+}
+
+void vfio_rust_clear_page(struct page *page)
+{
+	clear_highpage(page);
 }
 
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode)
