@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VFIO device made of software: 64 KiB of memory and nothing else.
+//!
+//! It shows what a bus driver owes the core, and what it gets for that. It names
+//! page frames when the core asks for them, and calls `zap()` when they must not
+//! be reached. All files, all mappings, the way from an area to the device, and
+//! the release notifiers are the core's.
+
+#![deny(unsafe_code)]
+
+use kernel::{
+    faux,
+    module::this_module,
+    prelude::*,
+    sync::Arc,
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+use vfio::{
+    abstractions::{
+        page_frames::PageFrames,
+        pfnmap::{
+            pages,
+            Fault,
+            FaultResult,
+            NewMapping, //
+        },
+        rwsem::RwSemaphore,
+        uapi_device::{
+            DeviceInfo,
+            RegionInfo,
+            VFIO_DEVICE_FLAGS_RESET,
+            VFIO_DEVICE_GET_INFO,
+            VFIO_DEVICE_GET_REGION_INFO,
+            VFIO_DEVICE_RESET,
+            VFIO_REGION_INFO_FLAG_MMAP,
+            VFIO_REGION_INFO_FLAG_READ,
+            VFIO_REGION_INFO_FLAG_WRITE, //
+        }, //
+    },
+    device::{
+        Device,
+        DeviceOps,
+        Dma,
+        Registration, //
+    },
+    device_set::DeviceSetKey,
+    new_rwsem, //
+};
+
+/// Size of the device's only region, which is at the start of the device file.
+const PAGES: usize = 16;
+
+/// Bytes that are copied in one go, through the stack: user memory is not
+/// touched under the memory lock, since a fault takes that as well.
+const CHUNK: usize = 256;
+
+/// The device.
+#[pin_data]
+struct Memory {
+    /// Whoever holds this for writing has the memory to itself, once it has
+    /// zapped all mappings.
+    #[pin]
+    frames: RwSemaphore<PageFrames>,
+}
+
+impl Memory {
+    fn new() -> Result<Arc<Self>> {
+        let frames = PageFrames::new(PAGES)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                frames <- new_rwsem!(frames, c"vfio_memory"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn size(&self) -> usize {
+        self.frames.read().size()
+    }
+
+    /// Makes all memory zero, while nobody can look.
+    fn reset(&self, device: &Device) {
+        let frames = self.frames.write();
+        device.zap(0, frames.size() as u64);
+        frames.clear();
+    }
+
+    fn device_info(&self, arg: usize) -> Result {
+        let mut info = DeviceInfo::read(arg)?;
+        info.flags = VFIO_DEVICE_FLAGS_RESET;
+        info.num_regions = 1;
+        info.write(arg)
+    }
+
+    fn region_info(&self, arg: usize) -> Result {
+        let mut info = RegionInfo::read(arg)?;
+        if info.index != 0 {
+            return Err(EINVAL);
+        }
+        info.flags =
+            VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
+        info.size = self.size() as u64;
+        info.offset = 0;
+        info.write(arg)
+    }
+}
+
+impl DeviceOps for Memory {
+    fn open(&self, device: &Device) -> Result {
+        // What one user leaves behind is not for the next one.
+        self.reset(device);
+        Ok(())
+    }
+
+    fn close(&self, _device: &Device) {}
+
+    fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
+        match cmd {
+            VFIO_DEVICE_GET_INFO => self.device_info(arg)?,
+            VFIO_DEVICE_GET_REGION_INFO => self.region_info(arg)?,
+            VFIO_DEVICE_RESET => self.reset(device),
+            _ => return Err(ENOTTY),
+        }
+        Ok(0)
+    }
+
+    fn read(
+        &self,
+        _device: &Device,
+        mut buffer: UserSliceWriter,
+        position: &mut i64,
+    ) -> Result<usize> {
+        let start = *position;
+        let mut chunk = [0; CHUNK];
+        while !buffer.is_empty() {
+            let limit = buffer.len().min(CHUNK);
+            let wanted = chunk.get_mut(..limit).ok_or(EINVAL)?;
+            let count = self.frames.read().read(usize::try_from(*position)?, wanted);
+            if count == 0 {
+                break;
+            }
+            buffer.write_slice(chunk.get(..count).ok_or(EINVAL)?)?;
+            *position += count as i64;
+        }
+        Ok((*position - start) as usize)
+    }
+
+    fn write(
+        &self,
+        _device: &Device,
+        mut buffer: UserSliceReader,
+        position: &mut i64,
+    ) -> Result<usize> {
+        let start = *position;
+        let mut chunk = [0; CHUNK];
+        while !buffer.is_empty() {
+            let limit = buffer.len().min(CHUNK);
+            let given = chunk.get_mut(..limit).ok_or(EINVAL)?;
+            buffer.read_slice(given)?;
+            let count = self.frames.read().write(usize::try_from(*position)?, given);
+            *position += count as i64;
+            if count < limit {
+                break;
+            }
+        }
+        Ok((*position - start) as usize)
+    }
+
+    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
+        let end = mapping
+            .page_offset()
+            .checked_add(pages(mapping.len() as u64));
+        match end {
+            Some(end) if mapping.is_shared() && end <= PAGES as u64 => Ok(()),
+            _ => Err(EINVAL),
+        }
+    }
+
+    fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
+        if fault.pages() != 1 {
+            return FaultResult::FALLBACK;
+        }
+        let frames = self.frames.read();
+        match frames.pfn(fault.page_offset()) {
+            Some(pfn) => fault.insert_pfn(pfn),
+            None => FaultResult::SIGBUS,
+        }
+    }
+}
+
+/// The module.
+///
+/// Fields are dropped in order: users let the device go before its parent goes.
+struct MemoryModule {
+    _registration: Registration,
+    _parent: faux::Registration,
+}
+
+impl kernel::Module for MemoryModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let parent = faux::Registration::new(c"vfio-memory", None)?;
+        let registration = Registration::new(
+            parent.as_ref().as_ref(),
+            Memory::new()?,
+            DeviceSetKey::Alone,
+            Dma::Emulated,
+            this_module::<LocalModule>(),
+        )?;
+        Ok(Self {
+            _registration: registration,
+            _parent: parent,
+        })
+    }
+}
+
+module! {
+    type: MemoryModule,
+    name: "vfio_memory",
+    authors: ["The VFIO in Rust developers"],
+    description: "Sample of an emulated VFIO device",
+    license: "GPL v2",
+}

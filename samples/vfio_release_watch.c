@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tells userspace when VFIO devices are released: a sample of how kernel code
+ * that finds device memory in a process watches the device behind it. Each open
+ * file of /dev/vfio-release-watch watches one device.
+ */
+#include <linux/cleanup.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_device_memory.h>
+#include <linux/wait.h>
+
+#include "vfio_release_watch.h"
+
+/**
+ * struct watch - an open file
+ * @lock: serialises ioctls; never taken by the notifier, for which
+ *	unregistering waits
+ * @device: the device that was looked up, or NULL
+ * @registered: whether @notifier has to be unregistered
+ * @milliseconds: how long @notifier takes
+ * @notifier: called before @device is released
+ * @calls_lock: protects @calls and @seen
+ * @calls: the calls of @notifier so far
+ * @seen: how many of them read() has told
+ * @called: where poll() waits
+ */
+struct watch {
+	struct mutex lock;
+	struct vfio_rust_device *device;
+	bool registered;
+	unsigned int milliseconds;
+	struct vfio_rust_release_notifier notifier;
+	spinlock_t calls_lock;
+	struct release_watch_calls calls;
+	u64 seen;
+	wait_queue_head_t called;
+};
+
+static void watch_released(struct vfio_rust_release_notifier *notifier)
+{
+	struct watch *watch = container_of(notifier, struct watch, notifier);
+	u64 began = ktime_get_ns();
+
+	msleep(watch->milliseconds);
+	scoped_guard(spinlock, &watch->calls_lock) {
+		watch->calls.count++;
+		watch->calls.last_began_ns = began;
+		watch->calls.last_ended_ns = ktime_get_ns();
+	}
+	wake_up_interruptible(&watch->called);
+}
+
+static long watch_look_up(struct watch *watch, unsigned long address)
+{
+	struct vfio_rust_device *device = NULL;
+	struct vm_area_struct *vma;
+
+	if (watch->registered)
+		return -EBUSY;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, address);
+	if (vma)
+		device = vfio_rust_device_from_vma(vma);
+	mmap_read_unlock(current->mm);
+	if (!device)
+		return -ENOENT;
+
+	if (watch->device)
+		vfio_rust_device_put(watch->device);
+	watch->device = device;
+
+	return 0;
+}
+
+static long watch_register(struct watch *watch, unsigned long milliseconds)
+{
+	int ret;
+
+	if (milliseconds > 10 * MSEC_PER_SEC)
+		return -EINVAL;
+	if (!watch->device)
+		return -ENOENT;
+	if (watch->registered)
+		return -EBUSY;
+
+	watch->milliseconds = milliseconds;
+	ret = vfio_rust_release_notifier_register(watch->device,
+						  &watch->notifier);
+	watch->registered = !ret;
+
+	return ret;
+}
+
+static void watch_unregister(struct watch *watch)
+{
+	if (watch->registered)
+		vfio_rust_release_notifier_unregister(&watch->notifier);
+	watch->registered = false;
+}
+
+static long watch_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct watch *watch = file->private_data;
+
+	guard(mutex)(&watch->lock);
+	switch (cmd) {
+	case RELEASE_WATCH_LOOK_UP:
+		return watch_look_up(watch, arg);
+	case RELEASE_WATCH_REGISTER:
+		return watch_register(watch, arg);
+	case RELEASE_WATCH_UNREGISTER:
+		watch_unregister(watch);
+		return 0;
+	}
+
+	return -ENOTTY;
+}
+
+static ssize_t watch_read(struct file *file, char __user *buf, size_t count,
+			  loff_t *pos)
+{
+	struct watch *watch = file->private_data;
+	struct release_watch_calls calls;
+
+	if (count < sizeof(calls))
+		return -EINVAL;
+
+	scoped_guard(spinlock, &watch->calls_lock) {
+		calls = watch->calls;
+		watch->seen = calls.count;
+	}
+
+	return copy_to_user(buf, &calls, sizeof(calls)) ? -EFAULT : sizeof(calls);
+}
+
+static __poll_t watch_poll(struct file *file, poll_table *wait)
+{
+	struct watch *watch = file->private_data;
+
+	poll_wait(file, &watch->called, wait);
+	guard(spinlock)(&watch->calls_lock);
+
+	return watch->calls.count != watch->seen ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static int watch_open(struct inode *inode, struct file *file)
+{
+	struct watch *watch = kzalloc_obj(*watch);
+
+	if (!watch)
+		return -ENOMEM;
+	mutex_init(&watch->lock);
+	spin_lock_init(&watch->calls_lock);
+	init_waitqueue_head(&watch->called);
+	watch->notifier.released = watch_released;
+	file->private_data = watch;
+
+	return 0;
+}
+
+static int watch_release(struct inode *inode, struct file *file)
+{
+	struct watch *watch = file->private_data;
+
+	watch_unregister(watch);
+	if (watch->device)
+		vfio_rust_device_put(watch->device);
+	mutex_destroy(&watch->lock);
+	kfree(watch);
+
+	return 0;
+}
+
+static const struct file_operations watch_fops = {
+	.owner = THIS_MODULE,
+	.open = watch_open,
+	.release = watch_release,
+	.unlocked_ioctl = watch_ioctl,
+	.read = watch_read,
+	.poll = watch_poll,
+};
+
+static struct miscdevice watch_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vfio-release-watch",
+	.fops = &watch_fops,
+};
+
+module_misc_device(watch_misc);
+
+MODULE_DESCRIPTION("Sample of watching the release of VFIO devices");
+MODULE_AUTHOR("The VFIO in Rust developers");
+MODULE_LICENSE("GPL");
