@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The sample modules; see samples.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "samples.h"
+
+#define MEMORY_PATH	"/sys/bus/faux/devices/" MEMORY_NAME
+#define PATH_SIZE	512
+#define MOST_SAMPLES	4
+
+static const char *loaded[MOST_SAMPLES];
+static unsigned int nr_loaded;
+static pid_t claimer;
+
+/* The C modules come without samples of this kind. */
+bool samples_exist(void)
+{
+	const char *stack = getenv("STACK");
+
+	return !stack || strcmp(stack, "c");
+}
+
+/* Loads a module and those that it needs. */
+int module_load(const char *name)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		execl("/sbin/modprobe", "modprobe", name, NULL);
+		_exit(127);
+	}
+	return child_result(pid) ? -ENOENT : 0;
+}
+
+int module_unload(const char *name)
+{
+	return sys_result(syscall(SYS_delete_module, name, O_NONBLOCK));
+}
+
+static void samples_drop(void)
+{
+	if (getpid() != claimer)
+		return;
+	while (nr_loaded) {
+		const char *name = loaded[--nr_loaded];
+		int ret = module_unload(name);
+
+		if (ret)
+			printf("# %s does not unload: %s\n", name,
+			       strerror(-ret));
+	}
+}
+
+/* Loads the modules, in this order, until the process exits. */
+void samples_claim(const char *const *names)
+{
+	claimer = getpid();
+	atexit(samples_drop);
+	for (; samples_exist() && *names && nr_loaded < MOST_SAMPLES; names++) {
+		int ret = module_load(*names);
+
+		if (!ret)
+			loaded[nr_loaded++] = *names;
+		else
+			printf("# %s does not load: %s\n", *names,
+			       strerror(-ret));
+	}
+}
+
+/* The number of the group that was made up for the emulated device. */
+int memory_group(void)
+{
+	char target[PATH_SIZE];
+	char *base;
+	long len = sys_result(readlink(MEMORY_PATH "/iommu_group", target,
+				       sizeof(target) - 1));
+
+	if (len < 0)
+		return len;
+	target[len] = '\0';
+	base = strrchr(target, '/');
+	return base ? atoi(base + 1) : -EIO;
+}
+
+int memory_group_open(void)
+{
+	char path[PATH_SIZE];
+	int group = memory_group();
+
+	if (group < 0)
+		return group;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	return sys_result(open(path, O_RDWR | O_CLOEXEC));
+}
+
+int memory_cdev_open(void)
+{
+	DIR *dir = opendir(MEMORY_PATH "/vfio-dev");
+	struct dirent *entry;
+	char path[PATH_SIZE];
+	int fd = -ENOENT;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "vfio", 4))
+			continue;
+		snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
+			 entry->d_name);
+		fd = sys_result(open(path, O_RDWR | O_CLOEXEC));
+		break;
+	}
+	closedir(dir);
+	return fd;
+}
+
+/* As session_join(), for the emulated device. */
+int memory_join(struct vfio_session *session, int iommu)
+{
+	long ret;
+
+	session->bdf = MEMORY_NAME;
+	session->group = -1;
+	session->device = -1;
+	session->container = container_open();
+	ret = session->container;
+	if (ret >= 0)
+		ret = session->group = memory_group_open();
+	if (ret >= 0)
+		ret = group_set_container(session->group, session->container);
+	if (ret >= 0)
+		ret = vfio_ioctl(session->container, VFIO_SET_IOMMU, iommu);
+	if (ret >= 0)
+		return 0;
+	session_close(session);
+	return ret;
+}
+
+/* As session_open(), for the emulated device. */
+int memory_open(struct vfio_session *session, int iommu)
+{
+	int ret = memory_join(session, iommu);
+
+	if (ret)
+		return ret;
+	session->device = group_device(session->group, MEMORY_NAME);
+	if (session->device >= 0)
+		return 0;
+	ret = session->device;
+	session_close(session);
+	return ret;
+}
+
+/* Maps all memory of the emulated device. */
+void *memory_mmap(int device)
+{
+	return mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    device, 0);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The sample modules, and the emulated device that one of them is. */
+#ifndef SAMPLES_H
+#define SAMPLES_H
+
+#include <stdbool.h>
+
+#include "vfio_fixture.h"
+
+/* What vfio_memory has: one region at the start of the device file. */
+#define MEMORY_NAME	"vfio-memory"
+#define MEMORY_SIZE	(16 * PAGE_SIZE)
+
+bool samples_exist(void);
+int module_load(const char *name);
+int module_unload(const char *name);
+void samples_claim(const char *const *names);
+
+int memory_group(void);
+int memory_group_open(void);
+int memory_cdev_open(void);
+int memory_join(struct vfio_session *session, int iommu);
+int memory_open(struct vfio_session *session, int iommu);
+void *memory_mmap(int device);
+
+#define NEED_SAMPLES()							\
+	do {								\
+		if (!samples_exist())					\
+			SKIP(return, "C modules: there are no samples");	\
+	} while (0)
+
+/* Loads the named modules, which are unloaded when the program ends. */
+#define SAMPLES_TEST_MAIN(...)						\
+	int main(int argc, char **argv)					\
+	{								\
+		static const char *const names[] = { __VA_ARGS__, NULL };\
+									\
+		samples_claim(names);					\
+		return test_harness_run(argc, argv);			\
+	}
+
+#endif
