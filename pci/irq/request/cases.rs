@@ -16,6 +16,14 @@ use super::{
 /// What a case ends with.
 pub(crate) type Outcome = Result<(), &'static str>;
 
+/// Hands the names of all cases to the macro `$with`, which makes tests of them.
+macro_rules! for_each_case {
+    ($with:ident) => {
+        $with! { ranges flags sizes actions operands }
+    };
+}
+pub(crate) use for_each_case;
+
 fn check(ok: bool, what: &'static str) -> Outcome {
     if ok {
         Ok(())

@@ -2,29 +2,20 @@
 
 //! The cases that run in the kernel too.
 
-use crate::pci::irq::request::cases;
+use crate::pci::irq::request::cases::{
+    self,
+    for_each_case, //
+};
 
-#[test]
-fn ranges() {
-    assert_eq!(cases::ranges(), Ok(()));
+macro_rules! tests {
+    ($($case:ident)*) => {
+        $(
+            #[test]
+            fn $case() -> cases::Outcome {
+                cases::$case()
+            }
+        )*
+    };
 }
 
-#[test]
-fn flags() {
-    assert_eq!(cases::flags(), Ok(()));
-}
-
-#[test]
-fn sizes() {
-    assert_eq!(cases::sizes(), Ok(()));
-}
-
-#[test]
-fn actions() {
-    assert_eq!(cases::actions(), Ok(()));
-}
-
-#[test]
-fn operands() {
-    assert_eq!(cases::operands(), Ok(()));
-}
+for_each_case!(tests);
