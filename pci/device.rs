@@ -244,6 +244,29 @@ impl CoreDevice {
         })
     }
 
+    /// Runs `access` for the region and the offset in it at `position`, with the device awake, and
+    /// moves the position on by what it has transferred of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is no such region, EIO if the device does not wake up, or that of `access`.
+    fn transfer(
+        &self,
+        len: usize,
+        position: &mut i64,
+        access: impl FnOnce(&Opened, Region, u64) -> Result<usize>,
+    ) -> Result<usize> {
+        if len == 0 {
+            return Ok(0);
+        }
+        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
+        let _resumed = self.resumed()?;
+        let done = access(&*self.opened()?, region, offset)?;
+        *position = position.saturating_add(i64::try_from(done)?);
+
+        Ok(done)
+    }
+
     fn begin_session(&self) -> Result<Session> {
         let activation = Activation::new(&self.function, !self.options.disable_idle_d3)?;
         let intx = Intx::probe(&self.function, self.options.nointxmask);
@@ -393,27 +416,20 @@ impl DeviceOps for CoreDevice {
         mut buffer: UserSliceWriter,
         position: &mut i64,
     ) -> Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
-        let _resumed = self.resumed()?;
-        let opened = self.opened()?;
-        let done = match region {
-            Region::Bar(index) => opened.read_bar(&self.memory, index, offset, &mut buffer)?,
-            Region::Rom => {
-                region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)?
-            }
-            Region::Config => opened.read_config(self, offset, &mut buffer)?,
-            Region::Vga if opened.vga => vga::read(&self.function, offset, &mut buffer)?,
-            Region::Vga => return Err(EINVAL),
-            Region::Device(index) => {
-                opened.read_device_region(&self.memory, index, offset, &mut buffer)?
-            }
-        };
-        advance(position, done);
+        let len = buffer.len();
 
-        Ok(done)
+        self.transfer(len, position, |opened, region, offset| match region {
+            Region::Bar(index) => opened.read_bar(&self.memory, index, offset, &mut buffer),
+            Region::Rom => {
+                region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)
+            }
+            Region::Config => opened.read_config(self, offset, &mut buffer),
+            Region::Vga if opened.vga => vga::read(&self.function, offset, &mut buffer),
+            Region::Vga => Err(EINVAL),
+            Region::Device(index) => {
+                opened.read_device_region(&self.memory, index, offset, &mut buffer)
+            }
+        })
     }
 
     fn write(
@@ -422,24 +438,17 @@ impl DeviceOps for CoreDevice {
         mut buffer: UserSliceReader,
         position: &mut i64,
     ) -> Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
-        let _resumed = self.resumed()?;
-        let opened = self.opened()?;
-        let done = match region {
-            Region::Bar(index) => opened.write_bar(&self.memory, index, offset, &mut buffer)?,
-            Region::Config => opened.write_config(self, device, offset, &mut buffer)?,
-            Region::Device(index) => {
-                opened.write_device_region(&self.memory, index, offset, &mut buffer)?
-            }
-            Region::Vga if opened.vga => vga::write(&self.function, offset, &mut buffer)?,
-            Region::Rom | Region::Vga => return Err(EINVAL),
-        };
-        advance(position, done);
+        let len = buffer.len();
 
-        Ok(done)
+        self.transfer(len, position, |opened, region, offset| match region {
+            Region::Bar(index) => opened.write_bar(&self.memory, index, offset, &mut buffer),
+            Region::Config => opened.write_config(self, device, offset, &mut buffer),
+            Region::Vga if opened.vga => vga::write(&self.function, offset, &mut buffer),
+            Region::Rom | Region::Vga => Err(EINVAL),
+            Region::Device(index) => {
+                opened.write_device_region(&self.memory, index, offset, &mut buffer)
+            }
+        })
     }
 
     fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
@@ -490,11 +499,4 @@ impl DeviceOps for CoreDevice {
     fn match_token(&self, _device: &Device, token: Option<[u8; 16]>) -> Result {
         self.check_token(token.as_ref())
     }
-}
-
-/// Moves a file position on by what was transferred.
-fn advance(position: &mut i64, done: usize) {
-    let done = i64::try_from(done).unwrap_or(0);
-
-    *position = position.saturating_add(done);
 }
