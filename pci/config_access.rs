@@ -116,10 +116,9 @@ impl Effects for Access<'_> {
         let _ = exclusive.set_power_state(state);
     }
 
-    fn reset_function(&mut self) {
-        // The PCI core announces the reset, which takes device memory away. As with the bit in a
-        // real register, there is nothing that would report a failure.
-        let _ = self.core.function().try_reset();
+    fn reset_function(&mut self) -> Result {
+        // The PCI core announces the reset, which takes device memory away.
+        self.core.function().try_reset()
     }
 
     fn set_read_request(&mut self, bytes: u32) {

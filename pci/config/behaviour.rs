@@ -133,7 +133,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             let capabilities = start.saturating_add(capability::EXPRESS_DEVICE_CAPABILITIES);
             let needed = capability::EXPRESS_FLR_CAPABLE;
             if has_bits(effects, capabilities, Width::Dword, needed) {
-                effects.reset_function();
+                effects.reset_function()?;
             }
         }
         if (before ^ control) & capability::EXPRESS_READ_REQUEST != 0 {
@@ -161,7 +161,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             let capabilities = start.saturating_add(capability::AF_CAPABILITIES);
             let needed = capability::AF_RESET_CAPABLE;
             if has_bits(effects, capabilities, Width::Byte, needed) {
-                effects.reset_function();
+                effects.reset_function()?;
             }
         }
         Ok(())

@@ -62,6 +62,8 @@ pub(crate) struct Fake<const N: usize> {
     pub(crate) accesses: Slot<u32>,
     /// Whether an access was not within the space or not aligned.
     pub(crate) stray: Slot<bool>,
+    /// Whether a reset succeeds.
+    pub(crate) resets: bool,
     /// What to answer to [`Effects::msi`].
     pub(crate) msi: Msi,
     /// What to answer to [`Effects::read_vpd`]; nothing makes writes fail too.
@@ -105,6 +107,7 @@ impl<const N: usize> Fake<N> {
             budget: u32::MAX,
             accesses: Slot::new(0),
             stray: Slot::new(false),
+            resets: true,
             msi: Msi {
                 active: false,
                 log2_vectors: 0,
@@ -213,8 +216,13 @@ impl<const N: usize> Effects for Fake<N> {
         self.note(Event::Power(state));
     }
 
-    fn reset_function(&mut self) {
+    fn reset_function(&mut self) -> Result<(), Failure> {
         self.note(Event::Reset);
+        if self.resets {
+            Ok(())
+        } else {
+            Err(Failure::Wanted)
+        }
     }
 
     fn set_read_request(&mut self, bytes: u32) {

@@ -64,8 +64,8 @@ pub struct Msi {
 
 /// What a write asks the host to do.
 ///
-/// Failures are for the host to log: the hardware has no way to report them to whoever writes
-/// the register, and neither has the virtual one.
+/// Where there is no error to return, the user sees in a register whether it worked, as with
+/// hardware.
 ///
 /// The calls come with the lock around the [`Space`](super::Space) held.
 pub trait Effects: Hardware {
@@ -91,7 +91,11 @@ pub trait Effects: Hardware {
     fn set_power_state(&mut self, state: PowerState);
 
     /// Resets the function, with device memory taken away during the reset.
-    fn reset_function(&mut self);
+    ///
+    /// # Errors
+    ///
+    /// The function has not been reset.
+    fn reset_function(&mut self) -> Result<(), Self::Error>;
 
     /// Sets Max_Read_Request_Size. A reserved encoding arrives as 8192 or 16384.
     fn set_read_request(&mut self, bytes: u32);

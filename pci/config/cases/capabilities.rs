@@ -16,6 +16,7 @@ use super::super::{
         open,
         put,
         Event,
+        Failure,
         Fake,
         FACTS, //
     },
@@ -165,7 +166,7 @@ pub(crate) fn express() -> Outcome {
 
 /// Advanced Features: reset.
 ///
-/// PARITY: 7-59.
+/// PARITY: 7-59, 12-9.
 pub(crate) fn advanced_features() -> Outcome {
     let registers = [(0x04, STATUS_LIST), (0x34, 0x40), (0x40, 0x0306_0013)];
     let mut fake = Fake::<0x100>::new(&registers);
@@ -175,6 +176,11 @@ pub(crate) fn advanced_features() -> Outcome {
     check(fake.happened(&[Event::Reset]), "reset")?;
     check(get(&space, &fake, 0x44, 1)? == 0, "reads as zero")?;
     check(fake.dword(0x44) == 0, "the hardware is not written")?;
+    fake.resets = false;
+    let failed = put(&mut space, &mut fake, 0x44, 1, 0xff);
+    check(failed == Err(Failure::Wanted), "a failure is told")?;
+    check(fake.happened(&[Event::Reset]), "reset")?;
+    check(get(&space, &fake, 0x44, 1)? == 0, "reads as zero still")?;
     fake.set_dword(0x40, 0x0106_0013);
     put(&mut space, &mut fake, 0x44, 2, 0xff)?;
     check(fake.happened(&[]), "not capable")
