@@ -150,8 +150,8 @@ impl Opened {
 ///
 /// # Errors
 ///
-/// EINVAL beyond the end or without a ROM, ENOMEM without a valid image, EIO if memory gets
-/// disabled meanwhile, EFAULT.
+/// EINVAL beyond the end or without a ROM, ENOMEM without a valid image, EIO if memory is disabled,
+/// EFAULT.
 pub(crate) fn read_rom(
     function: &Function,
     memory: &MemoryLock,
@@ -161,9 +161,9 @@ pub(crate) fn read_rom(
     let resource = function.resource(ROM_RESOURCE);
     if resource.start != 0 {
         let (offset, count) = clip(offset, buffer.len(), resource.len)?;
-        let rom = MappedRom::new(function).ok_or(ENOMEM)?;
-        let hidden = behind_image(rom.image().len(), resource.len);
         let memory = resource.is_memory().then_some(memory);
+        let rom = map_rom(function, memory)?;
+        let hidden = behind_image(rom.image().len(), resource.len);
 
         return rom_registers(rom.image(), memory, hidden).read(offset, count, buffer);
     }
@@ -176,6 +176,15 @@ pub(crate) fn read_rom(
     let hidden = behind_image(rom.image().len(), len);
 
     rom_registers(rom.image(), None, hidden).read(offset, count, buffer)
+}
+
+/// Maps the ROM, whose header is read on the way: nobody may disable memory meanwhile.
+fn map_rom(function: &Function, memory: Option<&MemoryLock>) -> Result<MappedRom> {
+    let _enabled = memory
+        .map(|memory| memory.access().ok_or(EIO))
+        .transpose()?;
+
+    MappedRom::new(function).ok_or(ENOMEM)
 }
 
 fn behind_image(image: usize, window: u64) -> Range<usize> {
