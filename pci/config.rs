@@ -18,8 +18,9 @@
 //!   is written as zero unless it is both writable and part of what the user wrote.
 //!
 //! The tables are [`header`], [`capability`] and [`extended`], laid out like those of the PCI
-//! Local Bus and PCI Express Base specifications. Bytes of no known capability are passed to the
-//! hardware unchanged, since some devices keep registers in the gaps and their drivers use them.
+//! Local Bus and PCI Express Base specifications. Bytes of no capability are passed to the hardware
+//! unchanged, since some devices keep registers in the gaps and their drivers use them. The bytes
+//! of a capability that is hidden read as zero and cannot be written.
 //!
 //! Accesses are cut into [`Chunk`]s: 1, 2 or 4 aligned bytes of one capability. What a write has
 //! to do besides storing bits (zap mappings, change the power state, reset the function) it does
@@ -43,11 +44,15 @@
 //! * In the Power Budgeting capability it is Data Select that can be written, not Data.
 //! * The list entry of a Vendor-Specific capability is not written to the hardware.
 //! * A BAR of four I/O ports is never mistaken for one of 64 bits.
+//! * A capability that is hidden is not only unlinked: its registers cannot be reached either, as
+//!   far as their number is known. In the C driver they are passed to the hardware like those of a
+//!   gap, for whoever knows the offset.
+//! * A function level reset that fails makes the write fail that asked for it.
 //!
 //! # Limits
 //!
-//! * A capability that is hidden is unlinked from the list, but its registers are passed to the
-//!   hardware like those of a gap, for whoever knows the offset.
+//! * Of a capability that is not known, and of one whose claimed length cannot be, only the list
+//!   entry is hidden.
 //! * Only type 0 headers are described.
 //!
 //! # Locking

@@ -279,7 +279,7 @@ const SATA_REGISTER_1: u16 = 0x04;
 const SATA_LOCATION: u32 = 0x0f;
 const SATA_INLINE: u32 = 0x0f;
 
-/// Tells what the capability `id` at `offset` is, and how long; nothing if users do not see it.
+/// Tells what the capability `id` at `offset` is, and how long.
 ///
 /// # Errors
 ///
@@ -288,9 +288,9 @@ pub(super) fn identify<H: Hardware>(
     probe: &Probe<'_, H>,
     id: u32,
     offset: u16,
-) -> Result<Option<Found>, H::Error> {
+) -> Result<Found, H::Error> {
     let field = |register: u16, width| probe.read(offset.saturating_add(register), width);
-    Ok(Some(match id {
+    Ok(match id {
         0x01 => Found::fixed(Kind::PowerManagement, 8),
         0x02 => Found::fixed(Kind::ReadOnly, 12), // AGP
         0x03 => Found::fixed(Kind::VitalProductData, 8),
@@ -307,7 +307,7 @@ pub(super) fn identify<H: Hardware>(
             _ => Found::fixed(Kind::ReadOnly, 24),
         },
         0x09 => match field(VENDOR_LENGTH, Width::Byte)? {
-            0 => return Ok(None),
+            0 => Found::hidden(ENTRY_SIZE),
             length => Found::claimed(Kind::Vendor, length, VENDOR_HEADER_SIZE),
         },
         0x10 => {
@@ -320,9 +320,43 @@ pub(super) fn identify<H: Hardware>(
             _ => Found::fixed(Kind::ReadOnly, 8),
         },
         0x13 => Found::fixed(Kind::AdvancedFeatures, 6),
-        // Of bridges, of hot-plug and CompactPCI, not for users, or unknown.
-        _ => return Ok(None),
-    }))
+        0x14 => Found::hidden(enhanced_allocation_bytes(probe, offset)?),
+        _ => Found::hidden(hidden_bytes(id)),
+    })
+}
+
+/// Bytes of a capability of bridges, of hot-plug or CompactPCI. Of one that is not known, only the
+/// list entry is.
+fn hidden_bytes(id: u32) -> u16 {
+    match id {
+        0x04 => 4, // Slot Identification
+        0x06 => 4, // CompactPCI Hot Swap
+        0x0a => 4, // Debug Port
+        0x0c => 8, // PCI Standard Hot-Plug Controller
+        0x0d => 8, // Subsystem Vendor ID and Subsystem ID
+        _ => ENTRY_SIZE,
+    }
+}
+
+/// Enhanced Allocation: entries of up to 32 bytes, which tell their length in their first byte. The
+/// addresses in them are those of the host.
+fn enhanced_allocation_bytes<H: Hardware>(
+    probe: &Probe<'_, H>,
+    offset: u16,
+) -> Result<u16, H::Error> {
+    const ENTRIES: u16 = 0x02;
+    const ENTRIES_MASK: u32 = 0x3f;
+    const FIRST_ENTRY: u16 = 0x04;
+    const ENTRY_SIZE_MASK: u32 = 0x07;
+
+    let count = probe.read(offset.saturating_add(ENTRIES), Width::Byte)? & ENTRIES_MASK;
+    let mut bytes = FIRST_ENTRY;
+    for _ in 0..count {
+        let entry = probe.read(offset.saturating_add(bytes), Width::Byte)? & ENTRY_SIZE_MASK;
+        let dwords = u16::try_from(entry).map_or(0, |entry| entry + 1);
+        bytes = bytes.saturating_add(dwords * 4);
+    }
+    Ok(bytes)
 }
 
 /// A Root Complex Integrated Endpoint has no link, and neither the registers for it.

@@ -65,11 +65,7 @@ pub(crate) fn permissions() -> Outcome {
     const RO: Permission = Permission::READ_ONLY;
     const RAW: Permission = Permission::RAW;
     const VIRTUAL: Permission = Permission::VIRTUAL;
-    const SHOWN: Permission = Permission {
-        virt: 0xff,
-        write: 0,
-        clear: 0,
-    };
+    const SHOWN: Permission = Permission::SHOWN;
     let mixed = |virt, write, clear| Permission { virt, write, clear };
     let rows = [
         (Kind::Header, 0x00, SHOWN),
@@ -116,6 +112,7 @@ pub(crate) fn permissions() -> Outcome {
         (Kind::PowerBudgeting, 8, RO),
         (Kind::ExtendedVendor, 4, RAW),
         (Kind::Unassigned, 0, RAW),
+        (Kind::Hidden, 0, SHOWN),
         (Kind::Virtual, 0, VIRTUAL),
     ];
     let wrong = rows

@@ -19,6 +19,8 @@ use super::{
 pub enum Kind {
     /// No known capability.
     Unassigned,
+    /// A capability that is not for users.
+    Hidden,
     /// A register that the host emulates for this device.
     Virtual,
     /// The type 0 header.
@@ -51,12 +53,14 @@ pub enum Kind {
 
 impl Kind {
     const UNASSIGNED: Layout = Layout::with_rest(&[], Permission::RAW);
+    const HIDDEN: Layout = Layout::with_rest(&[], Permission::SHOWN);
     const VIRTUAL: Layout = Layout::with_rest(&[], Permission::VIRTUAL);
 
     /// The table of permissions.
     pub fn layout(self) -> &'static Layout {
         match self {
             Kind::Unassigned => &Self::UNASSIGNED,
+            Kind::Hidden => &Self::HIDDEN,
             Kind::Virtual => &Self::VIRTUAL,
             Kind::Header => &header::LAYOUT,
             Kind::ReadOnly => &capability::READ_ONLY,
@@ -191,6 +195,21 @@ pub(super) fn assign(cells: &mut [Cell], start: u16, length: u16, kind: Kind) ->
         offset = offset.saturating_add(1);
     }
     free
+}
+
+/// Takes `length` bytes of a hidden capability that starts at `start` out of sight. What belongs to
+/// another capability already stays.
+pub(super) fn hide(cells: &mut [Cell], start: u16, length: u16) {
+    let targets = cells.iter_mut().skip(usize::from(start));
+    for cell in targets.take(usize::from(length)) {
+        if cell.kind == Kind::Unassigned {
+            *cell = Cell {
+                start,
+                kind: Kind::Hidden,
+                shadow: 0,
+            };
+        }
+    }
 }
 
 /// The permissions of the bytes of one access, joined.

@@ -105,8 +105,7 @@ const VENDOR_LENGTH_SHIFT: u32 = 20;
 /// Both headers.
 const VENDOR_HEADER_SIZE: u16 = 8;
 
-/// Tells what the extended capability `id` at `offset` is, and how long; nothing if users do not
-/// see it.
+/// Tells what the extended capability `id` at `offset` is, and how long.
 ///
 /// # Errors
 ///
@@ -115,9 +114,9 @@ pub(super) fn identify<H: Hardware>(
     probe: &Probe<'_, H>,
     id: u32,
     offset: u16,
-) -> Result<Option<Found>, H::Error> {
+) -> Result<Found, H::Error> {
     let read_only = |bytes| Found::claimed(Kind::ExtendedReadOnly, bytes, HEADER_SIZE);
-    Ok(Some(match id {
+    Ok(match id {
         0x01 => Found::fixed(Kind::ErrorReporting, 0x2c),
         0x02 | 0x08 | 0x09 => read_only(virtual_channel_bytes(probe, offset)?),
         0x03 => Found::fixed(Kind::ExtendedReadOnly, 12), // Device Serial Number
@@ -125,7 +124,7 @@ pub(super) fn identify<H: Hardware>(
         0x0b | 0x23 => {
             let header = probe.read(offset.saturating_add(VENDOR_HEADER), Width::Dword)?;
             match header >> VENDOR_LENGTH_SHIFT {
-                0 => return Ok(None),
+                0 => Found::hidden(HEADER_SIZE),
                 length => Found::claimed(Kind::ExtendedVendor, length, VENDOR_HEADER_SIZE),
             }
         }
@@ -139,9 +138,26 @@ pub(super) fn identify<H: Hardware>(
         0x16 => read_only(dynamic_power_bytes(probe, offset)?),
         0x17 => read_only(processing_hints_bytes(probe, offset)?),
         0x18 => Found::fixed(Kind::ExtendedReadOnly, 8), // Latency Tolerance Reporting
-        // Of root complexes, not for users, or unknown.
-        _ => return Ok(None),
-    }))
+        _ => Found::hidden(hidden_bytes(id)),
+    })
+}
+
+/// Bytes of a capability that is not for users. Of one of root complexes, and of one that is not
+/// known, only the header is.
+fn hidden_bytes(id: u32) -> u16 {
+    match id {
+        0x1b => 8,  // Process Address Space ID
+        0x1e => 16, // L1 PM Substates
+        0x1f => 12, // Precision Time Measurement
+        0x25 => 12, // Data Link Feature
+        0x26 => 32, // Physical Layer 16.0 GT/s
+        0x29 => 16, // Native PCIe Enclosure Management
+        0x2a => 32, // Physical Layer 32.0 GT/s
+        0x2e => 24, // Data Object Exchange
+        0x2f => 16, // Device 3
+        0x30 => 12, // Integrity and Data Encryption
+        _ => HEADER_SIZE,
+    }
 }
 
 /// Virtual Channel and Multi-Function Virtual Channel: a block per channel, then the arbitration

@@ -96,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn hidden_lengths() -> Outcome {
+        report(cases::lists::hidden_lengths())
+    }
+
+    #[test]
+    fn hidden_overlap() -> Outcome {
+        report(cases::lists::hidden_overlap())
+    }
+
+    #[test]
     fn hostile_lists() -> Outcome {
         report(cases::lists::hostile_lists())
     }

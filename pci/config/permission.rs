@@ -21,6 +21,13 @@ impl Permission {
         clear: 0,
     };
 
+    /// Read from the shadow, never written.
+    pub const SHOWN: Permission = Permission {
+        virt: 0xff,
+        write: 0,
+        clear: 0,
+    };
+
     /// Read from and written to the hardware.
     pub const RAW: Permission = Permission {
         virt: 0,

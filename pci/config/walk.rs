@@ -10,6 +10,7 @@ use super::{
     cell::{
         assign,
         fill,
+        hide,
         load,
         store,
         Cell,
@@ -46,7 +47,7 @@ impl<H: Hardware> Probe<'_, H> {
     }
 }
 
-/// A capability that users see.
+/// A capability.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     kind: Kind,
@@ -77,6 +78,11 @@ impl Found {
             claimed: Some(minimum),
             extended_space: false,
         }
+    }
+
+    /// A capability that users do not see, of at least so many bytes.
+    pub(super) fn hidden(bytes: u16) -> Self {
+        Self::fixed(Kind::Hidden, bytes)
     }
 
     /// A function with this capability may have extended config space.
@@ -167,7 +173,8 @@ impl<'a, H: Hardware> Walk<'a, H> {
     /// Assigns what is on the list of extended capabilities.
     ///
     /// That list has no pointer in front of it: its first entry is at a fixed place. If this one
-    /// is hidden it stays as an anchor, with the ID and version that mean "no capability".
+    /// is hidden it stays as an anchor, with the ID and version that mean "no capability", which is
+    /// what is left of a header that is hidden.
     ///
     /// # Errors
     ///
@@ -185,9 +192,6 @@ impl<'a, H: Hardware> Walk<'a, H> {
             let found = extended::identify(&self.probe, id, offset)?;
             let visible = self.place(id, offset, found, end)?.is_some();
             if visible || link.is_none() {
-                if !visible {
-                    self.anchor(offset);
-                }
                 self.link_extended(link, offset);
                 link = Some(offset);
             }
@@ -199,13 +203,6 @@ impl<'a, H: Hardware> Walk<'a, H> {
         }
         self.link_extended(link, 0);
         Ok(())
-    }
-
-    /// Makes the header at `offset` one that only carries a link.
-    fn anchor(&mut self, offset: u16) {
-        let kind = Kind::ExtendedReadOnly;
-        assign(self.cells, offset, extended::HEADER_SIZE, kind);
-        store(self.cells, offset, Width::Dword, 0);
     }
 
     /// Makes the header at `link` point to the one at `offset`.
@@ -240,14 +237,16 @@ impl<'a, H: Hardware> Walk<'a, H> {
         &mut self,
         id: u32,
         offset: u16,
-        found: Option<Found>,
+        found: Found,
         end: u16,
     ) -> Result<Option<Found>, H::Error> {
-        let Some(found) = found else {
+        if found.kind == Kind::Hidden {
             (self.report)(Finding::Hidden { id, offset });
+            self.hide(offset, found.bytes, end);
             return Ok(None);
-        };
+        }
         let Some(length) = self.length(id, offset, &found, end) else {
+            self.hide(offset, entry_bytes(offset), end);
             return Ok(None);
         };
         if !assign(self.cells, offset, length, found.kind) {
@@ -258,6 +257,13 @@ impl<'a, H: Hardware> Walk<'a, H> {
             self.hide_events(offset);
         }
         Ok(Some(found))
+    }
+
+    /// Takes a capability out of sight, but nothing behind `end`.
+    fn hide(&mut self, offset: u16, bytes: u32, end: u16) {
+        let room = end.saturating_sub(offset);
+        let length = u16::try_from(bytes).map_or(room, |bytes| bytes.min(room));
+        hide(self.cells, offset, length);
     }
 
     /// Takes PME out of the Power Management capability at `start`, in the shadow.
@@ -312,4 +318,12 @@ impl<'a, H: Hardware> Walk<'a, H> {
         }
         Ok(())
     }
+}
+
+/// Bytes that link a capability at `offset` to the next.
+fn entry_bytes(offset: u16) -> u32 {
+    u32::from(match offset {
+        CONVENTIONAL_SIZE.. => extended::HEADER_SIZE,
+        _ => capability::ENTRY_SIZE,
+    })
 }

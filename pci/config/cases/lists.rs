@@ -44,13 +44,17 @@ pub(crate) fn hidden() -> Outcome {
         (0x70, 0x8011),
         (0x80, 0x00ee),
     ];
-    let fake = Fake::<0x100>::new(&registers);
+    let mut fake = Fake::<0x100>::new(&registers);
     let mut buffer = cells::<0x100>();
-    let space = open(&mut buffer, &fake, FACTS)?;
+    let mut space = open(&mut buffer, &fake, FACTS)?;
     check(get(&space, &fake, 0x34, 1)? == 0x50, "first")?;
     check(get(&space, &fake, 0x50, 2)? == 0x7001, "second")?;
     check(get(&space, &fake, 0x70, 2)? == 0x0011, "last")?;
-    check(get(&space, &fake, 0x40, 2)? == 0x500d, "hidden, but there")?;
+    check(get(&space, &fake, 0x40, 4)? == 0, "hidden")?;
+    put(&mut space, &mut fake, 0x44, 4, u32::MAX)?;
+    check(fake.dword(0x44) == 0, "hidden from writes too")?;
+    put(&mut space, &mut fake, 0x48, 4, u32::MAX)?;
+    check(fake.dword(0x48) == u32::MAX, "the gap behind it is not")?;
 
     let registers = [(0x04, STATUS_LIST), (0x34, 0x40), (0x40, 0x000d)];
     let fake = Fake::<0x100>::new(&registers);
@@ -142,7 +146,8 @@ pub(crate) fn extended_list() -> Outcome {
     check(get(&space, &fake, 0x100, 4)? == 0x1200_0000, "anchor")?;
     check(get(&space, &fake, 0x120, 4)? == 0x1601_0003, "next")?;
     check(get(&space, &fake, 0x160, 4)? == 0x0001_0001, "last")?;
-    for offset in [0x100, 0x120, 0x160] {
+    check(get(&space, &fake, 0x104, 4)? == 0, "hidden")?;
+    for offset in [0x100, 0x104, 0x120, 0x140, 0x154, 0x160] {
         let header = fake.dword(offset);
         put(&mut space, &mut fake, offset, 4, 0)?;
         check(fake.dword(offset) == header, "headers stay")?;
@@ -194,6 +199,76 @@ fn extent(space: &TestSpace<'_>, size: u16, start: u16, kind: Kind) -> usize {
     (start..size)
         .filter(|offset| space.owner(*offset) == (kind, start))
         .count()
+}
+
+/// What is hidden, and how much of it.
+///
+/// PARITY: 7-44, 7-66, 12-4.
+pub(crate) fn hidden_lengths() -> Outcome {
+    let rows = [
+        (0x0000_0000, 2),
+        (0x0000_0004, 4),
+        (0x0000_0006, 4),
+        (0x0000_0009, 2), // Vendor-Specific without a length
+        (0x0000_000a, 4),
+        (0x0000_000c, 8),
+        (0x0000_000d, 8),
+        (0x0000_000e, 2),
+        (0x0000_0014, 4),    // Enhanced Allocation without entries
+        (0x0002_0014, 12),   // with two entries of a dword
+        (0x003f_0014, 0xc0), // up to the end, with those that the device claims
+        (0x0000_00ff, 2),
+    ];
+    for (first, length) in rows {
+        let mut fake = Fake::<0x100>::new(&[(0x04, STATUS_LIST), (0x34, 0x40), (0x40, first)]);
+        if length == 0xc0 {
+            fake.set_dword(0x44, 7);
+            fake.set_dword(0x64, 7);
+        }
+        let mut buffer = cells::<0x100>();
+        let space = open(&mut buffer, &fake, FACTS)?;
+        let hidden = extent(&space, 0x100, 0x40, Kind::Hidden);
+        check(hidden == length, "length of a hidden capability")?;
+        check(!fake.stray.get(), "outside of config space")?;
+    }
+
+    let rows = [
+        (0x0000, 4),
+        (0x001b, 8),
+        (0x001e, 16),
+        (0x001f, 12),
+        (0x002e, 24),
+        (0x0030, 12),
+        (0x0101, 4),
+        (0xffff, 4),
+    ];
+    for (id, length) in rows {
+        let fake = express_with(&[(0x100, id | 0x1_0000)]);
+        let mut buffer = cells::<0x200>();
+        let space = open(&mut buffer, &fake, FACTS)?;
+        let hidden = extent(&space, 0x200, 0x100, Kind::Hidden);
+        check(hidden == length, "length of a hidden extended capability")?;
+    }
+    Ok(())
+}
+
+/// A hidden capability takes nothing of one that the user sees.
+///
+/// PARITY: 12-4, 12-6.
+pub(crate) fn hidden_overlap() -> Outcome {
+    // MSI-X at 0x44, then Subsystem IDs from 0x40 over it.
+    let registers = [
+        (0x04, STATUS_LIST),
+        (0x34, 0x44),
+        (0x44, 0x4011),
+        (0x40, 0x000d),
+    ];
+    let fake = Fake::<0x100>::new(&registers);
+    let mut buffer = cells::<0x100>();
+    let space = open(&mut buffer, &fake, FACTS)?;
+    check(get(&space, &fake, 0x44, 2)? == 0x0011, "still on the list")?;
+    check(extent(&space, 0x100, 0x44, Kind::ReadOnly) == 12, "whole")?;
+    check(extent(&space, 0x100, 0x40, Kind::Hidden) == 4, "the rest")
 }
 
 /// Lengths of conventional capabilities.

@@ -80,6 +80,16 @@ fn emulated_dword() {
 }
 
 #[test]
+fn hidden_lengths() {
+    assert_eq!(cases::lists::hidden_lengths(), Ok(()));
+}
+
+#[test]
+fn hidden_overlap() {
+    assert_eq!(cases::lists::hidden_overlap(), Ok(()));
+}
+
+#[test]
 fn hidden() {
     assert_eq!(cases::lists::hidden(), Ok(()));
 }
