@@ -34,6 +34,17 @@ impl Width {
         // CAST: The discriminants are small.
         self as usize
     }
+
+    /// Number of bits.
+    #[inline]
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::Byte => u8::BITS,
+            Self::Word => u16::BITS,
+            Self::Dword => u32::BITS,
+            Self::Qword => u64::BITS,
+        }
+    }
 }
 
 /// Registers that are mapped, by memory or by I/O port.

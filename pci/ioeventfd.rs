@@ -16,12 +16,14 @@ use crate::{
         pm_runtime::Resumed,
         uapi_pci::IoEventFd, //
     },
+    bars::Bar,
     memory::MemoryLock,
     opened::Opened,
     region::{
         self,
         Region, //
-    }, //
+    },
+    transfer::first_access, //
 };
 use core::ops::Range;
 use kernel::{
@@ -55,14 +57,13 @@ struct Target {
 }
 
 impl Target {
-    /// Returns the offsets that are written to, if they are naturally aligned and within `len`
-    /// bytes.
+    /// Returns the offsets that are written to, if they are within `len` bytes.
     fn range(&self, len: u64) -> Option<Range<usize>> {
         let start = usize::try_from(self.offset).ok()?;
         let end = start.checked_add(self.width.bytes())?;
 
         // CAST: A `usize` has 64 bits where this driver runs.
-        (start % self.width.bytes() == 0 && end as u64 <= len).then_some(start..end)
+        (end as u64 <= len).then_some(start..end)
     }
 }
 
@@ -133,8 +134,8 @@ struct Doorbell {
     memory: Arc<MemoryLock>,
     opened: Arc<Opened>,
     target: Target,
-    /// The offset, which is within the BAR.
-    offset: usize,
+    /// The offsets, which are within the BAR.
+    range: Range<usize>,
 }
 
 impl Doorbell {
@@ -142,8 +143,8 @@ impl Doorbell {
     ///
     /// # Errors
     ///
-    /// EINVAL beyond the end of the BAR, not aligned, or in the MSI-X table; EBUSY, ENOMEM or
-    /// ENODEV if the BAR could not be mapped.
+    /// EINVAL beyond the end of the BAR or in the MSI-X table; EBUSY, ENOMEM or ENODEV if the BAR
+    /// could not be mapped.
     fn new(
         function: &Function,
         memory: &Arc<MemoryLock>,
@@ -163,7 +164,7 @@ impl Doorbell {
             memory: memory.clone(),
             opened: opened.clone(),
             target,
-            offset: range.start,
+            range,
         })
     }
 
@@ -176,19 +177,20 @@ impl Doorbell {
             .is_some_and(|bar| bar.resource().is_memory())
     }
 
+    /// Makes the same accesses as `write()` of the same bytes would.
     fn write(&self) {
-        let Some(Ok(registers)) = self
-            .opened
-            .bars
-            .get(self.target.bar)
-            .map(|bar| bar.mapped())
-        else {
+        let Some(Ok(mapped)) = self.opened.bars.get(self.target.bar).map(Bar::mapped) else {
             return;
         };
-        // It is within the BAR and aligned, so it cannot fail.
-        let _ = registers
-            .registers()
-            .write(self.offset, self.target.width, self.target.value);
+        let mut value = self.target.value;
+        let mut left = self.range.clone();
+        while !left.is_empty() {
+            let width = first_access(left.start, left.len(), Width::Qword);
+            // It is within the BAR and aligned, so it cannot fail.
+            let _ = mapped.registers().write(left.start, width, value);
+            value = value.checked_shr(width.bits()).unwrap_or(0);
+            left.start = left.start.saturating_add(width.bytes());
+        }
     }
 }
 
@@ -246,10 +248,10 @@ impl IoEventFds {
     ///
     /// # Errors
     ///
-    /// EFAULT; EINVAL for what is malformed, not in a BAR, not aligned or in the MSI-X table;
-    /// EBUSY, ENOMEM or ENODEV if the BAR could not be mapped; EEXIST for a target that has an
-    /// eventfd, ENODEV if one without is to have none; ENOSPC for too many; EBADF or EINVAL for
-    /// what is not an eventfd.
+    /// EFAULT; EINVAL for what is malformed, not in a BAR, or in the MSI-X table; EBUSY, ENOMEM or
+    /// ENODEV if the BAR could not be mapped; EEXIST for a target that has an eventfd, ENODEV if
+    /// one without is to have none; ENOSPC for too many; EBADF or EINVAL for what is not an
+    /// eventfd.
     pub(crate) fn set(
         &self,
         function: &Function,
@@ -352,9 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_aligned_and_within_their_bar() {
+    fn targets_are_within_their_bar() {
         assert_eq!(target(12, Width::Dword).range(16), Some(12..16));
-        assert_eq!(target(13, Width::Dword).range(32), None);
+        assert_eq!(target(13, Width::Dword).range(16), None);
         assert_eq!(target(12, Width::Dword).range(15), None);
         assert_eq!(target(0, Width::Byte).range(0), None);
         assert_eq!(target(u64::MAX, Width::Byte).range(u64::MAX), None);

@@ -54,13 +54,17 @@ impl Step {
             count
         };
 
-        Width::WIDEST_FIRST
-            .into_iter()
-            .find(|width| {
-                *width <= widest && width.bytes() <= accessible && offset % width.bytes() == 0
-            })
-            .map_or(Self::Access(Width::Byte), Self::Access)
+        Self::Access(first_access(offset, accessible, widest))
     }
+}
+
+/// Returns the first of the naturally aligned accesses, none wider than `widest`, that `count`
+/// bytes at `offset` are made of.
+pub(crate) fn first_access(offset: usize, count: usize, widest: Width) -> Width {
+    Width::WIDEST_FIRST
+        .into_iter()
+        .find(|width| *width <= widest && width.bytes() <= count && offset % width.bytes() == 0)
+        .unwrap_or(Width::Byte)
 }
 
 impl Registers<'_> {
