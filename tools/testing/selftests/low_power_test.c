@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Low power: devices that are suspended, in use or not (6.7, 8.3, 10.3). */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include <linux/pci_regs.h>
@@ -15,7 +18,8 @@
 #define WAKEUP	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
 #define EXIT	VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
 
-/* Registers of the e1000e and igb: transmit descriptor base, which only keeps. */
+/* Registers of the e1000e; of a descriptor base, which only keeps what it gets. */
+#define STATUS		0x0008
 #define SCRATCH		0x3800
 #define ICR		0x00c0
 #define ICS		0x00c8
@@ -367,6 +371,104 @@ TEST_F(nic, every_file)
 	self->fd = other.device;
 	other.device = -1;
 	session_close(&other);
+}
+
+/* Those who use the device while it falls asleep and wakes up. */
+struct crowd {
+	int fd;
+	int bell;
+	const void *mapped;
+	long status;
+	atomic_bool stop;
+	atomic_ulong seen;
+	atomic_ulong refused;
+	atomic_ulong wrong;
+};
+
+static void *crowd_look(void *data)
+{
+	struct crowd *crowd = data;
+
+	while (!atomic_load(&crowd->stop)) {
+		long value = mmio_at(crowd->mapped);
+
+		if (value == crowd->status)
+			atomic_fetch_add(&crowd->seen, 1);
+		else if (value == -SIGBUS)
+			atomic_fetch_add(&crowd->refused, 1);
+		else
+			atomic_fetch_add(&crowd->wrong, 1);
+		usleep(100);
+	}
+	return NULL;
+}
+
+static void *crowd_ring(void *data)
+{
+	struct crowd *crowd = data;
+
+	while (!atomic_load(&crowd->stop)) {
+		if (event_signal(crowd->bell) || touch_by_ioctl(crowd->fd))
+			atomic_fetch_add(&crowd->wrong, 1);
+		usleep(3000);
+	}
+	return NULL;
+}
+
+/* 6-82, 6-92: nobody meets a device that sleeps, and all of them get through. */
+TEST_F(nic, crowd)
+{
+	struct vfio_device_ioeventfd bell = {
+		.argsz = sizeof(bell),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.offset = REGION_OFFSET(0) + SCRATCH,
+		.data = 0x10,
+		.fd = event_new(),
+	};
+	struct crowd crowd = { .fd = self->fd, .bell = bell.fd };
+	pthread_t threads[4];
+	uint32_t value = 0;
+	void *addr;
+	int i;
+
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
+	crowd.mapped = addr + STATUS;
+	crowd.status = mmio_at(crowd.mapped);
+	ASSERT_LE(0, crowd.status);
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_IOEVENTFD, &bell));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL,
+					    i < 2 ? crowd_look : crowd_ring,
+					    &crowd));
+	for (i = 0; i < 100; i++) {
+		/* One in two ends with the first who wakes the device up. */
+		long ret = i & 1 ? enter(self->fd) :
+				   enter_with(self->fd, self->event);
+
+		EXPECT_EQ(0, ret);
+		usleep(1000 * (i % 20));
+		EXPECT_EQ(0, leave(self->fd));
+		usleep(2000);
+	}
+	atomic_store(&crowd.stop, true);
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, pthread_join(threads[i], NULL));
+	EXPECT_EQ(0, atomic_load(&crowd.wrong));
+	EXPECT_LT(0, atomic_load(&crowd.seen));
+	EXPECT_LT(0, atomic_load(&crowd.refused));
+
+	EXPECT_EQ(4, region_write(self->fd, 0, SCRATCH, &value, 4));
+	EXPECT_EQ(0, event_signal(bell.fd));
+	for (i = 0; i < 100 && !value; i++) {
+		usleep(10000);
+		EXPECT_EQ(4, region_read(self->fd, 0, SCRATCH, &value, 4));
+	}
+	EXPECT_EQ(0x10, value);
+	EXPECT_TRUE(stays_active(self->bdf));
+	close(bell.fd);
+	bell.fd = -1;
+	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_IOEVENTFD, &bell));
+	munmap(addr, PAGE_SIZE);
 }
 
 /* Of igb, which nobody has open. */
