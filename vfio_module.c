@@ -18,8 +18,8 @@ EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
 
 /* For whoever finds memory of a device in a process. */
-EXPORT_SYMBOL_GPL(vfio_rust_device_from_vma);
-EXPORT_SYMBOL_GPL(vfio_rust_device_get);
-EXPORT_SYMBOL_GPL(vfio_rust_device_put);
-EXPORT_SYMBOL_GPL(vfio_rust_release_notifier_register);
-EXPORT_SYMBOL_GPL(vfio_rust_release_notifier_unregister);
+EXPORT_SYMBOL_GPL(vfio_device_ref_from_vma);
+EXPORT_SYMBOL_GPL(vfio_device_ref_get);
+EXPORT_SYMBOL_GPL(vfio_device_ref_put);
+EXPORT_SYMBOL_GPL(vfio_release_notifier_register);
+EXPORT_SYMBOL_GPL(vfio_release_notifier_unregister);

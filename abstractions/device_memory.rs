@@ -32,7 +32,7 @@ use kernel::{
 };
 
 /// Makes a reference one of C's.
-fn into_raw(device: DeviceRef) -> *mut bindings::vfio_rust_device {
+fn into_raw(device: DeviceRef) -> *mut bindings::vfio_device_ref {
     let (device, module) = device.into_parts();
     module.into_raw();
     Arc::into_raw(device).cast_mut().cast()
@@ -44,7 +44,7 @@ fn into_raw(device: DeviceRef) -> *mut bindings::vfio_rust_device {
 ///
 /// `device` must come from [`into_raw()`], and the caller must own it. If the
 /// result is dropped, that is its end.
-unsafe fn from_raw(device: *mut bindings::vfio_rust_device) -> DeviceRef {
+unsafe fn from_raw(device: *mut bindings::vfio_device_ref) -> DeviceRef {
     // SAFETY: `into_raw()` gave up a reference to the device, which the caller
     // owns.
     let device = unsafe { Arc::from_raw(device.cast::<Device>()) };
@@ -59,9 +59,9 @@ unsafe fn from_raw(device: *mut bindings::vfio_rust_device) -> DeviceRef {
 ///
 /// `vma` must be an area, and its lock or the mmap lock must be held.
 #[no_mangle]
-pub unsafe extern "C" fn vfio_rust_device_from_vma(
+pub unsafe extern "C" fn vfio_device_ref_from_vma(
     vma: *mut bindings::vm_area_struct,
-) -> *mut bindings::vfio_rust_device {
+) -> *mut bindings::vfio_device_ref {
     // SAFETY: By this function's contract.
     let vma = unsafe { VmaRef::from_raw(vma) };
     Device::from_vma(vma).map_or(ptr::null_mut(), into_raw)
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn vfio_rust_device_from_vma(
 ///
 /// The caller must own a reference to `device`.
 #[no_mangle]
-pub unsafe extern "C" fn vfio_rust_device_get(device: *mut bindings::vfio_rust_device) {
+pub unsafe extern "C" fn vfio_device_ref_get(device: *mut bindings::vfio_device_ref) {
     // SAFETY: The caller's reference is only borrowed: it is not dropped.
     let device = ManuallyDrop::new(unsafe { from_raw(device) });
     into_raw(DeviceRef::clone(&device));
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn vfio_rust_device_get(device: *mut bindings::vfio_rust_d
 ///
 /// The caller must own a reference to `device`, and not use it any more.
 #[no_mangle]
-pub unsafe extern "C" fn vfio_rust_device_put(device: *mut bindings::vfio_rust_device) {
+pub unsafe extern "C" fn vfio_device_ref_put(device: *mut bindings::vfio_device_ref) {
     // SAFETY: By this function's contract the reference is ours now.
     drop(unsafe { from_raw(device) });
 }
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn vfio_rust_device_put(device: *mut bindings::vfio_rust_d
 /// `notifier` is valid as long as the registration exists or the call lasts.
 #[pin_data]
 struct Callback {
-    notifier: *mut bindings::vfio_rust_release_notifier,
+    notifier: *mut bindings::vfio_release_notifier,
     /// Once the notifier can be unregistered.
     #[pin]
     registered: Completion,
@@ -129,9 +129,9 @@ impl ReleaseHandler for Callback {
 /// The caller must own a reference to `device`. `notifier` must be valid, stay
 /// in place and be left alone until it is unregistered.
 #[no_mangle]
-pub unsafe extern "C" fn vfio_rust_release_notifier_register(
-    device: *mut bindings::vfio_rust_device,
-    notifier: *mut bindings::vfio_rust_release_notifier,
+pub unsafe extern "C" fn vfio_release_notifier_register(
+    device: *mut bindings::vfio_device_ref,
+    notifier: *mut bindings::vfio_release_notifier,
 ) -> c_int {
     // SAFETY: The caller's reference is only borrowed: it is not dropped.
     let device = ManuallyDrop::new(unsafe { from_raw(device) });
@@ -162,8 +162,8 @@ pub unsafe extern "C" fn vfio_rust_release_notifier_register(
 /// `notifier` must be valid, and nobody else may register or unregister it at
 /// the same time.
 #[no_mangle]
-pub unsafe extern "C" fn vfio_rust_release_notifier_unregister(
-    notifier: *mut bindings::vfio_rust_release_notifier,
+pub unsafe extern "C" fn vfio_release_notifier_unregister(
+    notifier: *mut bindings::vfio_release_notifier,
 ) {
     // SAFETY: By this function's contract.
     let registration = unsafe { ptr::replace(&raw mut (*notifier).registration, ptr::null_mut()) };

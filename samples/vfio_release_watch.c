@@ -35,17 +35,17 @@
  */
 struct watch {
 	struct mutex lock;
-	struct vfio_rust_device *device;
+	struct vfio_device_ref *device;
 	bool registered;
 	unsigned int milliseconds;
-	struct vfio_rust_release_notifier notifier;
+	struct vfio_release_notifier notifier;
 	spinlock_t calls_lock;
 	struct release_watch_calls calls;
 	u64 seen;
 	wait_queue_head_t called;
 };
 
-static void watch_released(struct vfio_rust_release_notifier *notifier)
+static void watch_released(struct vfio_release_notifier *notifier)
 {
 	struct watch *watch = container_of(notifier, struct watch, notifier);
 	u64 began = ktime_get_ns();
@@ -61,7 +61,7 @@ static void watch_released(struct vfio_rust_release_notifier *notifier)
 
 static long watch_look_up(struct watch *watch, unsigned long address)
 {
-	struct vfio_rust_device *device = NULL;
+	struct vfio_device_ref *device = NULL;
 	struct vm_area_struct *vma;
 
 	if (watch->registered)
@@ -70,13 +70,13 @@ static long watch_look_up(struct watch *watch, unsigned long address)
 	mmap_read_lock(current->mm);
 	vma = vma_lookup(current->mm, address);
 	if (vma)
-		device = vfio_rust_device_from_vma(vma);
+		device = vfio_device_ref_from_vma(vma);
 	mmap_read_unlock(current->mm);
 	if (!device)
 		return -ENOENT;
 
 	if (watch->device)
-		vfio_rust_device_put(watch->device);
+		vfio_device_ref_put(watch->device);
 	watch->device = device;
 
 	return 0;
@@ -94,7 +94,7 @@ static long watch_register(struct watch *watch, unsigned long milliseconds)
 		return -EBUSY;
 
 	watch->milliseconds = milliseconds;
-	ret = vfio_rust_release_notifier_register(watch->device,
+	ret = vfio_release_notifier_register(watch->device,
 						  &watch->notifier);
 	watch->registered = !ret;
 
@@ -104,7 +104,7 @@ static long watch_register(struct watch *watch, unsigned long milliseconds)
 static void watch_unregister(struct watch *watch)
 {
 	if (watch->registered)
-		vfio_rust_release_notifier_unregister(&watch->notifier);
+		vfio_release_notifier_unregister(&watch->notifier);
 	watch->registered = false;
 }
 
@@ -174,7 +174,7 @@ static int watch_release(struct inode *inode, struct file *file)
 
 	watch_unregister(watch);
 	if (watch->device)
-		vfio_rust_device_put(watch->device);
+		vfio_device_ref_put(watch->device);
 	mutex_destroy(&watch->lock);
 	kfree(watch);
 

@@ -19,16 +19,16 @@ struct vm_area_struct;
  */
 
 /**
- * struct vfio_rust_device - a reference to a VFIO device
+ * struct vfio_device_ref - a reference to a VFIO device
  *
  * It keeps the object alive and the code of its bus driver loaded. It does not
  * keep the device open, so that its memory may stop to be there at any time;
  * a release notifier tells when.
  */
-struct vfio_rust_device;
+struct vfio_device_ref;
 
 /**
- * struct vfio_rust_release_notifier - what to do before a device is released
+ * struct vfio_release_notifier - what to do before a device is released
  * @released: Called when the last file of the device is closed, once, before
  *	the bus driver and before close() or unbind returns. Nothing may reach
  *	the device's memory any more when it returns. Notifiers are called in
@@ -39,40 +39,40 @@ struct vfio_rust_device;
  * Usually part of a larger structure. All zero but @released before it is
  * registered.
  */
-struct vfio_rust_release_notifier {
-	void (*released)(struct vfio_rust_release_notifier *notifier);
+struct vfio_release_notifier {
+	void (*released)(struct vfio_release_notifier *notifier);
 	/* private: */
 	void *registration;
 };
 
 /**
- * vfio_rust_device_from_vma() - the device whose memory an area maps
+ * vfio_device_ref_from_vma() - the device whose memory an area maps
  * @vma: the area
  *
  * Context: The mmap lock of the area's mm, or the lock of the area, is held.
- * Return: A reference, to be given back by vfio_rust_device_put(), or NULL if
+ * Return: A reference, to be given back by vfio_device_ref_put(), or NULL if
  * the area is not one of a VFIO device file.
  */
-struct vfio_rust_device *vfio_rust_device_from_vma(struct vm_area_struct *vma);
+struct vfio_device_ref *vfio_device_ref_from_vma(struct vm_area_struct *vma);
 
 /**
- * vfio_rust_device_get() - take one more reference to a device
+ * vfio_device_ref_get() - take one more reference to a device
  * @device: the device
  *
  * Context: Any.
  */
-void vfio_rust_device_get(struct vfio_rust_device *device);
+void vfio_device_ref_get(struct vfio_device_ref *device);
 
 /**
- * vfio_rust_device_put() - give a reference to a device back
+ * vfio_device_ref_put() - give a reference to a device back
  * @device: the device
  *
  * Context: May sleep.
  */
-void vfio_rust_device_put(struct vfio_rust_device *device);
+void vfio_device_ref_put(struct vfio_device_ref *device);
 
 /**
- * vfio_rust_release_notifier_register() - be told before a device is released
+ * vfio_release_notifier_register() - be told before a device is released
  * @device: the device
  * @notifier: the notifier, which must stay until it is unregistered
  *
@@ -83,21 +83,23 @@ void vfio_rust_device_put(struct vfio_rust_device *device);
  * Return: 0; -ENODEV if the device is not open or its release has begun;
  * -ENOMEM.
  */
-int vfio_rust_release_notifier_register(struct vfio_rust_device *device,
-					struct vfio_rust_release_notifier *notifier);
+int vfio_release_notifier_register(struct vfio_device_ref *device,
+				   struct vfio_release_notifier *notifier);
 
 /**
- * vfio_rust_release_notifier_unregister() - no longer be told
+ * vfio_release_notifier_unregister() - no longer be told
  * @notifier: the notifier
  *
  * When this returns the notifier is not being called, unless it is the notifier
  * that calls this, and it will not be. It is needed once for every successful
  * registration, whether the notifier has been called or not, and does nothing
- * for a notifier that is not registered.
+ * for a notifier that is not registered. The caller sees to it that a notifier is
+ * registered or unregistered once at a time; one that unregisters itself is not
+ * to be unregistered by anybody else while it may be called.
  *
  * Context: May sleep. No lock is held that @notifier takes, and, as it waits for
  * a call in flight, no mmap lock if @notifier takes that.
  */
-void vfio_rust_release_notifier_unregister(struct vfio_rust_release_notifier *notifier);
+void vfio_release_notifier_unregister(struct vfio_release_notifier *notifier);
 
 #endif
