@@ -334,6 +334,37 @@ TEST_F(mixed, emulated_group_may_leave)
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE, 0));
 }
 
+/* The same for memory of a device, which may have changed hands meanwhile. */
+TEST_F(mixed, first_domain_gets_device_memory)
+{
+	uint8_t *memory = memory_mmap(self->memory.device);
+	int container = self->memory.container;
+	long pinned = memory_pinned_pages();
+
+	ASSERT_NE(MAP_FAILED, (void *)memory);
+	ASSERT_EQ(0, type1_map(container, memory, IOVA_MEMORY, MEMORY_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, group_set_container(self->group, container));
+	EXPECT_EQ(pinned, memory_pinned_pages());
+	self->device = group_device(self->group, self->bdf);
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, edu_bus_master(self->device, true));
+	memset(memory, PATTERN, PAGE_SIZE);
+	ASSERT_EQ(0, edu_load(self->device, IOVA_MEMORY, PAGE_SIZE));
+	ASSERT_EQ(0, edu_store(self->device, IOVA_MEMORY + PAGE_SIZE,
+			       PAGE_SIZE));
+	EXPECT_TRUE(all_bytes(memory, 2 * PAGE_SIZE, PATTERN));
+	close(self->device);
+	self->device = -1;
+	ASSERT_EQ(0, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+
+	munmap(memory, MEMORY_SIZE);
+	EXPECT_EQ(-EFAULT, group_set_container(self->group, container));
+	EXPECT_EQ(MEMORY_SIZE, type1_unmap(container, IOVA_MEMORY, MEMORY_SIZE,
+					   0));
+	EXPECT_EQ(0, group_set_container(self->group, container));
+}
+
 /*
  * The release notifier comes for free: another device has this one's memory in
  * its IOMMU, and loses it when this one is closed.
@@ -434,7 +465,8 @@ TEST_F(cdev, attaches_to_address_spaces)
 	ASSERT_LT(0, first);
 	ASSERT_LT(0, second);
 	EXPECT_EQ(-ENOENT, cdev_attach(self->device, 12345));
-	EXPECT_NE(0, cdev_attach(self->device, id) < 0);
+	/* An object, but no address space. */
+	EXPECT_EQ(-ENOENT, cdev_attach(self->device, id));
 	EXPECT_EQ(first, cdev_attach(self->device, first));
 	EXPECT_EQ(-EBUSY, ioas_destroy(self->iommufd, first));
 	/* In place of the first one. */

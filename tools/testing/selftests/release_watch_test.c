@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -246,6 +247,42 @@ TEST_F(watch, unregistering_waits_for_the_call)
 	EXPECT_LE(calls.last_ended_ns, after);
 	pthread_join(closer, NULL);
 	self->session.device = -1;
+}
+
+/* Registered in time and called, or too late: nothing in between. */
+TEST_F(watch, registers_while_the_device_is_released)
+{
+	long told = 0, late = 0;
+	pthread_t closer;
+	int round;
+
+	ASSERT_EQ(0, watch_look_up(self->watch, self->memory));
+	release(&self->session, self->memory);
+	for (round = 0; round < 500; round++) {
+		struct release_watch_calls calls;
+		long ret;
+
+		self->session.device = group_device(self->session.group,
+						    MEMORY_NAME);
+		ASSERT_LE(0, self->session.device);
+		ASSERT_EQ(0, pthread_create(&closer, NULL, close_device,
+					    &self->session));
+		if (round % 2)
+			sched_yield();
+		ret = watch_register(self->watch, 0);
+		pthread_join(closer, NULL);
+		calls = watch_calls(self->watch);
+		if (!ret)
+			told++;
+		else if (ret == -ENODEV)
+			late++;
+		EXPECT_EQ(told, calls.count);
+		EXPECT_EQ(round + 1, told + late);
+		EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER,
+					0));
+	}
+	self->session.device = -1;
+	TH_LOG("%ld registered in time, %ld too late", told, late);
 }
 
 /* The owner of the device is killed; the watch belongs to somebody else. */
