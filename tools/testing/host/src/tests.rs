@@ -3,6 +3,8 @@
 //! Tests, a module for each part.
 
 mod config_cases;
+mod config_fuzz;
 mod config_laws;
 mod irq_cases;
+mod irq_laws;
 mod type1_iova;

@@ -209,6 +209,7 @@ fn is_plain(kind: Kind) -> bool {
 proptest! {
     /// Whatever the device, whatever the user: no panic, nothing touched outside of the space.
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn nothing_strays(device in device(), facts in facts(), accesses in vec(access(), 1..40)) {
         let mut fake = device.fake();
         let mut cells = device.cells();
@@ -221,6 +222,7 @@ proptest! {
 
     /// An examination that fails at any access says so, and strays as little.
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn examination_may_fail(device in device(), budget in 0..64u32) {
         let mut fake = device.fake();
         fake.break_after(budget);
@@ -233,6 +235,7 @@ proptest! {
 
     /// Chunks cover an access without gaps, naturally aligned, and within one dword.
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn chunks_cover(device in device(), offset in 0..0x1010u64, count in 1..600usize) {
         let fake = device.fake();
         let mut cells = device.cells();
@@ -252,6 +255,7 @@ proptest! {
 
     /// The lists that the user sees end, and have nothing on them that is to be hidden.
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn lists_end(device in device(), accesses in vec(access(), 0..20)) {
         const VISIBLE: [u32; 12] = [1, 2, 3, 5, 7, 8, 9, 0x10, 0x11, 0x12, 0x13, 0x13];
         const EXTENDED: [u32; 21] = [
@@ -300,6 +304,7 @@ proptest! {
 
     /// What is read after a write follows from the permission table, and nothing else changes.
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn writes_follow_the_tables(device in device(), offset in 0x40..0x1000u16, value: u32) {
         let mut fake = device.fake();
         let mut cells = device.cells();

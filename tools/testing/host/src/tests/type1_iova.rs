@@ -57,6 +57,10 @@ fn valid(aperture: IovaRange, holes: &[IovaRange]) -> Vec<IovaRange> {
     valid
 }
 
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Pinned), Just(Kind::Device), Just(Kind::Revoked)]
+}
+
 proptest! {
     /// Rows 5-4, 5-5, 5-44, 5-45.
     #[test]
@@ -136,13 +140,19 @@ proptest! {
     }
 
     #[test]
-    fn runs_keep_what_they_are_made_of(pfn: u64, pages: u64, device: bool) {
-        let kind = if device { Kind::Device } else { Kind::Pinned };
+    fn runs_keep_what_they_are_made_of(
+        pfn in prop_oneof![0..1u64 << 41, any::<u64>()],
+        pages in prop_oneof![0..=Run::MAX_PAGES + 1, any::<u64>()],
+        kind in kind(),
+    ) {
         let fits = pfn < 1 << 40 && (1..=Run::MAX_PAGES).contains(&pages);
         match Run::new(pfn, pages, kind) {
             Some(run) => {
                 prop_assert!(fits);
                 prop_assert_eq!((run.pfn(), run.pages(), run.kind()), (pfn, pages, kind));
+                let run = run.revoked();
+                let expected = (pfn, pages, Kind::Revoked);
+                prop_assert_eq!((run.pfn(), run.pages(), run.kind()), expected);
             }
             None => prop_assert!(!fits),
         }
@@ -155,18 +165,17 @@ proptest! {
         pages in 1..=Run::MAX_PAGES,
         gap in -1..=1i64,
         more in 1..=Run::MAX_PAGES,
-        kinds: (bool, bool),
+        kinds in (kind(), kind()),
         limit in 1..=2 * Run::MAX_PAGES,
     ) {
-        let kind = |device| if device { Kind::Device } else { Kind::Pinned };
         let next = (pfn + pages).saturating_add_signed(gap);
-        let (first, next) = (Run::new(pfn, pages, kind(kinds.0)), Run::new(next, more, kind(kinds.1)));
+        let (first, next) = (Run::new(pfn, pages, kinds.0), Run::new(next, more, kinds.1));
         let joined = first.zip(next).and_then(|(first, next)| first.joined(&next, limit));
         let total = pages + more;
         let possible = gap == 0 && kinds.0 == kinds.1 && total <= limit && total <= Run::MAX_PAGES;
         prop_assert_eq!(joined.is_some(), possible);
         if let Some(run) = joined {
-            prop_assert_eq!((run.pfn(), run.pages(), run.kind()), (pfn, total, kind(kinds.0)));
+            prop_assert_eq!((run.pfn(), run.pages(), run.kind()), (pfn, total, kinds.0));
         }
     }
 }
