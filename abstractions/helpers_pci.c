@@ -57,6 +57,32 @@ void vfio_rust_iowrite64(u64 value, void __iomem *addr)
 	iowrite64(value, addr);
 }
 
+/* With CONFIG_PCI_IOV=n these are inline functions, as the next with CONFIG_PM=n. */
+unsigned int vfio_rust_pci_num_vf(struct pci_dev *pdev)
+{
+	return pci_num_vf(pdev);
+}
+
+int vfio_rust_pci_enable_sriov(struct pci_dev *pdev, int nr_virtfn)
+{
+	return pci_enable_sriov(pdev, nr_virtfn);
+}
+
+void vfio_rust_pci_disable_sriov(struct pci_dev *pdev)
+{
+	pci_disable_sriov(pdev);
+}
+
+void vfio_rust_pm_runtime_allow(struct device *dev)
+{
+	pm_runtime_allow(dev);
+}
+
+void vfio_rust_pm_runtime_forbid(struct device *dev)
+{
+	pm_runtime_forbid(dev);
+}
+
 int vfio_rust_pm_runtime_resume_and_get(struct device *dev)
 {
 	return pm_runtime_resume_and_get(dev);

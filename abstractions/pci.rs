@@ -117,9 +117,7 @@ impl Function {
     /// Returns the number of virtual functions that are enabled.
     pub(crate) fn virtual_functions(&self) -> u32 {
         // SAFETY: `as_raw()` is valid.
-        let count = unsafe { bindings::pci_num_vf(self.as_raw()) };
-
-        u32::try_from(count).unwrap_or(0)
+        unsafe { bindings::vfio_rust_pci_num_vf(self.as_raw()) }
     }
 
     /// Does the function decode memory whatever COMMAND says? True for virtual functions.

@@ -90,7 +90,7 @@ impl Enabled {
         let function = Function::new(device);
         let count = c_int::try_from(count)?;
         // SAFETY: `as_raw()` is valid; its lock is held, as in all callbacks of the bus.
-        to_result(unsafe { bindings::pci_enable_sriov(function.as_raw(), count) })?;
+        to_result(unsafe { bindings::vfio_rust_pci_enable_sriov(function.as_raw(), count) })?;
 
         Ok(Self(function))
     }
@@ -99,7 +99,7 @@ impl Enabled {
 impl Drop for Enabled {
     fn drop(&mut self) {
         // SAFETY: `as_raw()` is valid, and `new()` has enabled them.
-        unsafe { bindings::pci_disable_sriov(self.0.as_raw()) };
+        unsafe { bindings::vfio_rust_pci_disable_sriov(self.0.as_raw()) };
     }
 }
 

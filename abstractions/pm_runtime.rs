@@ -72,7 +72,7 @@ impl Allowed {
     pub(crate) fn new(function: Function, suspend: bool) -> Self {
         let device = function.as_raw_device();
         // SAFETY: `device` is valid as long as `function`.
-        unsafe { bindings::pm_runtime_allow(device) };
+        unsafe { bindings::vfio_rust_pm_runtime_allow(device) };
         if suspend {
             // SAFETY: As above. The count given away is the one that the PCI core took.
             unsafe { bindings::vfio_rust_pm_runtime_put(device) };
@@ -90,7 +90,7 @@ impl Drop for Allowed {
             unsafe { bindings::vfio_rust_pm_runtime_get_noresume(device) };
         }
         // SAFETY: The device is valid, and `new()` called `pm_runtime_allow()`.
-        unsafe { bindings::pm_runtime_forbid(device) };
+        unsafe { bindings::vfio_rust_pm_runtime_forbid(device) };
     }
 }
 
