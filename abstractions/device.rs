@@ -66,7 +66,7 @@ impl<'a> Awake<'a> {
     /// That of the resume.
     pub fn new(device: &'a Device) -> Result<Self> {
         // SAFETY: The device is valid. On failure no count is held.
-        let count = unsafe { bindings::vfio_rust_pm_runtime_get(as_raw(device)) };
+        let count = unsafe { bindings::vfio_rust_awake_get(as_raw(device)) };
         if count < 0 {
             return Err(Error::from_errno(count));
         }
@@ -81,7 +81,7 @@ impl Drop for Awake<'_> {
     fn drop(&mut self) {
         if let Some(device) = self.counted {
             // SAFETY: The device is valid, and `new()` took the count.
-            unsafe { bindings::vfio_rust_pm_runtime_put(as_raw(device)) };
+            unsafe { bindings::vfio_rust_awake_put(as_raw(device)) };
         }
     }
 }

@@ -31,8 +31,8 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
 bool vfio_rust_ratelimit(void);
 struct device;
-int vfio_rust_pm_runtime_get(struct device *dev);
-void vfio_rust_pm_runtime_put(struct device *dev);
+int vfio_rust_awake_get(struct device *dev);
+void vfio_rust_awake_put(struct device *dev);
 struct iommufd_access *
 vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id);
 unsigned long vfio_rust_reserve_page(struct page *page);

@@ -60,7 +60,7 @@ bool vfio_rust_ratelimit(void)
 }
 
 /* Returns 1 with a count taken, and 0 for a device that never sleeps. */
-int vfio_rust_pm_runtime_get(struct device *dev)
+int vfio_rust_awake_get(struct device *dev)
 {
 	int ret;
 
@@ -71,7 +71,7 @@ int vfio_rust_pm_runtime_get(struct device *dev)
 	return ret < 0 ? ret : 1;
 }
 
-void vfio_rust_pm_runtime_put(struct device *dev)
+void vfio_rust_awake_put(struct device *dev)
 {
 	pm_runtime_put(dev);
 }
