@@ -83,12 +83,44 @@ static long sysfs_number(const char *bdf, const char *file)
 	return strtol(text, NULL, 0);
 }
 
+/* What the host made of a BAR when it found it: see linux/ioport.h. */
+#define RESOURCE_IO		0x00000100
+#define RESOURCE_PREFETCH	0x00002000
+#define RESOURCE_MEM_64		0x00100000
+
+static uint8_t bar_type(unsigned long long flags)
+{
+	if (flags & RESOURCE_IO)
+		return PCI_BASE_ADDRESS_SPACE_IO;
+	return (flags & RESOURCE_MEM_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+	       (flags & RESOURCE_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
+}
+
+static void resources_of(const char *bdf, struct config_facts *facts)
+{
+	unsigned long long start, end, flags;
+	char path[128];
+	unsigned int i;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", bdf);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	for (i = 0; i < 7; i++) {
+		if (fscanf(file, "%llx %llx %llx", &start, &end, &flags) != 3)
+			break;
+		facts->sizes[i] = start ? end - start + 1 : 0;
+		if (i < 6 && start)
+			facts->types[i] = bar_type(flags);
+	}
+	fclose(file);
+}
+
 static void facts_of(const char *bdf, struct config_facts *facts)
 {
 	const char *stack = getenv("STACK");
-	uint64_t start, size;
 	char path[128];
-	unsigned int i;
 
 	memset(facts, 0, sizeof(*facts));
 	facts->driver = stack && !strcmp(stack, "c") ? CONFIG_C : CONFIG_RUST;
@@ -97,10 +129,7 @@ static void facts_of(const char *bdf, struct config_facts *facts)
 	facts->vendor = sysfs_number(bdf, "vendor");
 	facts->device = sysfs_number(bdf, "device");
 	facts->has_irq = sysfs_number(bdf, "irq") > 0;
-	for (i = 0; i < 7; i++) {
-		if (!pci_resource(bdf, i, &start, &size) && start)
-			facts->sizes[i] = size;
-	}
+	resources_of(bdf, facts);
 }
 
 /* Works out what to expect of a device that is open. */

@@ -527,17 +527,14 @@ static void add_bars(struct walk *walk)
 		unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * i;
 		uint32_t bar = get(walk, offset, 4);
 		uint64_t mask = -sizes[i];
-		uint32_t flags;
+		uint8_t type = walk->facts->types[i];
 
 		put(model->virt, offset, 4, ALL);
 		put(model->write, offset, 4, sizes[i] ? mask : 0);
-		flags = bar & PCI_BASE_ADDRESS_SPACE_IO ?
-			bar & ~PCI_BASE_ADDRESS_IO_MASK :
-			bar & ~PCI_BASE_ADDRESS_MEM_MASK;
 		put(model->shadow, offset, 4,
-		    sizes[i] ? (bar & mask) | flags : 0);
-		if (!sizes[i] || bar & PCI_BASE_ADDRESS_SPACE_IO ||
-		    !(bar & PCI_BASE_ADDRESS_MEM_TYPE_64) || i == 5)
+		    sizes[i] ? (bar & mask) | type : 0);
+		if (!sizes[i] || type & PCI_BASE_ADDRESS_SPACE_IO ||
+		    !(type & PCI_BASE_ADDRESS_MEM_TYPE_64) || i == 5)
 			continue;
 		i++;
 		offset += 4;

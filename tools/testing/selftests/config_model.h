@@ -27,6 +27,11 @@ struct config_facts {
 	bool has_irq;
 	/* Sizes of the BARs and of the ROM; zero if there is none. */
 	uint64_t sizes[7];
+	/*
+	 * The bits of each BAR that tell its type. A virtual function has them
+	 * nowhere in its registers.
+	 */
+	uint8_t types[6];
 };
 
 struct config_model {
