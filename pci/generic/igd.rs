@@ -210,14 +210,23 @@ impl Bridge {
     ///
     /// ENODEV for a bridge that is gone.
     fn read_part(&self, offset: u16, left: usize) -> Result<([u8; 4], usize)> {
-        match (offset % 4, left) {
-            (0, 4..) => Ok((self.function.read_dword(offset)?.to_le_bytes(), 4)),
-            (0 | 2, 2..) => {
-                let [low, high] = self.function.read_word(offset)?.to_le_bytes();
-                Ok(([low, high, 0, 0], 2))
-            }
-            _ => Ok(([self.function.read_byte(offset)?, 0, 0, 0], 1)),
-        }
+        let len = widest(offset, left);
+        let value = match len {
+            4 => self.function.read_dword(offset)?,
+            2 => u32::from(self.function.read_word(offset)?),
+            _ => u32::from(self.function.read_byte(offset)?),
+        };
+
+        Ok((value.to_le_bytes(), len))
+    }
+}
+
+/// The most bytes that one access at `offset` can read of `left`.
+fn widest(offset: u16, left: usize) -> usize {
+    match (offset % 4, left) {
+        (0, 4..) => 4,
+        (0 | 2, 2..) => 2,
+        _ => 1,
     }
 }
 
@@ -252,5 +261,49 @@ impl DeviceRegion for Bridge {
         }
 
         Ok(count)
+    }
+}
+
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(vfio_pci_igd)]
+mod tests {
+    use super::*;
+
+    /// PARITY: 7-14.
+    #[test]
+    fn accesses_are_aligned() {
+        for (offset, left, len) in [
+            (0, 4, 4),
+            (0, 3, 2),
+            (0, 1, 1),
+            (1, 8, 1),
+            (2, 8, 2),
+            (3, 2, 1),
+            (4, 64, 4),
+            (0xffe, 2, 2),
+        ] {
+            assert_eq!(widest(offset, left), len);
+        }
+    }
+
+    /// The ids of the host bridge, if it is Intel's, by accesses of any width.
+    ///
+    /// PARITY: 7-14.
+    #[test]
+    fn a_bridge_can_be_read() -> Result {
+        let Some(bridge) = Bridge::host() else {
+            return Ok(());
+        };
+        let (vendor, len) = bridge.read_part(0, 2)?;
+        let (both, _) = bridge.read_part(0, 4)?;
+        let (high, _) = bridge.read_part(1, 3)?;
+
+        assert_eq!(len, 2);
+        assert_eq!(vendor, [0x86, 0x80, 0, 0]);
+        assert_eq!(both[..2], vendor[..2]);
+        assert_eq!(high[0], 0x80);
+        assert!(bridge.size() >= 256);
+
+        Ok(())
     }
 }
