@@ -391,7 +391,7 @@ impl DeviceOps for CoreDevice {
         let opened = self.opened()?;
 
         match cmd {
-            VFIO_DEVICE_GET_INFO => info::device(&self.function, &opened, arg),
+            VFIO_DEVICE_GET_INFO => info::device(&opened, arg),
             VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
             VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),

@@ -47,7 +47,7 @@ const MMAP: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_MMAP;
 /// # Errors
 ///
 /// EFAULT, EINVAL if the user's structure is too short, ENOMEM.
-pub(crate) fn device(function: &Function, opened: &Opened, address: usize) -> Result<isize> {
+pub(crate) fn device(opened: &Opened, address: usize) -> Result<isize> {
     // The first version of the structure: up to and including the number of interrupts.
     let [argsz, ..] = uapi::read::<[u32; 4]>(address)?;
     if (argsz as usize) < size_of::<[u32; 4]>() {
@@ -64,7 +64,7 @@ pub(crate) fn device(function: &Function, opened: &Opened, address: usize) -> Re
     if opened.reset_works {
         info.flags |= uapi_pci::VFIO_DEVICE_FLAGS_RESET;
     }
-    let chain = device_capabilities(function)?;
+    let chain = device_capabilities(opened)?;
     if !chain.is_empty() {
         info.flags |= uapi_pci::VFIO_DEVICE_FLAGS_CAPS;
         let (needed, offset) = write_chain(chain, address, size_of::<DeviceInfo>(), argsz)?;
@@ -84,9 +84,8 @@ fn number_of_regions(opened: &Opened) -> u32 {
 }
 
 /// Makes the capabilities of the device.
-fn device_capabilities(function: &Function) -> Result<CapabilityChain> {
+fn device_capabilities(opened: &Opened) -> Result<CapabilityChain> {
     let mut chain = CapabilityChain::new();
-    let reachable = function.enable_atomics_to_root();
     let flags = [
         (
             bindings::PCI_EXP_DEVCAP2_ATOMIC_COMP32,
@@ -102,7 +101,7 @@ fn device_capabilities(function: &Function) -> Result<CapabilityChain> {
         ),
     ]
     .into_iter()
-    .filter(|(hardware, _)| reachable & hardware != 0)
+    .filter(|(hardware, _)| opened.atomics & hardware != 0)
     .fold(0, |flags, (_, flag)| flags | flag);
     if flags != 0 {
         let payload: [u32; 2] = [flags, 0];

@@ -94,6 +94,9 @@ pub(crate) struct Opened {
     pub(crate) bars: Bars,
     /// Where the MSI-X table is.
     pub(crate) msix_table: Option<MsixTable>,
+    /// Sizes of AtomicOps that the root port completes, as bits of Device Capabilities 2. The
+    /// device has been enabled to request them.
+    pub(crate) atomics: u32,
     /// Does the user get the legacy VGA addresses?
     pub(crate) vga: bool,
     /// The regions that the driver has added.
@@ -128,12 +131,14 @@ impl Opened {
                 regions: &mut regions,
             })?;
         }
+        let atomics = function.enable_atomics_to_root();
 
         Ok(try_pin_init!(Self {
             reset_works,
             interrupt_pin: space.interrupt_pin(),
             bars,
             msix_table,
+            atomics,
             vga,
             regions,
             config <- new_mutex!(space),
