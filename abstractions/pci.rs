@@ -483,6 +483,12 @@ impl Function {
         unsafe { bindings::pcie_set_readrq(self.as_raw(), bytes) };
     }
 
+    /// Does the function answer?
+    pub(crate) fn is_present(&self) -> bool {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_device_is_present(self.as_raw()) }
+    }
+
     /// Is the function in D3 or deeper, where its memory does not answer?
     pub(crate) fn is_in_d3(&self) -> bool {
         // SAFETY: `as_raw()` is valid. The PCI core may change the field at any time, hence the

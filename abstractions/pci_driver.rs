@@ -142,6 +142,17 @@ impl DynamicIds<'_> {
     }
 }
 
+/// The link to a device that reports an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelState {
+    /// It works.
+    Normal,
+    /// It is blocked until recovery has ended.
+    Frozen,
+    /// It could not be recovered.
+    Failed,
+}
+
 /// A PCI driver that hands its devices to user space.
 pub trait Driver: 'static {
     /// What the driver keeps for each device that it is bound to.
@@ -187,10 +198,17 @@ pub trait Driver: 'static {
     /// The reset is over, successful or not, and config space is as it was before.
     fn reset_done(data: Pin<&Self::Data>);
 
-    /// The bus reported an error of the device.
-    fn error_detected(data: Pin<&Self::Data>) {
-        let _ = data;
-    }
+    /// The bus reported an error of the device. Users may not touch a device whose link is frozen
+    /// until [`Self::error_recovered`]: that is why there is no default.
+    fn error_detected(data: Pin<&Self::Data>, state: ChannelState);
+
+    /// The link to the device has been reset, without a call of [`Self::reset_prepare`]. The
+    /// device has lost its config space.
+    fn link_reset(data: Pin<&Self::Data>);
+
+    /// Recovery from an error has ended, and the link works. After a fatal error it has been reset,
+    /// perhaps without a call of [`Self::link_reset`].
+    fn error_recovered(data: Pin<&Self::Data>);
 
     /// Somebody asked for `count` virtual functions. Returns how many there are then.
     ///
@@ -265,10 +283,10 @@ impl<T: Driver> Adapter<T> {
     const ERROR_HANDLERS: &'static bindings::pci_error_handlers = &bindings::pci_error_handlers {
         error_detected: Some(Self::error_detected),
         mmio_enabled: None,
-        slot_reset: None,
+        slot_reset: Some(Self::slot_reset),
         reset_prepare: Some(Self::reset_prepare),
         reset_done: Some(Self::reset_done),
-        resume: None,
+        resume: Some(Self::resume),
         cor_error_detected: None,
     };
 
@@ -375,7 +393,7 @@ impl<T: Driver> Adapter<T> {
 
     extern "C" fn error_detected(
         raw: *mut bindings::pci_dev,
-        _state: bindings::pci_channel_state_t,
+        state: bindings::pci_channel_state_t,
     ) -> bindings::pci_ers_result_t {
         // SAFETY: Error recovery calls this with a valid device, whose lock it holds, after a
         // successful `probe()`.
@@ -384,7 +402,33 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::error_detected(data);
+        let state = match state {
+            bindings::pci_channel_io_normal => ChannelState::Normal,
+            bindings::pci_channel_io_frozen => ChannelState::Frozen,
+            _ => ChannelState::Failed,
+        };
+        T::error_detected(data, state);
         bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER
+    }
+
+    extern "C" fn slot_reset(raw: *mut bindings::pci_dev) -> bindings::pci_ers_result_t {
+        // SAFETY: As in `error_detected()`.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::link_reset(data);
+        bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
+    }
+
+    extern "C" fn resume(raw: *mut bindings::pci_dev) {
+        // SAFETY: As in `error_detected()`.
+        let device = unsafe { Self::device(raw) };
+        // SAFETY: As above.
+        let data =
+            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+
+        T::error_recovered(data);
     }
 }

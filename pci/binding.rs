@@ -5,6 +5,7 @@
 use crate::{
     abstractions::{
         pci::PowerState,
+        pci_driver::ChannelState,
         pci_reset::ResetScope,
         pm_runtime::Allowed,
         vga::VgaClient, //
@@ -222,8 +223,20 @@ impl Binding {
         self.core.end_reset();
     }
 
-    /// Tells the user that the bus reported an error of the device.
-    pub fn error_detected(&self) {
-        self.core.signal_error();
+    /// The bus reported an error of the device.
+    pub fn error_detected(&self, state: ChannelState) {
+        if let Some(device) = self.device() {
+            self.core.begin_recovery(&device, state);
+        }
+    }
+
+    /// The link to the device has been reset to recover from an error.
+    pub fn link_reset(&self) {
+        self.core.recovery().link_reset(self.core.memory());
+    }
+
+    /// The device has recovered from an error.
+    pub fn error_recovered(&self) {
+        self.core.recovery().end(self.core.memory());
     }
 }

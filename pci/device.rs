@@ -15,6 +15,7 @@ use crate::{
             Function,
             PowerState, //
         },
+        pci_driver::ChannelState,
         pci_reset::ResetScope,
         pm_runtime::Resumed,
         uapi_pci::{
@@ -42,6 +43,7 @@ use crate::{
         Intx,
         Opened, //
     },
+    recovery::Recovery,
     region::{
         self,
         PageAddress,
@@ -125,6 +127,8 @@ pub struct CoreDevice {
     needs_reset: Atomic<bool>,
     memory: Arc<MemoryLock>,
     #[pin]
+    recovery: Recovery,
+    #[pin]
     irq: Irqs,
     #[pin]
     ioeventfds: IoEventFds,
@@ -152,6 +156,7 @@ impl CoreDevice {
                     MemoryLock::new(function.clone()),
                     GFP_KERNEL_ACCOUNT,
                 )?,
+                recovery <- Recovery::new(function.clone()),
                 irq <- Irqs::new(function.clone()),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
@@ -319,9 +324,16 @@ impl CoreDevice {
         self.memory.end_reset();
     }
 
-    /// Tells the user that the bus reported an error of the device.
-    pub fn signal_error(&self) {
+    /// The bus reported an error of the device, as the user hears last, when the memory that is to
+    /// be gone is gone. Called with the device lock held.
+    pub(crate) fn begin_recovery(&self, device: &Device, state: ChannelState) {
+        self.recovery.begin(&self.memory, device, state);
         self.irq.signal_error();
+    }
+
+    /// The recovery from errors of the bus.
+    pub(crate) fn recovery(&self) -> &Recovery {
+        &self.recovery
     }
 
     /// The function is about to be suspended. It has no user, or none that needs it awake.
@@ -381,6 +393,7 @@ impl DeviceOps for CoreDevice {
         self.function.clear_master();
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
+        self.recovery.forget();
         drop(opened);
         let ended = activation.end();
         self.set_needs_reset(!ended.was_reset);

@@ -98,6 +98,8 @@ struct Memory {
     low_power: LowPower,
     /// Is the function being reset?
     resetting: bool,
+    /// Is the link to the function to be relied upon?
+    reachable: bool,
 }
 
 impl Memory {
@@ -111,6 +113,7 @@ impl Memory {
                 kept_in_d0: false,
                 low_power: LowPower::default(),
                 resetting: false,
+                reachable: true,
             },
             c"vfio_pci_memory_lock"
         )
@@ -194,7 +197,7 @@ impl MemoryLock {
     fn is_accessible(&self, memory: &Memory) -> bool {
         let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
 
-        memory.decode && is_awake
+        memory.decode && memory.reachable && !memory.resetting && is_awake
     }
 
     /// Keeps everybody else from the memory.
@@ -275,6 +278,7 @@ impl MemoryLock {
         let mut exclusive = self.exclusive();
         exclusive.memory.decode = decode;
         exclusive.memory.windows = windows;
+        exclusive.memory.reachable = true;
     }
 
     /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
@@ -349,6 +353,25 @@ impl Exclusive<'_> {
         self.memory.kept_in_d0 = keep;
     }
 
+    /// Is the link to the function to be relied upon?
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.memory.reachable
+    }
+
+    /// Remembers whether the link to the function is to be relied upon.
+    pub(crate) fn set_reachable(&mut self, reachable: bool) {
+        self.memory.reachable = reachable;
+    }
+
+    /// Enables memory in hardware if the user sees it enabled.
+    pub(crate) fn enable_decode(&self) {
+        let function = &self.lock.function;
+        let command = function.read_word(PCI_COMMAND);
+        if self.memory.decode && command & PCI_COMMAND_MEMORY == 0 {
+            function.write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
+        }
+    }
+
     /// Changes the power state, and with it keeps the config space of a forgetful device.
     ///
     /// # Errors
@@ -386,8 +409,7 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        let may_be_used = !self.memory.resetting && !self.memory.low_power.is_on();
-        if may_be_used && self.lock.is_accessible(&self.memory) {
+        if !self.memory.low_power.is_on() && self.lock.is_accessible(&self.memory) {
             self.lock.exports.restore();
         }
     }

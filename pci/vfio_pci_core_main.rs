@@ -31,6 +31,7 @@ mod irq;
 mod low_power;
 mod memory;
 mod opened;
+mod recovery;
 mod region;
 mod region_access;
 mod reset_gate;

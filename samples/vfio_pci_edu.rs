@@ -41,6 +41,7 @@ use vfio_pci_core::{
     },
     driver::{
         Adapter,
+        ChannelState,
         Driver,
         IdTable,
         OverrideIds, //
@@ -219,8 +220,16 @@ impl Driver for VfioPciEdu {
         data.reset_done();
     }
 
-    fn error_detected(data: Pin<&Binding>) {
-        data.error_detected();
+    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
+        data.error_detected(state);
+    }
+
+    fn link_reset(data: Pin<&Binding>) {
+        data.link_reset();
+    }
+
+    fn error_recovered(data: Pin<&Binding>) {
+        data.error_recovered();
     }
 }
 

@@ -18,6 +18,7 @@ use vfio_pci_core::{
     binding::Binding,
     device::Options,
     driver::{
+        ChannelState,
         Driver,
         DynamicIds,
         IdTable, //
@@ -92,8 +93,16 @@ impl Driver for VfioPci {
         data.reset_done();
     }
 
-    fn error_detected(data: Pin<&Binding>) {
-        data.error_detected();
+    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
+        data.error_detected(state);
+    }
+
+    fn link_reset(data: Pin<&Binding>) {
+        data.link_reset();
+    }
+
+    fn error_recovered(data: Pin<&Binding>) {
+        data.error_recovered();
     }
 
     fn configure_virtual_functions(
