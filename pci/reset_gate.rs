@@ -7,8 +7,9 @@
 //!
 //! # Locking
 //!
-//! Whoever resets a function holds its device lock while the gate is closed, and takes no lock
-//! that a device file takes but the memory lock. So any lock may be held while waiting.
+//! Whoever resets a function holds its device lock while the gate is closed. Nothing else that a
+//! reset takes in between is ever held by somebody who comes to the gate, so any lock of a device
+//! file may be held while waiting.
 
 use kernel::{
     new_condvar,
