@@ -3,89 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
 
 #include "edu.h"
+#include "hot_reset.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
-
-#define MOST	8
 
 /* A register of the igb that keeps what is written to it until a reset. */
 #define IGB_RDBAL	0xc000
 #define IGB_MARK	0x1000
-
-/* A register of the nvme that says what it can, never all ones. */
-#define NVME_VS		0x08
-
-struct info {
-	struct vfio_pci_hot_reset_info head;
-	struct vfio_pci_dependent_device devices[MOST];
-};
-
-struct request {
-	struct vfio_pci_hot_reset head;
-	int32_t group_fds[MOST];
-};
-
-static bool is_rust(void)
-{
-	const char *stack = getenv("STACK");
-
-	return stack && !strcmp(stack, "rust");
-}
-
-static long info_get(int device, struct info *info, uint32_t argsz)
-{
-	memset(info, 0xa5, sizeof(*info));
-	info->head.argsz = argsz;
-	return vfio_ioctl(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info);
-}
-
-/* The entry for @bdf, or NULL. */
-static const struct vfio_pci_dependent_device *
-info_entry(const struct info *info, const char *bdf)
-{
-	unsigned int segment, bus, slot, function, i;
-
-	if (sscanf(bdf, "%x:%x:%x.%x", &segment, &bus, &slot, &function) != 4)
-		return NULL;
-	for (i = 0; i < info->head.count && i < MOST; i++) {
-		const struct vfio_pci_dependent_device *entry =
-			&info->devices[i];
-
-		if (entry->segment == segment && entry->bus == bus &&
-		    entry->devfn == (slot << 3 | function))
-			return entry;
-	}
-	return NULL;
-}
-
-static long hot_reset_raw(int device, uint32_t argsz, uint32_t flags,
-			  uint32_t count, int first, int second)
-{
-	struct request request = {
-		.head = { .argsz = argsz, .flags = flags, .count = count },
-	};
-
-	request.group_fds[0] = first;
-	request.group_fds[1] = second;
-	return vfio_ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, &request);
-}
-
-static long hot_reset(int device, int group)
-{
-	return hot_reset_raw(device, sizeof(struct request), 0, 1, group, -1);
-}
-
-static long hot_reset_cdev(int device)
-{
-	return hot_reset_raw(device, sizeof(struct vfio_pci_hot_reset), 0, 0,
-			     -1, -1);
-}
 
 /* ---- two devices that share a bus and a group ---- */
 
@@ -121,22 +50,22 @@ FIXTURE_TEARDOWN(bus)
 /* 6-62 */
 TEST_F(bus, info_arguments)
 {
-	struct info info;
+	struct hot_reset_info info;
 
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd,
 				      VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
 				      BAD_POINTER));
-	EXPECT_EQ(-EINVAL, info_get(self->fd, &info, 0));
-	EXPECT_EQ(-EINVAL, info_get(self->fd, &info, 11));
+	EXPECT_EQ(-EINVAL, hot_reset_info(self->fd, &info, 0));
+	EXPECT_EQ(-EINVAL, hot_reset_info(self->fd, &info, 11));
 	/* Room for nothing, and for one of two. */
-	EXPECT_EQ(-ENOSPC, info_get(self->fd, &info, 12));
+	EXPECT_EQ(-ENOSPC, hot_reset_info(self->fd, &info, 12));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(0, info.head.flags);
 	EXPECT_EQ(12, info.head.argsz);
-	EXPECT_EQ(-ENOSPC, info_get(self->fd, &info, 12 + 15));
+	EXPECT_EQ(-ENOSPC, hot_reset_info(self->fd, &info, 12 + 15));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(0xa5a5a5a5, info.devices[0].group_id);
-	EXPECT_EQ(0, info_get(self->fd, &info, 12 + 16));
+	EXPECT_EQ(0, hot_reset_info(self->fd, &info, 12 + 16));
 	EXPECT_EQ(2, info.head.count);
 }
 
@@ -144,29 +73,29 @@ TEST_F(bus, info_arguments)
 TEST_F(bus, info_by_group)
 {
 	const struct vfio_pci_dependent_device *entry;
-	struct info info;
+	struct hot_reset_info info;
 
-	ASSERT_EQ(0, info_get(self->fd, &info, sizeof(info)));
+	ASSERT_EQ(0, hot_reset_info(self->fd, &info, sizeof(info)));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(0, info.head.flags);
 	EXPECT_EQ(sizeof(info), info.head.argsz);
-	entry = info_entry(&info, self->edu);
+	entry = hot_reset_entry(&info, self->edu);
 	ASSERT_NE(NULL, entry);
 	EXPECT_EQ(pci_group(self->edu), entry->group_id);
-	entry = info_entry(&info, self->testdev);
+	entry = hot_reset_entry(&info, self->testdev);
 	ASSERT_NE(NULL, entry);
 	EXPECT_EQ(pci_group(self->testdev), entry->group_id);
 	/* Whatever was behind them is still there. */
 	EXPECT_EQ(0xa5a5a5a5, info.devices[2].group_id);
 
-	ASSERT_EQ(0, info_get(self->sibling, &info, sizeof(info)));
+	ASSERT_EQ(0, hot_reset_info(self->sibling, &info, sizeof(info)));
 	EXPECT_EQ(2, info.head.count);
 }
 
 /* 6-66, 6-67: everything that is refused before anything is reset. */
 TEST_F(bus, reset_arguments)
 {
-	const uint32_t size = sizeof(struct request);
+	const uint32_t size = sizeof(struct hot_reset_request);
 	int group = self->session.group;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -199,7 +128,7 @@ TEST_F(bus, reset_array_missing)
 	ASSERT_NE(MAP_FAILED, (void *)pages);
 	munmap(pages + PAGE_SIZE, PAGE_SIZE);
 	head = (void *)(pages + PAGE_SIZE - sizeof(*head));
-	head->argsz = sizeof(struct request);
+	head->argsz = sizeof(struct hot_reset_request);
 	head->count = 1;
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_PCI_HOT_RESET,
 				      head));
@@ -217,7 +146,7 @@ TEST_F(bus, reset_with_other_group)
 	group = other.group;
 	EXPECT_EQ(-EINVAL, hot_reset(self->fd, group));
 	/* One too many does no harm. */
-	EXPECT_EQ(0, hot_reset_raw(self->fd, sizeof(struct request), 0, 2,
+	EXPECT_EQ(0, hot_reset_raw(self->fd, sizeof(struct hot_reset_request), 0, 2,
 				   group, self->session.group));
 	session_close(&other);
 }
@@ -304,7 +233,7 @@ TEST_F(bus, reset_in_use)
 	for (i = 0; i < 5; i++) {
 		long ret = hot_reset(self->fd, self->session.group);
 
-		EXPECT_TRUE(!ret || (!is_rust() && ret == -EBUSY));
+		EXPECT_TRUE(!ret || (on_c_modules() && ret == -EBUSY));
 		usleep(1000);
 	}
 	users.stop = true;
@@ -317,15 +246,52 @@ TEST_F(bus, reset_in_use)
 /* 6-69: a device with another driver, even with none, is not the user's. */
 TEST_F(bus, sibling_not_bound)
 {
-	struct info info;
+	struct hot_reset_info info;
 
 	close(self->sibling);
 	self->sibling = -1;
 	ASSERT_EQ(0, pci_bind(self->testdev, NULL));
-	EXPECT_EQ(0, info_get(self->fd, &info, sizeof(info)));
+	EXPECT_EQ(0, hot_reset_info(self->fd, &info, sizeof(info)));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(-EINVAL, hot_reset(self->fd, self->session.group));
 	ASSERT_EQ(0, pci_bind(self->testdev, "vfio-pci"));
+	EXPECT_EQ(0, hot_reset(self->fd, self->session.group));
+}
+
+static void *come_and_go(void *data)
+{
+	const char *bdf = data;
+	long ret = 0;
+	int i;
+
+	for (i = 0; i < 4 && !ret; i++) {
+		ret = pci_bind(bdf, NULL);
+		usleep(20000);
+		if (!ret)
+			ret = pci_bind(bdf, "vfio-pci");
+		usleep(20000);
+	}
+	return (void *)ret;
+}
+
+/* 6-69: a device that loses and gets its driver while its bus is being reset. */
+TEST_F(bus, sibling_comes_and_goes)
+{
+	void *result = (void *)1;
+	pthread_t thread;
+
+	close(self->sibling);
+	self->sibling = -1;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go,
+				    (void *)self->testdev));
+	while (pthread_tryjoin_np(thread, &result)) {
+		long ret = hot_reset(self->fd, self->session.group);
+
+		/* Not bound, just being bound or unbound, or (C) in use. */
+		EXPECT_TRUE(!ret || ret == -EINVAL || ret == -EAGAIN ||
+			    (on_c_modules() && ret == -EBUSY));
+	}
+	EXPECT_EQ(NULL, result);
 	EXPECT_EQ(0, hot_reset(self->fd, self->session.group));
 }
 
@@ -369,11 +335,11 @@ static long igb_marked(int fd)
 /* 6-72: it is a reset, not only a revocation. */
 TEST_F(port, reset)
 {
-	struct info info;
+	struct hot_reset_info info;
 
-	ASSERT_EQ(0, info_get(self->fd, &info, sizeof(info)));
+	ASSERT_EQ(0, hot_reset_info(self->fd, &info, sizeof(info)));
 	EXPECT_EQ(1, info.head.count);
-	EXPECT_NE(NULL, info_entry(&info, self->bdf));
+	EXPECT_NE(NULL, hot_reset_entry(&info, self->bdf));
 	ASSERT_EQ(4, igb_mark(self->fd));
 	ASSERT_EQ(IGB_MARK, igb_marked(self->fd));
 	ASSERT_EQ(0, hot_reset(self->fd, self->session.group));
@@ -403,16 +369,16 @@ TEST_F(port, reset_in_d3)
 TEST(no_slot_and_no_bus)
 {
 	struct vfio_session session;
-	struct info info;
+	struct hot_reset_info info;
 	const char *bdf;
 	int fd;
 
 	NEED_DEVICE(bdf, "IGB");
 	ASSERT_EQ(0, session_share(&session, bdf));
 	fd = session.device;
-	EXPECT_EQ(-EINVAL, info_get(fd, &info, 11));
-	EXPECT_EQ(-ENODEV, info_get(fd, &info, 12));
-	EXPECT_EQ(-ENODEV, info_get(fd, &info, sizeof(info)));
+	EXPECT_EQ(-EINVAL, hot_reset_info(fd, &info, 11));
+	EXPECT_EQ(-ENODEV, hot_reset_info(fd, &info, 12));
+	EXPECT_EQ(-ENODEV, hot_reset_info(fd, &info, sizeof(info)));
 	EXPECT_EQ(-EINVAL, hot_reset_raw(fd, 11, 0, 1, session.group, -1));
 	EXPECT_EQ(-EINVAL, hot_reset_cdev(fd));
 	EXPECT_EQ(-ENODEV, hot_reset(fd, session.group));
