@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Resets of a function: by ioctl, through config space, and by somebody else
+ * through sysfs (6-61, 8-22, 8-24, 10-34, 12-27).
+ *
+ * The C modules know nothing of the resets that others ask for. Mappings stay,
+ * and reach nothing until it is over. These take the mappings away, and whoever
+ * touches the device meanwhile waits, as with the user's own reset.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define ONES	0xffffffffU
+#define ROUNDS	4
+#define COMMAND	(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
+/* Registers of the igb: one that is always the same, one that keeps what is written. */
+#define IGB_VET		0x38
+#define IGB_VET_VALUE	0x81008100U
+#define IGB_RDBAL	0xc000
+#define IGB_MARK	0x1000
+
+FIXTURE(igb)
+{
+	const char *bdf;
+	struct vfio_session session;
+	int fd;
+	void *bar;
+};
+
+FIXTURE_SETUP(igb)
+{
+	uint32_t value = 0;
+
+	NEED_DEVICE(self->bdf, "IGB");
+	ASSERT_EQ(0, session_share(&self->session, self->bdf));
+	self->fd = self->session.device;
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, 16 * PAGE_SIZE,
+			      PROT_READ | PROT_WRITE, &self->bar));
+	ASSERT_EQ(0, mmio_read(self->bar + IGB_VET, &value));
+	ASSERT_EQ(IGB_VET_VALUE, value);
+	ASSERT_EQ(0, mmio_write(self->bar + IGB_RDBAL, IGB_MARK));
+	ASSERT_EQ(0, mmio_read(self->bar + IGB_RDBAL, &value));
+	ASSERT_EQ(IGB_MARK, value);
+}
+
+FIXTURE_TEARDOWN(igb)
+{
+	munmap(self->bar, 16 * PAGE_SIZE);
+	EXPECT_EQ(0, session_works(&self->session));
+	session_close(&self->session);
+}
+
+/* Who resets the function. */
+FIXTURE_VARIANT(igb)
+{
+	int (*reset)(FIXTURE_DATA(igb) *self);
+	/* The C modules take part in it. */
+	bool coordinated;
+};
+
+static int by_ioctl(FIXTURE_DATA(igb) *self)
+{
+	return vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0);
+}
+
+static int by_config(FIXTURE_DATA(igb) *self)
+{
+	long cap = config_cap(self->fd, PCI_CAP_ID_EXP);
+	long control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
+
+	return config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
+			    control | PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+static int by_sysfs(FIXTURE_DATA(igb) *self)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", self->bdf);
+	return file_write(path, "1");
+}
+
+FIXTURE_VARIANT_ADD(igb, by_ioctl)
+{
+	.reset = by_ioctl,
+	.coordinated = true,
+};
+
+FIXTURE_VARIANT_ADD(igb, by_config)
+{
+	.reset = by_config,
+	.coordinated = true,
+};
+
+FIXTURE_VARIANT_ADD(igb, by_sysfs)
+{
+	.reset = by_sysfs,
+	.coordinated = false,
+};
+
+/* It is a reset, and it takes mappings away. */
+TEST_F(igb, mapping)
+{
+	bool zaps = variant->coordinated || !on_c_modules();
+	uint32_t value = ONES;
+	long before;
+
+	ASSERT_EQ(0, variant->reset(self));
+	before = fault_count();
+	EXPECT_EQ(0, mmio_read(self->bar + IGB_RDBAL, &value));
+	EXPECT_EQ(zaps, fault_count() > before);
+	EXPECT_EQ(0, value);
+}
+
+/* What the user set up in config space survives, but not a power state. */
+TEST_F(igb, config)
+{
+	long msix = config_cap(self->fd, PCI_CAP_ID_MSIX);
+	long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	int event = event_new();
+
+	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, event));
+	ASSERT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, COMMAND));
+	ASSERT_EQ(0, config_write(self->fd, PCI_INTERRUPT_LINE, 1, 0x5a));
+	ASSERT_EQ(0, variant->reset(self));
+	EXPECT_EQ(COMMAND, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+			   (COMMAND | PCI_COMMAND_IO));
+	EXPECT_EQ(COMMAND, config_read(self->fd, PCI_COMMAND, 2) &
+			   (COMMAND | PCI_COMMAND_IO));
+	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_NE(0, pci_hw_config(self->bdf, msix + PCI_MSIX_FLAGS, 2) &
+		     PCI_MSIX_FLAGS_ENABLE);
+	EXPECT_EQ(0x5a, config_read(self->fd, PCI_INTERRUPT_LINE, 1));
+	EXPECT_EQ(0, irq_disable(self->fd, VFIO_PCI_MSIX_IRQ_INDEX));
+	close(event);
+}
+
+/* Disabled memory stays disabled. */
+TEST_F(igb, memory_disabled)
+{
+	uint32_t value = 0;
+
+	ASSERT_EQ(0, memory_enable(self->fd, false));
+	ASSERT_EQ(0, variant->reset(self));
+	EXPECT_EQ(-SIGBUS, mmio_read(self->bar + IGB_VET, &value));
+	EXPECT_EQ(-EIO, region_read(self->fd, 0, IGB_VET, &value, 4));
+	ASSERT_EQ(0, memory_enable(self->fd, true));
+	EXPECT_EQ(0, mmio_read(self->bar + IGB_VET, &value));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+}
+
+/* A function that sleeps is awake after the reset. */
+TEST_F(igb, asleep)
+{
+	long power = config_cap(self->fd, PCI_CAP_ID_PM);
+	uint32_t value = ONES;
+
+	ASSERT_LT(0, power);
+	ASSERT_EQ(0, config_write(self->fd, power + PCI_PM_CTRL, 2, 3));
+	ASSERT_EQ(-SIGBUS, mmio_read(self->bar + IGB_VET, &value));
+	ASSERT_EQ(0, variant->reset(self));
+	EXPECT_EQ(0, config_read(self->fd, power + PCI_PM_CTRL, 2) &
+		     PCI_PM_CTRL_STATE_MASK);
+	EXPECT_EQ(0, mmio_read(self->bar + IGB_VET, &value));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+}
+
+struct user {
+	int fd;
+	volatile uint32_t *reg;
+	volatile bool stop;
+	long rounds;
+	long wrong;
+	long failed;
+};
+
+/* Uses the device until told to stop, and counts accesses that reached nothing. */
+static void *use(void *data)
+{
+	struct user *user = data;
+
+	while (!user->stop) {
+		uint32_t value = 0;
+
+		if (*user->reg != IGB_VET_VALUE)
+			user->wrong++;
+		if (region_read(user->fd, 0, IGB_VET, &value, 4) != 4)
+			user->failed++;
+		else if (value != IGB_VET_VALUE)
+			user->wrong++;
+		user->rounds++;
+	}
+	return NULL;
+}
+
+/* Other users of the device wait until the reset is over. */
+TEST_F(igb, in_use)
+{
+	struct user user = {
+		.fd = self->fd,
+		.reg = self->bar + IGB_VET,
+	};
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, use, &user));
+	for (i = 0; i < ROUNDS; i++) {
+		EXPECT_EQ(0, variant->reset(self));
+	}
+	user.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, user.rounds);
+	EXPECT_EQ(0, user.failed);
+	/* The C modules let them through to a function that does not answer. */
+	if (variant->coordinated || !on_c_modules()) {
+		EXPECT_EQ(0, user.wrong);
+	} else {
+		EXPECT_LT(0, user.wrong);
+	}
+}
+
+static void *reset_by_sysfs(void *data)
+{
+	return (void *)(long)by_sysfs(data);
+}
+
+/* 6-61: two who reset at once; the user's may give way, and nobody gets stuck. */
+TEST_F(igb, at_once)
+{
+	void *result = (void *)1;
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		long ret;
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_by_sysfs, self));
+		usleep(1000 * i);
+		ret = variant->reset(self);
+		EXPECT_TRUE(!ret || ret == -EAGAIN);
+		pthread_join(thread, &result);
+		EXPECT_EQ(NULL, result);
+	}
+}
+
+/* 12-27: the bridge resets what is behind it. */
+TEST(by_bridge)
+{
+	struct vfio_session session;
+	uint32_t value = ONES;
+	char path[128];
+	const char *bdf;
+	long before;
+	void *bar;
+
+	NEED_DEVICE(bdf, "PORT_NVME");
+	ASSERT_EQ(0, session_share(&session, bdf));
+	ASSERT_EQ(0, bar_mmap(session.device, 0, 0, PAGE_SIZE, PROT_READ, &bar));
+	ASSERT_EQ(0, mmio_read(bar, &value));
+	ASSERT_NE(ONES, value);
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/../reset_subordinate", bdf);
+	ASSERT_EQ(0, file_write(path, "1"));
+	before = fault_count();
+	EXPECT_EQ(0, mmio_read(bar, &value));
+	EXPECT_EQ(!on_c_modules(), fault_count() > before);
+	EXPECT_NE(ONES, value);
+	munmap(bar, PAGE_SIZE);
+	session_close(&session);
+}
+
+VFIO_TEST_MAIN_OPEN("IGB", "PORT_NVME")
