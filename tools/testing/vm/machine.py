@@ -117,7 +117,10 @@ class Machine:
         """The QEMU command line."""
         options = self.options
         # no_timer_check: on a busy host the timer can look dead for a moment.
+        # pcie_ports=native: error reports and hot plug of ports, for which a kernel
+        # without power management of links would not ask the firmware.
         append = ("console=ttyS0 intel_iommu=on,sm_off panic=-1 loglevel=7 "
+                  "pcie_ports=native "
                   "tsc=reliable no_timer_check highres=off nohz=off "
                   "hugepagesz=1G hugepages=2 "
                   "hugepagesz=2M hugepages=64 default_hugepagesz=2M "

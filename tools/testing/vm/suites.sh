@@ -11,13 +11,15 @@ suite_rows() {
 		where=$on_ours
 		[ "$1" != c ] || where=$on_c
 		[ "$where" = "$2" ] || continue
-		if [ "$program" = own ]; then
+		case $program in
+		own)
 			for path in "$OWN_SELFTESTS"/*_test; do
 				[ ! -x "$path" ] || echo "$path $seconds $device"
 			done
-		else
-			echo "$KERNEL_SELFTESTS/$program $seconds $device $arguments"
-		fi
+			;;
+		own/*) echo "$OWN_SELFTESTS/${program#own/} $seconds $device $arguments" ;;
+		*) echo "$KERNEL_SELFTESTS/$program $seconds $device $arguments" ;;
+		esac
 	done <"$VM/programs"
 }
 

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Errors of the bus: what the user hears of them, and what they leave behind
+ * (10-31, 12-27).
+ *
+ * After a fatal error the PCI core resets the link, which takes the device's
+ * config space along. The C modules leave it so: mappings stay, and reach
+ * nothing. These take the mappings away and put config space back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+/* A register that is always the same. */
+#define IGB_VET		0x38
+#define IGB_VET_VALUE	0x81008100U
+#define PATIENCE_MS	5000
+
+/* struct aer_error_inj, what /dev/aer_inject takes. */
+struct injection {
+	uint8_t bus;
+	uint8_t dev;
+	uint8_t fn;
+	uint32_t uncor_status;
+	uint32_t cor_status;
+	uint32_t header_log[4];
+	uint32_t domain;
+};
+
+/* Makes the PCI core believe that @bdf has reported these errors. */
+static long inject(const char *bdf, uint32_t uncorrectable, uint32_t correctable)
+{
+	struct injection injection = {
+		.uncor_status = uncorrectable,
+		.cor_status = correctable,
+	};
+	unsigned int domain, bus, dev, fn;
+	long ret;
+	int fd;
+
+	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
+		return -EINVAL;
+	injection.domain = domain;
+	injection.bus = bus;
+	injection.dev = dev;
+	injection.fn = fn;
+	fd = open("/dev/aer_inject", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = sys_result(write(fd, &injection, sizeof(injection)));
+	close(fd);
+	return ret == sizeof(injection) ? 0 : ret < 0 ? ret : -EIO;
+}
+
+FIXTURE(igb)
+{
+	const char *bdf;
+	struct vfio_session session;
+	int fd;
+	int event;
+	void *bar;
+};
+
+FIXTURE_SETUP(igb)
+{
+	uint32_t value = 0;
+
+	self->fd = -1;
+	NEED_DEVICE(self->bdf, "PORT_IGB");
+	if (access("/dev/aer_inject", W_OK))
+		SKIP(return, "the kernel injects no errors");
+	if (!access("/proc/lockdep_stats", F_OK))
+		SKIP(return, "lockdep takes offence at the kernel's aer_inject");
+	ASSERT_EQ(0, session_open(&self->session, self->bdf,
+				  VFIO_TYPE1v2_IOMMU));
+	self->fd = self->session.device;
+	self->event = event_new();
+	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_ERR_IRQ_INDEX, 0,
+				 self->event));
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &self->bar));
+	ASSERT_EQ(0, mmio_read(self->bar + IGB_VET, &value));
+	ASSERT_EQ(IGB_VET_VALUE, value);
+}
+
+/* Whatever became of the device, its next user finds it well. */
+FIXTURE_TEARDOWN(igb)
+{
+	uint32_t value = 0;
+
+	if (self->fd < 0)
+		return;
+	munmap(self->bar, PAGE_SIZE);
+	close(self->event);
+	session_close(&self->session);
+	EXPECT_EQ(0, session_open(&self->session, self->bdf,
+				  VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(4, region_read(self->session.device, 0, IGB_VET, &value, 4));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	session_close(&self->session);
+}
+
+/* Page faults of a load, or minus the signal that it ended in. */
+static long load(const void *addr, uint32_t *value)
+{
+	long before = fault_count();
+	int ret = mmio_read(addr, value);
+
+	return ret ? ret : fault_count() - before;
+}
+
+/* Without the link being reset, nothing happens to the device. */
+static void expect_untouched(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(igb) *self)
+{
+	uint32_t value = 0;
+
+	EXPECT_EQ(0, load(self->bar + IGB_VET, &value));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MEMORY);
+}
+
+/* A correctable error is none of the user's business. */
+TEST_F(igb, correctable)
+{
+	ASSERT_EQ(0, inject(self->bdf, 0, PCI_ERR_COR_RCVR));
+	usleep(300000);
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	expect_untouched(_metadata, self);
+}
+
+/* 10-31 */
+TEST_F(igb, nonfatal)
+{
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	expect_untouched(_metadata, self);
+	/* And once more. */
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	usleep(100000);
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+}
+
+/* Waits for the end of recovery, which config space shows; 0 or -ETIMEDOUT. */
+static int wait_for_command(const char *bdf, uint16_t set)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10; i++) {
+		if ((pci_hw_config(bdf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) ==
+		    set)
+			return 0;
+		usleep(10000);
+	}
+	return -ETIMEDOUT;
+}
+
+/*
+ * 10-31, 12-27: from the moment the user is told, an access finds either no
+ * memory or a device that works.
+ */
+TEST_F(igb, fatal)
+{
+	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	const long command = pci_hw_config(self->bdf, PCI_COMMAND, 2);
+	uint32_t value = 0;
+	long ret = -SIGBUS;
+	int i;
+
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	if (on_c_modules()) {
+		EXPECT_EQ(0, wait_for_command(self->bdf, 0));
+		EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+		EXPECT_EQ(0, load(self->bar + IGB_VET, &value));
+		EXPECT_NE(IGB_VET_VALUE, value);
+		return;
+	}
+	for (i = 0; i < PATIENCE_MS && ret == -SIGBUS; i++) {
+		ret = load(self->bar + IGB_VET, &value);
+		usleep(1000);
+	}
+	/* The first access after that was a fault, and then the device answered. */
+	EXPECT_LE(1, ret);
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_EQ(command, pci_hw_config(self->bdf, PCI_COMMAND, 2));
+	EXPECT_EQ(command, config_read(self->fd, PCI_COMMAND, 2));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	/* It can be reset, and go wrong again. */
+	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(4, region_read(self->fd, 0, IGB_VET, &value, 4));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+}
+
+/* 12-27: what the user set up before is there after. */
+TEST_F(igb, fatal_keeps_config)
+{
+	long msix = config_cap(self->fd, PCI_CAP_ID_MSIX);
+	int vector = event_new();
+
+	if (on_c_modules())
+		SKIP(return, "C modules: config space stays as the link reset leaves it");
+	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, vector));
+	ASSERT_EQ(0, config_write(self->fd, PCI_COMMAND, 2,
+				  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
+	ASSERT_NE(0, pci_hw_config(self->bdf, msix + PCI_MSIX_FLAGS, 2) &
+		     PCI_MSIX_FLAGS_ENABLE);
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	EXPECT_EQ(0, wait_for_command(self->bdf, PCI_COMMAND_MEMORY));
+	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MASTER);
+	EXPECT_NE(0, pci_hw_config(self->bdf, msix + PCI_MSIX_FLAGS, 2) &
+		     PCI_MSIX_FLAGS_ENABLE);
+	EXPECT_EQ(0, irq_disable(self->fd, VFIO_PCI_MSIX_IRQ_INDEX));
+}
+
+/* Nobody listens: the error does no harm to the host. */
+TEST_F(igb, nobody_listens)
+{
+	ASSERT_EQ(0, irq_disable(self->fd, VFIO_PCI_ERR_IRQ_INDEX));
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
+	usleep(300000);
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	expect_untouched(_metadata, self);
+}
+
+/* The device is closed while the link is being reset. */
+TEST_F(igb, closed_meanwhile)
+{
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+	munmap(self->bar, PAGE_SIZE);
+	session_close(&self->session);
+	/* Until recovery has ended in any case. */
+	usleep(1000000);
+}
+
+/* An error of a device that nobody has opened. */
+TEST_F(igb, closed)
+{
+	if (on_c_modules())
+		SKIP(return, "C modules: the device stays without config space");
+	munmap(self->bar, PAGE_SIZE);
+	session_close(&self->session);
+	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+	usleep(1000000);
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+}
+
+VFIO_TEST_MAIN("PORT_IGB")
