@@ -48,6 +48,7 @@ struct Segment {
 ///
 /// Must not be dropped with the container's mutex held: that waits for calls
 /// of [`Revoke`], which take it.
+#[derive(Default)]
 pub(super) struct DeviceMemory {
     watched: KVec<Watched>,
     segments: KVec<Segment>,
@@ -56,14 +57,6 @@ pub(super) struct DeviceMemory {
 }
 
 impl DeviceMemory {
-    fn new() -> Self {
-        Self {
-            watched: KVec::new(),
-            segments: KVec::new(),
-            next: None,
-        }
-    }
-
     /// Notes that `pages` are memory of `source`.
     ///
     /// # Errors
@@ -90,33 +83,15 @@ impl DeviceMemory {
     }
 }
 
-/// In whose name a mapping under construction watches devices.
-pub(super) struct Watcher<'a> {
-    container: &'a Arc<Shared>,
-    /// The last address of the mapping, which is its name in the container.
-    last: u64,
-}
-
-impl<'a> Watcher<'a> {
-    pub(super) fn new(container: &'a Arc<Shared>, last: u64) -> Self {
-        Self { container, last }
-    }
-}
-
 /// The devices of a mapping under construction.
 pub(super) struct Devices<'a> {
-    watcher: &'a Watcher<'a>,
-    memory: &'a mut Option<KBox<DeviceMemory>>,
+    pub(super) container: &'a Arc<Shared>,
+    /// The last address of the mapping, which is its name in the container.
+    pub(super) last: u64,
+    pub(super) memory: &'a mut Option<KBox<DeviceMemory>>,
 }
 
-impl<'a> Devices<'a> {
-    pub(super) fn new(
-        watcher: &'a Watcher<'a>,
-        memory: &'a mut Option<KBox<DeviceMemory>>,
-    ) -> Self {
-        Self { watcher, memory }
-    }
-
+impl Devices<'_> {
     /// Watches the device whose memory is in `vma` and returns its name in the
     /// mapping. From now until the mapping is dropped the device is not
     /// released without the mapping having lost its memory. The mmap lock is
@@ -132,7 +107,7 @@ impl<'a> Devices<'a> {
             return refuse_foreign();
         };
         if self.memory.is_none() {
-            *self.memory = Some(KBox::new(DeviceMemory::new(), GFP_KERNEL_ACCOUNT)?);
+            *self.memory = Some(KBox::new(DeviceMemory::default(), GFP_KERNEL_ACCOUNT)?);
         }
         let memory = self.memory.as_mut().ok_or(ENOMEM)?;
         let known = memory
@@ -145,8 +120,8 @@ impl<'a> Devices<'a> {
         let source = next_source();
         let handler = Arc::new(
             Revoke {
-                container: self.watcher.container.clone(),
-                last: self.watcher.last,
+                container: self.container.clone(),
+                last: self.last,
                 source,
             },
             GFP_KERNEL_ACCOUNT,

@@ -22,8 +22,7 @@ use super::{
     container::Shared,
     device_memory::{
         DeviceMemory,
-        Devices,
-        Watcher, //
+        Devices, //
     },
     domain::{
         self,
@@ -113,7 +112,6 @@ impl Mapping {
         };
         let mm = self.memory.mm().ok_or(ENODEV)?;
         let mut pinner = Pinner::new(&mm, total, self.access.write, run_limit)?;
-        let watcher = Watcher::new(container, self.range.last());
         // A run goes to the IOMMU only when it cannot grow any more, so that
         // the largest pages can be used.
         let mut growing: Option<DmaRun> = None;
@@ -121,7 +119,11 @@ impl Mapping {
         while position < total {
             // CAST: The memory fits the address space, as the door has checked.
             let address = self.vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
-            let mut devices = Devices::new(&watcher, &mut self.devices);
+            let mut devices = Devices {
+                container,
+                last: self.range.last(),
+                memory: &mut self.devices,
+            };
             let run = pinner.next(address, total - position, &mut self.memory, &mut devices)?;
             position += run.pages();
             let Some(mut grown) = growing.take() else {
