@@ -526,3 +526,12 @@ int fd_receive(int socket)
 	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
 	return fd;
 }
+
+/* ---- reports ---- */
+
+/* A line of the table in which "make check" compares the stacks. */
+void difference(const char *what, const char *how)
+{
+	printf("# difference: %s: %s\n", what, how);
+	fflush(stdout);
+}

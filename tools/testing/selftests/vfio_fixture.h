@@ -151,6 +151,8 @@ int fd_receive(int socket);
 
 /* ---- what a test program ends with ---- */
 
+void difference(const char *what, const char *how);
+
 #define NEED_DEVICE(bdf, name)						\
 	do {								\
 		(bdf) = pci_device(name);				\

@@ -5,6 +5,9 @@
 Every step of a check adds lines to one file, the tally: status, stack, suite
 and name, with tabs between them. "guest" adds what a run of the guest gave,
 "cargo" what cargo test printed; "report" prints the end of the check.
+
+A program that runs on both stacks can say where they differ, in a line
+"# difference: WHAT: HOW"; the report has both answers side by side.
 """
 
 import argparse
@@ -16,8 +19,11 @@ import sys
 PLAN = re.compile(r"1\.\.(\d+)(?:\s*# SKIP\s*(.*))?$")
 CASE = re.compile(r"(not )?ok\s+\d*\s*-?\s*(.*?)(?:\s*# (SKIP|XFAIL|TODO)\b\s*(.*))?$")
 KTAP = re.compile(r"(?:\[ *[\d.]+\] )?(?:\[ *[TC]\d+\] )?( *)(.*)")
+DIFFERENCE = re.compile(r"# difference: (.*): (.*)$")
 CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)\b")
 SKIPPED = 4  # KSFT_SKIP
+# The status of a row that is no test: what differs, and how it is on this stack.
+DIFFERS = "differs"
 
 
 class Tally:
@@ -57,10 +63,15 @@ class Program:
         self.name = name
         self.plan = None
         self.cases = []
+        self.differences = []
         self.status = None
 
     def line(self, text):
         """Takes one line of the output."""
+        match = DIFFERENCE.match(text)
+        if match:
+            self.differences.append(match.groups())
+            return
         match = PLAN.match(text)
         if match:
             self.plan = int(match[1])
@@ -139,6 +150,8 @@ def guest(options, tally):
         seen.add(program.name)
         for status, name in program.results():
             tally.add(status, stack, program.name, name)
+        for what, how in dict.fromkeys(program.differences):
+            tally.add(DIFFERS, stack, what, how)
     for name in options.expect:
         if name not in seen:
             tally.add("fail", stack, name, "was not reached")
@@ -180,9 +193,24 @@ def share(counts):
     return text
 
 
+def print_differences(rows):
+    """What the programs found to differ between the stacks."""
+    table = collections.OrderedDict()
+    for _, stack, what, how in rows:
+        table.setdefault(what, {}).setdefault(stack, []).append(how)
+    if table:
+        width = max(len(what) for what in table) + 2
+        print("\n" + "Differences".ljust(width + 2) + "on C                  on ours")
+    for what, columns in table.items():
+        theirs, ours = (", ".join(dict.fromkeys(columns.get(stack, ["-"])))
+                        for stack in ("c", "rust"))
+        print(f"  {what.ljust(width)}{theirs:22}{ours}")
+
+
 def report(options, tally):
     """Prints the end of a check; returns its exit status."""
-    rows = tally.rows()
+    everything = tally.rows()
+    rows = [row for row in everything if row[0] != DIFFERS]
     table = collections.OrderedDict()
     for status, stack, suite, _ in rows:
         columns = table.setdefault(suite, {})
@@ -193,6 +221,7 @@ def report(options, tally):
             print(f"  {suite:34}{'':22}{share(columns['-'])}")
         else:
             print(f"  {suite:34}{share(columns.get('c')):22}{share(columns.get('rust'))}")
+    print_differences([row for row in everything if row[0] == DIFFERS])
     if options.times:
         print("\nTimes")
         for line in read(options.times):
