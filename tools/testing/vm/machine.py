@@ -46,6 +46,14 @@ def slot(address):
     return "0x" + address.rsplit(":", 1)[1]
 
 
+def pluggable():
+    """Devices that the guest can have unplugged and plugged in: id to QEMU's arguments."""
+    at = slot(addresses()["PORT_IVSHMEM"])
+    return {
+        "port-ivshmem": f"ivshmem-plain,bus=ivshmemport,addr={at},memdev=port-ivshmem",
+    }
+
+
 def device_arguments(out):
     """QEMU arguments that plug in every device of the table."""
     at = {name: slot(address) for name, address in addresses().items()}
@@ -70,9 +78,8 @@ def device_arguments(out):
         "pcie-root-port,id=igbport,addr=0xe.0,chassis=2",
         f"igb,bus=igbport,addr={at['PORT_IGB']},netdev=port-igb",
         "pcie-root-port,id=ivshmemport,addr=0xf.0,chassis=3",
-        f"ivshmem-plain,bus=ivshmemport,addr={at['PORT_IVSHMEM']},memdev=port-ivshmem,"
-        "id=port-ivshmem",
     ]
+    devices += [f"{arguments},id={name}" for name, arguments in pluggable().items()]
     arguments = [
         "-object", f"memory-backend-file,id=ivshmem,size=64M,share=on,mem-path={out}/ivshmem",
         "-object", "memory-backend-ram,id=port-ivshmem,size=16M,share=on",
@@ -103,7 +110,9 @@ class Machine:
         self.options = options
         self.log = {}
         self.ours = {}
-        self.tail = {"console": b"", "results": b""}
+        self.tail = {"console": b"", "results": b"", "qmp": b""}
+        # Devices that are on their way out, and whether to plug them in again then.
+        self.leaving = {}
         self.program = "boot"
         self.deadline = time.monotonic() + BOOT_LIMIT
         self.ended = None
@@ -125,6 +134,8 @@ class Machine:
                   "hugepagesz=1G hugepages=2 "
                   "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
                   + options.append)
+        # Instructions can be counted in one thread only.
+        threads = "single" if "-icount" in options.qemu else "multi"
         arguments = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
             "-display", "none",
@@ -132,7 +143,7 @@ class Machine:
             # No la57: while the kernel looks at the boot processor it thinks for a
             # moment that there are only four levels, and an interrupt then makes
             # KASAN report every address.
-            "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
+            "-accel", f"tcg,thread={threads}", "-cpu", "max,la57=off",
             "-smp", str(options.cpus), "-m", options.memory,
             "-device", "intel-iommu,intremap=on,caching-mode=on",
             "-kernel", options.kernel, "-initrd", options.initrd,
@@ -187,6 +198,30 @@ class Machine:
         except OSError:
             pass
 
+    def unplug(self, name):
+        """Asks the guest's kernel to let go of a device; QEMU tells when it has."""
+        self.leaving[name] = False
+        self.qmp("device_del", id=name)
+
+    def plug(self, name):
+        """Plugs in a device that was unplugged, as it was."""
+        if name in self.leaving:
+            self.leaving[name] = True
+            return
+        driver, *properties = pluggable()[name].split(",")
+        self.qmp("device_add", driver=driver, id=name,
+                 **dict(text.split("=", 1) for text in properties))
+
+    def follow_qmp(self, line):
+        """Acts on what QEMU says."""
+        message = json.loads(line)
+        if "error" in message:
+            self.show(f"vm: QEMU refuses: {message['error'].get('desc')}")
+        elif message.get("event") == "DEVICE_DELETED":
+            name = message["data"].get("device")
+            if self.leaving.pop(name, False):
+                self.plug(name)
+
     def sysrq(self, letter):
         """A magic SysRq key by way of a break on the console."""
         self.qmp("chardev-send-break", id="console")
@@ -224,11 +259,12 @@ class Machine:
         """Keeps and shows what came from one port; follows the guest's lines."""
         self.log[name].write(data)
         self.log[name].flush()
-        if name == "qmp":
-            return
         *lines, self.tail[name] = (self.tail[name] + data).split(b"\n")
         for raw in lines:
             line = raw.decode("utf-8", "replace").rstrip("\r")
+            if name == "qmp":
+                self.follow_qmp(line)
+                continue
             if name == "results":
                 self.follow(line)
             if self.visible(name, line):
@@ -262,6 +298,8 @@ class Machine:
         elif words[1] == "exit":
             self.program = "what follows " + words[2]
             self.deadline = time.monotonic() + self.options.limit + GRACE
+        elif words[1] in ("plug", "unplug") and words[2] in pluggable():
+            getattr(self, words[1])(words[2])
         elif words[1] == "device" and words[-1] == "missing":
             self.missing.append(words[2])
         elif words[1] == "unloading":
