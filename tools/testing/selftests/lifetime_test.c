@@ -449,17 +449,6 @@ TEST_F(edu, fd_in_flight)
 	EXPECT_EQ(0, vfio_ioctl(session->group, VFIO_GROUP_UNSET_CONTAINER, 0));
 }
 
-static long module_users(const char *name)
-{
-	char path[128];
-	char text[32];
-	long ret;
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
-	ret = file_read(path, text, sizeof(text));
-	return ret < 0 ? ret : atol(text);
-}
-
 static long unload(const char *name)
 {
 	return sys_result(syscall(__NR_delete_module, name, O_NONBLOCK));

@@ -136,6 +136,17 @@ long pci_hw_config(const char *bdf, unsigned int offset, unsigned int size)
 	return ret == (long)size ? (long)value : -EIO;
 }
 
+/* How many references keep @module from being unloaded. */
+long module_users(const char *module)
+{
+	char path[PATH_SIZE], text[32];
+	long ret;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	ret = file_read(path, text, sizeof(text));
+	return ret < 0 ? ret : atol(text);
+}
+
 static void pci_restore(void)
 {
 	if (getpid() != claimer)

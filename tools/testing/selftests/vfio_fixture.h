@@ -50,6 +50,7 @@ int pci_group(const char *bdf);
 int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
 		 uint64_t *size);
 long pci_hw_config(const char *bdf, unsigned int offset, unsigned int size);
+long module_users(const char *module);
 void pci_claim(const char *const *names);
 
 /* ---- containers, groups, devices ---- */

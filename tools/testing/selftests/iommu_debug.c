@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What debugfs and the kernel log tell of an Intel IOMMU; see iommu_debug.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "edu.h"
+#include "iommu_debug.h"
+#include "vfio_fixture.h"
+
+#define LEVELS		5
+/* A leaf is at one of the last three levels. */
+#define LEVELS_ABOVE	2
+#define ADDRESS_MASK	0x000ffffffffff000ULL
+
+/* An entry that maps something: where, and to what. */
+struct leaf {
+	uint64_t iova;
+	uint64_t address;
+};
+
+/* Whether the stack under test is the kernel's own, as $STACK says. */
+bool stack_is_c(void)
+{
+	const char *stack = getenv("STACK");
+
+	return stack && !strcmp(stack, "c");
+}
+
+static FILE *table_open(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
+		 bdf);
+	return fopen(path, "re");
+}
+
+/*
+ * The next leaf. A line of the table has the page frame number of the I/O
+ * virtual address, a bar, and the entry of each level down to the leaf.
+ */
+static bool table_next(FILE *table, struct leaf *leaf)
+{
+	unsigned long long pfn, entry[LEVELS];
+	char line[1024];
+	int levels;
+
+	while (fgets(line, sizeof(line), table)) {
+		levels = sscanf(line, "%llx | %llx %llx %llx %llx %llx", &pfn,
+				&entry[0], &entry[1], &entry[2], &entry[3],
+				&entry[4]) - 1;
+		if (levels <= LEVELS_ABOVE)
+			continue;
+		leaf->iova = pfn * PAGE_SIZE;
+		leaf->address = entry[levels - 1] & ADDRESS_MASK;
+		return true;
+	}
+	return false;
+}
+
+/* Whether @bdf's table has an entry that starts at @iova. */
+bool iommu_maps_iova(const char *bdf, uint64_t iova)
+{
+	FILE *table = table_open(bdf);
+	struct leaf leaf;
+	bool found = false;
+
+	if (!table)
+		return false;
+	while (table_next(table, &leaf))
+		found |= leaf.iova == iova;
+	fclose(table);
+	return found;
+}
+
+/* How many entries of @bdf's table lead to the @size bytes from @start on. */
+long iommu_entries(const char *bdf, uint64_t start, uint64_t size)
+{
+	FILE *table = table_open(bdf);
+	struct leaf leaf;
+	long found = 0;
+
+	if (!table)
+		return -errno;
+	while (table_next(table, &leaf))
+		found += leaf.address >= start && leaf.address - start < size;
+	fclose(table);
+	return found;
+}
+
+/* The end of the kernel log. */
+int fault_log_open(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (log >= 0)
+		lseek(log, 0, SEEK_END);
+	return log;
+}
+
+/* Whether the IOMMU has complained about @iova since fault_log_open(). */
+bool fault_logged(int log, uint64_t iova)
+{
+	char line[1024], want[64];
+	ssize_t size;
+
+	snprintf(want, sizeof(want), "fault addr 0x%lx", (long)iova);
+	while ((size = read(log, line, sizeof(line) - 1)) > 0 ||
+	       errno == EPIPE) {
+		line[size > 0 ? size : 0] = '\0';
+		if (strstr(line, want))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether DMA of the edu device to @iova faults. The kernel limits how often it
+ * complains, so this tries again for a while.
+ */
+bool edu_store_faults(int device, uint64_t iova)
+{
+	int log = fault_log_open();
+	bool faults = false;
+	int i;
+
+	for (i = 0; i < 80 && !faults; i++) {
+		if (i)
+			usleep(100000);
+		if (edu_store(device, iova, 64))
+			break;
+		faults = fault_logged(log, iova);
+	}
+	close(log);
+	return faults;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What an IOMMU lets a device reach, and what it complains about. */
+#ifndef IOMMU_DEBUG_H
+#define IOMMU_DEBUG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+bool stack_is_c(void);
+bool iommu_maps_iova(const char *bdf, uint64_t iova);
+long iommu_entries(const char *bdf, uint64_t start, uint64_t size);
+int fault_log_open(void);
+bool fault_logged(int log, uint64_t iova);
+bool edu_store_faults(int device, uint64_t iova);
+
+#endif
