@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 
+#include "iommu_debug.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
@@ -161,20 +162,140 @@ TEST_F(fault, map_untouched_memory)
 	map_with_failures(_metadata, self->container, memory, BUFFER);
 }
 
+#define BAR		2
+#define IOVA_OTHER	0x50000000UL
+
+/* A device whose memory others map. */
+struct owner {
+	struct vfio_session session;
+	void *bar;
+};
+
+static int owner_open(struct owner *owner)
+{
+	const char *bdf = pci_device("IVSHMEM");
+	int ret = bdf ? session_open(&owner->session, bdf, VFIO_TYPE1v2_IOMMU) :
+			-ENODEV;
+
+	if (!ret)
+		ret = memory_enable(owner->session.device, true);
+	if (!ret)
+		ret = bar_mmap(owner->session.device, BAR, 0, BUFFER,
+			       PROT_READ | PROT_WRITE, &owner->bar);
+	return ret;
+}
+
+static void owner_close(struct owner *owner)
+{
+	munmap(owner->bar, BUFFER);
+	session_close(&owner->session);
+}
+
 TEST_F(fault, map_device_memory)
 {
-	struct vfio_session other;
+	struct owner owner;
+
+	ASSERT_EQ(0, owner_open(&owner));
+	map_with_failures(_metadata, self->container, owner.bar, BUFFER);
+	owner_close(&owner);
+}
+
+/* The other container has the same memory, and does not lose it. */
+TEST_F(fault, map_device_memory_of_two_containers)
+{
+	const char *edu = self->session.bdf;
+	struct owner owner;
+
+	ASSERT_EQ(0, owner_open(&owner));
+	ASSERT_EQ(0, type1_map(owner.session.container, owner.bar, IOVA_OTHER,
+			       BUFFER, DMA_RW));
+	map_with_failures(_metadata, self->container, owner.bar, BUFFER);
+	EXPECT_TRUE(iommu_maps_iova(owner.session.bdf, IOVA_OTHER));
+	/* A registration that failed is not called, one that did not is. */
+	ASSERT_EQ(0, type1_map(self->container, owner.bar, IOVA, BUFFER,
+			       DMA_RW));
+	munmap(owner.bar, BUFFER);
+	close(owner.session.device);
+	owner.session.device = -1;
+	EXPECT_EQ(stack_is_c(), iommu_maps_iova(edu, IOVA));
+	EXPECT_EQ(stack_is_c(), iommu_maps_iova(owner.session.bdf, IOVA_OTHER));
+	EXPECT_EQ(BUFFER, type1_unmap(self->container, IOVA, BUFFER, 0));
+	session_close(&owner.session);
+}
+
+/* Ordinary memory on both sides, which is pinned and charged. */
+TEST_F(fault, map_mixed_memory)
+{
+	size_t size = 3 * BUFFER;
+	char *area = memory_new(size);
+	struct owner owner;
+
+	ASSERT_NE(MAP_FAILED, (void *)area);
+	ASSERT_EQ(0, owner_open(&owner));
+	ASSERT_EQ((void *)(area + BUFFER),
+		  mmap(area + BUFFER, BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED |
+		       MAP_FIXED, owner.session.device, REGION_OFFSET(BAR)));
+	map_with_failures(_metadata, self->container, area, size);
+	munmap(area, size);
+	owner_close(&owner);
+}
+
+/* Taking the mapping away from everybody works without any memory. */
+TEST_F(fault, close_device)
+{
+	const char *edu = self->session.bdf;
+	unsigned int nth;
+	bool failed = true;
+
+	for (nth = 1; failed && nth < ATTEMPTS; nth++) {
+		struct owner owner;
+
+		ASSERT_EQ(0, owner_open(&owner));
+		ASSERT_EQ(0, type1_map(self->container, owner.bar, IOVA, BUFFER,
+				       DMA_RW));
+		ASSERT_TRUE(iommu_maps_iova(edu, IOVA));
+		munmap(owner.bar, BUFFER);
+		injection_begin(nth);
+		close(owner.session.device);
+		failed = injection_end();
+		owner.session.device = -1;
+		EXPECT_EQ(stack_is_c(), iommu_maps_iova(edu, IOVA));
+		EXPECT_EQ(BUFFER, type1_unmap(self->container, IOVA, BUFFER, 0));
+		session_close(&owner.session);
+		expect_as(_metadata, &self->before, self->container);
+	}
+	ASSERT_LT(nth, ATTEMPTS);
+}
+
+/* The first open of a device, which makes all that there is of it. */
+TEST_F(fault, open_device)
+{
 	const char *bdf = pci_device("IVSHMEM");
-	void *bar;
+	struct vfio_session session;
+	unsigned int nth;
+	bool failed = true;
+	long device = -1;
 
 	if (!bdf)
 		SKIP(return, "IVSHMEM names no device");
-	ASSERT_EQ(0, session_open(&other, bdf, VFIO_TYPE1v2_IOMMU));
-	ASSERT_EQ(0, bar_mmap(other.device, 2, 0, BUFFER, PROT_READ | PROT_WRITE,
-			      &bar));
-	map_with_failures(_metadata, self->container, bar, BUFFER);
-	munmap(bar, BUFFER);
-	session_close(&other);
+	ASSERT_EQ(0, session_join(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	for (nth = 1; failed && nth < ATTEMPTS; nth++) {
+		injection_begin(nth);
+		device = group_device(session.group, bdf);
+		failed = injection_end();
+		if (device >= 0)
+			close(device);
+		else
+			ASSERT_EQ(-ENOMEM, device);
+	}
+	ASSERT_LT(nth, ATTEMPTS);
+	EXPECT_LT(2, nth);
+	EXPECT_LE(0, device);
+	/* The group is as free as before. */
+	session.device = group_device(session.group, bdf);
+	ASSERT_LE(0, session.device);
+	EXPECT_EQ(0, session_works(&session));
+	session_close(&session);
 }
 
 /* Unmapping needs no memory that it could lack. */
