@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exported BARs as another driver sees them (row 6-96): who may attach, what is
+ * mapped, and that memory is taken away only when all have let go.
+ */
+#include <fcntl.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "samples.h"
+#include "vfio_dma_buf_importer.h"
+
+#define PEER_TO_PEER	DMA_BUF_IMPORTER_PEER_TO_PEER
+#define REVOCABLE	DMA_BUF_IMPORTER_REVOCABLE
+#define GOOD		(PEER_TO_PEER | REVOCABLE)
+#define SLOW		500
+
+static uint64_t milliseconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000ULL + time.tv_nsec / 1000000;
+}
+
+/* Exports the first page of BAR 0, @count times. */
+static long export(int device, uint32_t count)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_feature_dma_buf buffer;
+		struct vfio_region_dma_range ranges[4];
+	} request = {
+		.feature.argsz = sizeof(request),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET |
+				 VFIO_DEVICE_FEATURE_DMA_BUF,
+		.buffer.open_flags = O_RDWR | O_CLOEXEC,
+		.buffer.nr_ranges = count,
+	};
+	int i;
+
+	for (i = 0; i < 4; i++)
+		request.ranges[i].length = PAGE_SIZE;
+	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, &request);
+}
+
+static int importer_open(void)
+{
+	return sys_result(open(DMA_BUF_IMPORTER_PATH, O_RDWR | O_CLOEXEC));
+}
+
+/* Attaches @importer to @fd for the device at @bdf. */
+static long attach_for(int importer, int fd, uint32_t flags,
+		       uint32_t milliseconds, const char *bdf)
+{
+	struct dma_buf_importer_attach attach = {
+		.fd = fd,
+		.flags = flags,
+		.milliseconds = milliseconds,
+	};
+	unsigned int domain, bus, slot, function;
+
+	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+		return -ENOENT;
+	attach.domain = domain;
+	attach.bus = bus;
+	attach.devfn = slot << 3 | function;
+	return vfio_ioctl(importer, DMA_BUF_IMPORTER_ATTACH, &attach);
+}
+
+static struct dma_buf_importer_state state(int importer)
+{
+	struct dma_buf_importer_state state = { -1, -1 };
+
+	vfio_ioctl(importer, DMA_BUF_IMPORTER_STATE, &state);
+	return state;
+}
+
+/* Two devices behind one bridge: DMA between them does not leave it. */
+FIXTURE(import)
+{
+	const char *bdf;
+	const char *peer_bdf;
+	int iommufd;
+	int device;
+	int importer;
+};
+
+FIXTURE_SETUP(import)
+{
+	NEED_SAMPLES();
+	NEED_DEVICE(self->bdf, "SHARED_TESTDEV");
+	NEED_DEVICE(self->peer_bdf, "SHARED_EDU");
+	self->iommufd = iommufd_open();
+	ASSERT_LE(0, self->iommufd);
+	self->device = cdev_open(self->bdf, O_RDWR);
+	ASSERT_LE(0, self->device);
+	ASSERT_LT(0, cdev_bind(self->device, self->iommufd));
+	ASSERT_EQ(0, memory_enable(self->device, true));
+	self->importer = importer_open();
+	ASSERT_LE(0, self->importer);
+}
+
+FIXTURE_TEARDOWN(import)
+{
+	close(self->importer);
+	close(self->device);
+	close(self->iommufd);
+}
+
+static long attach(struct _test_data_import *self, int fd, uint32_t flags,
+		   uint32_t milliseconds)
+{
+	return attach_for(self->importer, fd, flags, milliseconds,
+			  self->peer_bdf);
+}
+
+static long map(struct _test_data_import *self)
+{
+	struct dma_buf_importer_map map;
+
+	return vfio_ioctl(self->importer, DMA_BUF_IMPORTER_MAP, &map);
+}
+
+/* Only those who can do without pages, and let go when they are told to. */
+TEST_F(import, attach)
+{
+	int fd = export(self->device, 1);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP, attach(self, fd, 0, 0));
+	EXPECT_EQ(-EOPNOTSUPP, attach(self, fd, PEER_TO_PEER, 0));
+	EXPECT_EQ(-EOPNOTSUPP, attach(self, fd, REVOCABLE, 0));
+	ASSERT_EQ(0, memory_enable(self->device, false));
+	EXPECT_EQ(-EOPNOTSUPP, attach(self, fd, REVOCABLE, 0));
+	EXPECT_EQ(-ENODEV, attach(self, fd, PEER_TO_PEER, 0));
+	EXPECT_EQ(-ENODEV, attach(self, fd, GOOD, 0));
+	ASSERT_EQ(0, memory_enable(self->device, true));
+	EXPECT_EQ(0, attach(self, fd, GOOD, 0));
+}
+
+/* What is mapped is the BAR. */
+TEST_F(import, map)
+{
+	struct dma_buf_importer_map map;
+	uint64_t start, size;
+	int fd = export(self->device, 3);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pci_resource(self->bdf, 0, &start, &size));
+	ASSERT_EQ(0, attach(self, fd, GOOD, 0));
+	ASSERT_EQ(0, vfio_ioctl(self->importer, DMA_BUF_IMPORTER_MAP, &map));
+	EXPECT_EQ(start, map.address);
+	EXPECT_EQ(3 * PAGE_SIZE, map.length);
+	EXPECT_EQ(3, map.entries);
+	EXPECT_EQ(0, vfio_ioctl(self->importer, DMA_BUF_IMPORTER_UNMAP, 0));
+	EXPECT_EQ(0, vfio_ioctl(self->importer, DMA_BUF_IMPORTER_MAP, &map));
+}
+
+/* Revoked, the importer is told, and told again when memory is back. */
+TEST_F(import, revoked)
+{
+	int fd = export(self->device, 1);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, attach(self, fd, GOOD, 0));
+	ASSERT_EQ(0, map(self));
+	ASSERT_EQ(0, memory_enable(self->device, true));
+	EXPECT_EQ(0, state(self->importer).invalidations);
+	EXPECT_EQ(1, state(self->importer).mapped);
+	ASSERT_EQ(0, memory_enable(self->device, false));
+	EXPECT_EQ(1, state(self->importer).invalidations);
+	EXPECT_EQ(0, state(self->importer).mapped);
+	EXPECT_EQ(-ENODEV, map(self));
+	ASSERT_EQ(0, memory_enable(self->device, false));
+	EXPECT_EQ(1, state(self->importer).invalidations);
+	ASSERT_EQ(0, memory_enable(self->device, true));
+	EXPECT_EQ(2, state(self->importer).invalidations);
+	EXPECT_EQ(0, map(self));
+}
+
+/* Who takes memory away waits for those who take their time. */
+TEST_F(import, slow)
+{
+	int fd = export(self->device, 1);
+	int other = importer_open();
+	struct dma_buf_importer_map map_other;
+	uint64_t began;
+	int round;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, attach(self, fd, GOOD, SLOW));
+	ASSERT_EQ(0, attach_for(other, fd, GOOD, 0, self->peer_bdf));
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, map(self));
+		ASSERT_EQ(0, vfio_ioctl(other, DMA_BUF_IMPORTER_MAP,
+					&map_other));
+		began = milliseconds();
+		ASSERT_EQ(0, memory_enable(self->device, false));
+		EXPECT_LE(SLOW, milliseconds() - began);
+		EXPECT_EQ(0, state(self->importer).mapped);
+		EXPECT_EQ(0, state(other).mapped);
+		began = milliseconds();
+		ASSERT_EQ(0, memory_enable(self->device, true));
+		EXPECT_GT(SLOW, milliseconds() - began);
+	}
+	close(other);
+}
+
+/* Closing the device waits as well, and then it can go. */
+TEST_F(import, closed)
+{
+	int fd = export(self->device, 1);
+	uint64_t began;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, attach(self, fd, GOOD, SLOW));
+	ASSERT_EQ(0, map(self));
+	began = milliseconds();
+	close(self->device);
+	EXPECT_LE(SLOW, milliseconds() - began);
+	EXPECT_EQ(0, state(self->importer).mapped);
+	EXPECT_EQ(-ENODEV, map(self));
+	/* The buffer does not hold the device, nor its driver. */
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	EXPECT_EQ(-ENODEV, map(self));
+	close(fd);
+	close(self->importer);
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	self->device = self->importer = -1;
+}
+
+/* Where no path leads, nothing is mapped, hence nobody waited for. */
+TEST_F(import, no_path)
+{
+	const char *bdf;
+	int fd;
+
+	NEED_DEVICE(bdf, "IGB");
+	fd = export(self->device, 1);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, attach_for(self->importer, fd, GOOD, SLOW, bdf));
+	EXPECT_EQ(-EINVAL, map(self));
+	ASSERT_EQ(0, memory_enable(self->device, false));
+	ASSERT_EQ(0, memory_enable(self->device, true));
+	EXPECT_EQ(-EINVAL, map(self));
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const devices[] = { "SHARED_TESTDEV", "SHARED_EDU",
+					       NULL };
+	static const char *const modules[] = { "vfio_dma_buf_importer", NULL };
+
+	pci_claim(devices);
+	samples_claim(modules);
+	return test_harness_run(argc, argv);
+}
