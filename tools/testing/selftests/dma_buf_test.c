@@ -150,9 +150,45 @@ static int peer_open(const char *bdf, int iommufd)
 	return device;
 }
 
+/*
+ * What the program has open for as long as it runs, and its tests inherit. Only
+ * the devices that lose their memory are opened anew by each.
+ */
+static struct {
+	int iommufd;
+	uint32_t ioas;
+	int edu;
+	int test;
+} kept = { -1, 0, -1, -1 };
+
+/* Before pci_claim() takes the devices away again. */
+static void drop_open(void)
+{
+	close(kept.edu);
+	close(kept.test);
+	close(kept.iommufd);
+}
+
+static void keep_open(void)
+{
+	const char *edu = pci_device("EDU");
+	const char *test = pci_device("TESTDEV");
+
+	atexit(drop_open);
+	kept.iommufd = iommufd_open();
+	if (kept.iommufd < 0 || !edu || !test)
+		return;
+	kept.ioas = iommufd_ioas(kept.iommufd);
+	kept.test = peer_open(test, kept.iommufd);
+	kept.edu = peer_open(edu, kept.iommufd);
+	if (kept.edu >= 0) {
+		cdev_attach(kept.edu, kept.ioas);
+		edu_bus_master(kept.edu, true);
+	}
+}
+
 FIXTURE(dma_buf)
 {
-	const char *edu_bdf;
 	const char *peer_bdf;
 	int iommufd;
 	uint32_t ioas;
@@ -164,21 +200,13 @@ FIXTURE(dma_buf)
 FIXTURE_SETUP(dma_buf)
 {
 	uint8_t *ram;
-	long ioas;
 
-	NEED_DEVICE(self->edu_bdf, "EDU");
 	NEED_DEVICE(self->peer_bdf, "IVSHMEM");
-	self->iommufd = iommufd_open();
-	ASSERT_LE(0, self->iommufd);
-	ioas = iommufd_ioas(self->iommufd);
-	ASSERT_LT(0, ioas);
-	self->ioas = ioas;
-	self->edu = cdev_open(self->edu_bdf, O_RDWR);
-	ASSERT_LE(0, self->edu);
-	ASSERT_LT(0, cdev_bind(self->edu, self->iommufd));
-	ASSERT_LT(0, cdev_attach(self->edu, self->ioas));
-	ASSERT_EQ(0, memory_enable(self->edu, true));
-	ASSERT_EQ(0, edu_bus_master(self->edu, true));
+	if (kept.edu < 0)
+		SKIP(return, "there is no edu device with a cdev");
+	self->iommufd = kept.iommufd;
+	self->ioas = kept.ioas;
+	self->edu = kept.edu;
 	/* The engine's buffer is what it will write. */
 	ram = memory_new(PAGE_SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)ram);
@@ -205,8 +233,7 @@ static void peer_close(struct _test_data_dma_buf *self)
 FIXTURE_TEARDOWN(dma_buf)
 {
 	peer_close(self);
-	close(self->edu);
-	close(self->iommufd);
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, 0, UINT64_MAX));
 }
 
 /* Exports the good part of the BAR and maps it at IOVA. */
@@ -247,67 +274,86 @@ static void expect_revoked(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, edu_store(self->edu, IOVA, 64));
 }
 
+/* A device that keeps its memory: BARs of a page, of I/O ports, and of 4 GiB. */
+FIXTURE(refusals)
+{
+	int device;
+};
+
+#define LARGE_SIZE	(4 * SIZE_1G)
+
+FIXTURE_SETUP(refusals)
+{
+	self->device = kept.test;
+	if (self->device < 0)
+		SKIP(return, "there is no test device with a cdev");
+}
+
+FIXTURE_TEARDOWN(refusals)
+{
+}
+
 /* 6-94, 6-85: it can be read, not set; a probe gives no file. */
-TEST_F(dma_buf, operations)
+TEST_F(refusals, operations)
 {
 	struct export request = good_export();
 
 	request.feature.flags = VFIO_DEVICE_FEATURE_PROBE | GET;
-	EXPECT_EQ(0, export(self->peer, request));
+	EXPECT_EQ(0, export(self->device, request));
 	request.feature.argsz = sizeof(request.feature);
-	EXPECT_EQ(0, export(self->peer, request));
+	EXPECT_EQ(0, export(self->device, request));
 	request = good_export();
 	request.feature.flags = VFIO_DEVICE_FEATURE_SET |
 				VFIO_DEVICE_FEATURE_DMA_BUF;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	request.feature.flags |= VFIO_DEVICE_FEATURE_PROBE;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	request.feature.flags = VFIO_DEVICE_FEATURE_DMA_BUF;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 }
 
 /* 6-95: what is wrong in the header. */
-TEST_F(dma_buf, header_refusals)
+TEST_F(refusals, header_refusals)
 {
 	struct export request = good_export();
 	char *edge = memory_new(2 * PAGE_SIZE);
 
 	request.feature.argsz = 8 + 15;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	request = good_export();
 	request.buffer.nr_ranges = 0;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	request = good_export();
 	request.buffer.flags = 1;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	/* The header is looked at before the region. */
 	request.buffer.region_index = 6;
-	EXPECT_EQ(-EINVAL, export(self->peer, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	request = good_export();
 	request.buffer.region_index = VFIO_PCI_ROM_REGION_INDEX;
-	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	EXPECT_EQ(-ENODEV, export(self->device, request));
 	request.buffer.region_index = VFIO_PCI_CONFIG_REGION_INDEX;
-	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	EXPECT_EQ(-ENODEV, export(self->device, request));
 	request.buffer.region_index = 0xffffffff;
-	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	EXPECT_EQ(-ENODEV, export(self->device, request));
 	/* A BAR that the device does not have; and the region before the ranges. */
 	request.buffer.region_index = 4;
 	request.ranges[0].length = 1;
-	EXPECT_EQ(-ENODEV, export(self->peer, request));
+	EXPECT_EQ(-ENODEV, export(self->device, request));
 
 	ASSERT_NE(MAP_FAILED, (void *)edge);
 	munmap(edge + PAGE_SIZE, PAGE_SIZE);
 	request = good_export();
 	edge += PAGE_SIZE - 23;
 	memcpy(edge, &request, 23);
-	EXPECT_EQ(-EFAULT, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, edge));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->device, VFIO_DEVICE_FEATURE, edge));
 	edge -= 16;
 	memcpy(edge, &request, 39);
-	EXPECT_EQ(-EFAULT, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, edge));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->device, VFIO_DEVICE_FEATURE, edge));
 }
 
 /* 6-95: what is wrong in the ranges. */
-TEST_F(dma_buf, range_refusals)
+TEST_F(refusals, range_refusals)
 {
 	static const struct {
 		struct vfio_region_dma_range ranges[2];
@@ -321,8 +367,8 @@ TEST_F(dma_buf, range_refusals)
 		{ { { 0, 1UL << 63 }, { 0, 1UL << 63 } }, -EINVAL },
 		{ { { 0, 1UL << 62 }, { 0, 1UL << 62 } }, -EINVAL },
 		/* Beyond the end of the BAR. */
-		{ { { 0, BAR_SIZE }, { 0, BAR_SIZE + PAGE_SIZE } }, -EINVAL },
-		{ { { BAR_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
+		{ { { 0, LARGE_SIZE }, { 0, LARGE_SIZE + PAGE_SIZE } }, -EINVAL },
+		{ { { LARGE_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
 		{ { { 1UL << 62, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
 		/* Beyond the last address there is. */
 		{ { { -PAGE_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EOVERFLOW },
@@ -336,13 +382,13 @@ TEST_F(dma_buf, range_refusals)
 	request.buffer.nr_ranges = 2;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		memcpy(request.ranges, cases[i].ranges, sizeof(cases[i].ranges));
-		EXPECT_EQ(cases[i].result, export(self->peer, request))
+		EXPECT_EQ(cases[i].result, export(self->device, request))
 			TH_LOG("case %d", i);
 	}
 }
 
 /* 6-95, 12-17: how many ranges there are, and whether they are there. */
-TEST_F(dma_buf, number_of_ranges)
+TEST_F(refusals, number_of_ranges)
 {
 	size_t size = sizeof(struct export) +
 		      (MANY_RANGES + 1) * sizeof(struct vfio_region_dma_range);
@@ -354,7 +400,7 @@ TEST_F(dma_buf, number_of_ranges)
 
 	/* C modules read ranges that the size does not cover. */
 	request.feature.argsz = offsetof(struct export, ranges[0]);
-	fd = export(self->peer, request);
+	fd = export(self->device, request);
 	if (stack_is_c()) {
 		EXPECT_LE(0, fd);
 		close(fd);
@@ -363,7 +409,7 @@ TEST_F(dma_buf, number_of_ranges)
 	}
 	request = good_export();
 	request.buffer.nr_ranges = -1;
-	EXPECT_EQ(stack_is_c() ? -ENOMEM : -EINVAL, export(self->peer, request));
+	EXPECT_EQ(stack_is_c() ? -ENOMEM : -EINVAL, export(self->device, request));
 
 	ASSERT_NE(MAP_FAILED, (void *)many);
 	*many = good_export();
@@ -374,9 +420,9 @@ TEST_F(dma_buf, number_of_ranges)
 		ranges[i].length = PAGE_SIZE;
 	}
 	many->buffer.nr_ranges = MANY_RANGES + 1;
-	EXPECT_EQ(-ENOMEM, vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, many));
+	EXPECT_EQ(-ENOMEM, vfio_ioctl(self->device, VFIO_DEVICE_FEATURE, many));
 	many->buffer.nr_ranges = MANY_RANGES;
-	fd = vfio_ioctl(self->peer, VFIO_DEVICE_FEATURE, many);
+	fd = vfio_ioctl(self->device, VFIO_DEVICE_FEATURE, many);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(MANY_RANGES * PAGE_SIZE, lseek(fd, 0, SEEK_END));
 	close(fd);
@@ -384,30 +430,23 @@ TEST_F(dma_buf, number_of_ranges)
 }
 
 /* 6-95: I/O ports have no address that DMA could reach. */
-TEST_F(dma_buf, io_bar)
+TEST_F(refusals, io_bar)
 {
 	struct export request = good_export();
-	const char *bdf;
-	int device;
-
-	NEED_DEVICE(bdf, "TESTDEV");
-	device = peer_open(bdf, self->iommufd);
-	ASSERT_LE(0, device);
 	request.buffer.region_index = 1;
 	request.ranges[0].offset = 0;
 	request.ranges[0].length = PAGE_SIZE;
-	EXPECT_EQ(-EINVAL, export(device, request));
+	EXPECT_EQ(-EINVAL, export(self->device, request));
 	/* A whole BAR of one page, and one of 4 GiB. */
 	request.buffer.region_index = 0;
-	EXPECT_LE(0, export(device, request));
+	EXPECT_LE(0, export(self->device, request));
 	request.buffer.region_index = 2;
-	request.ranges[0].length = 4 * SIZE_1G;
-	EXPECT_LE(0, export(device, request));
-	close(device);
+	request.ranges[0].length = LARGE_SIZE;
+	EXPECT_LE(0, export(self->device, request));
 }
 
 /* 6-95: without a descriptor there is no buffer. */
-TEST_F(dma_buf, no_descriptor)
+TEST_F(refusals, no_descriptor)
 {
 	struct rlimit limit, none;
 	int fd;
@@ -416,20 +455,20 @@ TEST_F(dma_buf, no_descriptor)
 	none = limit;
 	none.rlim_cur = 0;
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
-	EXPECT_EQ(-EMFILE, export(self->peer, good_export()));
+	EXPECT_EQ(-EMFILE, export(self->device, good_export()));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-	fd = export(self->peer, good_export());
+	fd = export(self->device, good_export());
 	EXPECT_LE(0, fd);
 }
 
 /* 6-96, 6-97: the file. */
-TEST_F(dma_buf, file)
+TEST_F(refusals, file)
 {
 	struct export request = good_export();
 	char path[64], info[1024];
 	int fd;
 
-	fd = export(self->peer, request);
+	fd = export(self->device, request);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(O_RDWR, fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
 	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
@@ -445,13 +484,13 @@ TEST_F(dma_buf, file)
 	request.buffer.open_flags = O_RDONLY | O_NONBLOCK | O_APPEND | 1U << 31;
 	request.buffer.nr_ranges = 3;
 	request.ranges[1] = request.ranges[0];
-	request.ranges[2] = (struct vfio_region_dma_range){ 0, BAR_SIZE };
-	fd = export(self->peer, request);
+	request.ranges[2] = (struct vfio_region_dma_range){ 0, LARGE_SIZE };
+	fd = export(self->device, request);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(O_RDONLY | O_NONBLOCK,
 		  fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_APPEND));
 	EXPECT_EQ(0, fcntl(fd, F_GETFD));
-	EXPECT_EQ(2 * LENGTH + BAR_SIZE, lseek(fd, 0, SEEK_END));
+	EXPECT_EQ(2 * LENGTH + LARGE_SIZE, lseek(fd, 0, SEEK_END));
 	close(fd);
 }
 
@@ -575,8 +614,6 @@ TEST_F(dma_buf, killed)
 		int iommufd = iommufd_open();
 		int device;
 
-		close(self->edu);
-		close(self->iommufd);
 		device = peer_open(self->peer_bdf, iommufd);
 		fd = export(device, good_export());
 		if (device < 0 || fd < 0 || fd_send(sockets[1], fd))
@@ -620,7 +657,7 @@ TEST_F(dma_buf, races)
 		while (!pids[i])
 			close(export(self->peer, good_export()));
 	}
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 100; i++) {
 		EXPECT_EQ(0, memory_enable(self->peer, false));
 		EXPECT_EQ(0, memory_enable(self->peer, true));
 	}
@@ -636,6 +673,7 @@ TEST_F(dma_buf, races)
 /* The registers of a device that can be reset and put to sleep. */
 FIXTURE(registers)
 {
+	const char *nvme_bdf;
 	int iommufd;
 	uint32_t ioas;
 	int edu;
@@ -649,25 +687,17 @@ FIXTURE(registers)
 FIXTURE_SETUP(registers)
 {
 	struct export request = good_export();
-	const char *edu_bdf, *nvme_bdf;
-	long ioas;
-
-	NEED_DEVICE(edu_bdf, "EDU");
-	NEED_DEVICE(nvme_bdf, "NVME");
-	self->iommufd = iommufd_open();
-	ASSERT_LE(0, self->iommufd);
-	ioas = iommufd_ioas(self->iommufd);
-	ASSERT_LT(0, ioas);
-	self->ioas = ioas;
-	self->edu = peer_open(edu_bdf, self->iommufd);
-	ASSERT_LE(0, self->edu);
-	ASSERT_LT(0, cdev_attach(self->edu, self->ioas));
-	ASSERT_EQ(0, edu_bus_master(self->edu, true));
+	NEED_DEVICE(self->nvme_bdf, "PORT_NVME");
+	if (kept.edu < 0)
+		SKIP(return, "there is no edu device with a cdev");
+	self->iommufd = kept.iommufd;
+	self->ioas = kept.ioas;
+	self->edu = kept.edu;
 	self->ram = memory_new(PAGE_SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)self->ram);
 	ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas, self->ram, IOVA_RAM,
 				 PAGE_SIZE));
-	self->nvme = peer_open(nvme_bdf, self->iommufd);
+	self->nvme = peer_open(self->nvme_bdf, self->iommufd);
 	ASSERT_LE(0, self->nvme);
 	request.buffer.region_index = 0;
 	request.ranges[0].offset = 0;
@@ -681,9 +711,8 @@ FIXTURE_SETUP(registers)
 FIXTURE_TEARDOWN(registers)
 {
 	close(self->nvme);
-	close(self->edu);
-	close(self->iommufd);
 	close(self->fd);
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, 0, UINT64_MAX));
 }
 
 /* Does DMA of the edu read the version of the NVMe controller at IOVA? */
@@ -698,6 +727,14 @@ static bool reads_version(struct _test_data_registers *self)
 	edu_store(self->edu, IOVA_RAM, 16);
 	region_read(self->nvme, 0, NVME_VERSION, &version, sizeof(version));
 	return version && self->ram[NVME_VERSION / 4] == version;
+}
+
+/* A buffer without memory cannot be mapped. */
+static void expect_no_memory(struct __test_metadata *_metadata,
+			     struct _test_data_registers *self)
+{
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
+				      PAGE_SIZE, IOVA + SIZE_2M));
 }
 
 static void expect_version(struct __test_metadata *_metadata,
@@ -719,12 +756,10 @@ TEST_F(registers, power_state)
 	ASSERT_LT(PCI_PM_CTRL, control);
 	EXPECT_TRUE(reads_version(self));
 	ASSERT_EQ(0, config_write(self->nvme, control, 2, 3));
-	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
-				      PAGE_SIZE, IOVA + SIZE_2M));
+	expect_no_memory(_metadata, self);
 	/* The memory bit does not help a device that sleeps. */
 	ASSERT_EQ(0, memory_enable(self->nvme, true));
-	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
-				      PAGE_SIZE, IOVA + SIZE_2M));
+	expect_no_memory(_metadata, self);
 	ASSERT_EQ(0, config_write(self->nvme, control, 2, 0));
 	expect_version(_metadata, self);
 	/* The states above D3 leave everything as it is. */
@@ -742,8 +777,7 @@ TEST_F(registers, reset)
 	/* A reset of a device whose memory is disabled does not bring it back. */
 	ASSERT_EQ(0, memory_enable(self->nvme, false));
 	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_RESET, 0));
-	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, self->fd, 0,
-				      PAGE_SIZE, IOVA + SIZE_2M));
+	expect_no_memory(_metadata, self);
 	ASSERT_EQ(0, memory_enable(self->nvme, true));
 	expect_version(_metadata, self);
 }
@@ -761,4 +795,81 @@ TEST_F(registers, function_level_reset)
 	expect_version(_metadata, self);
 }
 
-VFIO_TEST_MAIN("EDU", "IVSHMEM", "TESTDEV", "NVME")
+/* 6-72, 8-25 */
+TEST_F(registers, hot_reset)
+{
+	struct vfio_pci_hot_reset request = { .argsz = sizeof(request) };
+
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_PCI_HOT_RESET, &request));
+	expect_version(_metadata, self);
+}
+
+/* 12-27: C modules do not hear of a reset that somebody else asks for. */
+TEST_F(registers, sysfs_reset)
+{
+	char path[128];
+
+	EXPECT_TRUE(reads_version(self));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
+		 self->nvme_bdf);
+	ASSERT_EQ(0, file_write(path, "1"));
+	if (stack_is_c()) {
+		EXPECT_TRUE(reads_version(self));
+	} else {
+		expect_version(_metadata, self);
+	}
+}
+
+/* Maps what is not to be mapped in low power, which C modules allow. */
+static void expect_unreachable(struct __test_metadata *_metadata,
+			       struct _test_data_registers *self, int fd)
+{
+	long result = map_buffer(self->iommufd, self->ioas, fd, 0, PAGE_SIZE,
+				 IOVA + SIZE_2M);
+
+	EXPECT_EQ(stack_is_c() ? 0 : -ENODEV, result);
+	if (!result)
+		unmap(self->iommufd, self->ioas, IOVA + SIZE_2M, PAGE_SIZE);
+}
+
+/* 6-89, 6-91, 12-15: nothing of it is reachable until the user has had enough. */
+TEST_F(registers, low_power)
+{
+	const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+	struct export request = good_export();
+	int fd;
+
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, device_feature(self->nvme,
+				    set | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+				    NULL, 0));
+	expect_no_memory(_metadata, self);
+	/* A buffer that is made now. */
+	request.buffer.region_index = 0;
+	request.ranges[0].offset = 0;
+	request.ranges[0].length = PAGE_SIZE;
+	fd = export(self->nvme, request);
+	ASSERT_LE(0, fd);
+	expect_unreachable(_metadata, self, fd);
+	/* A write of the memory bit. */
+	ASSERT_EQ(0, memory_enable(self->nvme, true));
+	expect_unreachable(_metadata, self, self->fd);
+	ASSERT_EQ(0, device_feature(self->nvme,
+				    set | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+				    NULL, 0));
+	expect_version(_metadata, self);
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 0, PAGE_SIZE,
+				IOVA + SIZE_2M));
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const names[] = { "EDU", "IVSHMEM", "TESTDEV",
+					     "PORT_NVME", NULL };
+
+	pci_claim(names);
+	keep_open();
+	return test_harness_run(argc, argv);
+}
