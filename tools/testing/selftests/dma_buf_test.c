@@ -433,6 +433,7 @@ TEST_F(refusals, number_of_ranges)
 TEST_F(refusals, io_bar)
 {
 	struct export request = good_export();
+
 	request.buffer.region_index = 1;
 	request.ranges[0].offset = 0;
 	request.ranges[0].length = PAGE_SIZE;
@@ -687,6 +688,7 @@ FIXTURE(registers)
 FIXTURE_SETUP(registers)
 {
 	struct export request = good_export();
+
 	NEED_DEVICE(self->nvme_bdf, "PORT_NVME");
 	if (kept.edu < 0)
 		SKIP(return, "there is no edu device with a cdev");
