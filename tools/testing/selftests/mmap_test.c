@@ -448,7 +448,7 @@ TEST_F(large, no_huge_pages_wanted)
 	EXPECT_LE(PAGES, faults_of(self->place, PAGES));
 }
 
-/* Devices whose memory goes away in other ways. */
+/* What zaps, together; each for itself is in zap_test. */
 FIXTURE(zap)
 {
 	struct vfio_session session;
@@ -489,39 +489,40 @@ FIXTURE_TEARDOWN(zap)
 	EXPECT_EQ(0, session_finish(&self->session));
 }
 
-/* 8-24: RESET takes the page away; the next access brings it back. */
-TEST_F(zap, reset)
+/* 6-61: RESET does not give back what the user has switched off. */
+TEST_F(zap, reset_while_disabled)
 {
+	ASSERT_EQ(0, memory_enable(self->fd, false));
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
-	EXPECT_LE(1, faults_of(self->addr, 1));
-	EXPECT_EQ(0, faults_of(self->addr, 1));
+	EXPECT_EQ(-SIGBUS, mmio_at(self->addr));
+	ASSERT_EQ(0, memory_enable(self->fd, true));
+	EXPECT_LE(0, mmio_at(self->addr));
 }
 
-/* 8-22 */
-TEST_F(zap, function_level_reset)
-{
-	long cap = config_cap(self->fd, PCI_CAP_ID_EXP);
-	long control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
-
-	ASSERT_NE(0, config_read(self->fd, cap + PCI_EXP_DEVCAP, 4) &
-		     PCI_EXP_DEVCAP_FLR);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
-				  control | PCI_EXP_DEVCTL_BCR_FLR));
-	EXPECT_LE(1, faults_of(self->addr, 1));
-	EXPECT_EQ(0, faults_of(self->addr, 1));
-}
-
-/* 8-13, 8-21: D3hot, and back. */
-TEST_F(zap, power_state)
+/* 6-61: it wakes the device up, though. */
+TEST_F(zap, reset_in_d3)
 {
 	long cap = config_cap(self->fd, PCI_CAP_ID_PM);
 
 	ASSERT_LT(0, cap);
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 3));
+	ASSERT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 3));
 	EXPECT_EQ(-SIGBUS, mmio_at(self->addr));
-	EXPECT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 0));
-	EXPECT_EQ(0, memory_enable(self->fd, true));
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(0, config_read(self->fd, cap + PCI_PM_CTRL, 2) &
+		     PCI_PM_CTRL_STATE_MASK);
 	EXPECT_LE(0, mmio_at(self->addr));
+}
+
+/* 8-28: D1 takes nothing away; a device that does not have it stays in D0. */
+TEST_F(zap, light_sleep)
+{
+	long cap = config_cap(self->fd, PCI_CAP_ID_PM);
+
+	ASSERT_LT(0, cap);
+	ASSERT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 1));
+	EXPECT_EQ(0, faults_of(self->addr, 1));
+	ASSERT_EQ(0, config_write(self->fd, cap + PCI_PM_CTRL, 2, 0));
+	EXPECT_EQ(0, faults_of(self->addr, 1));
 }
 
 VFIO_TEST_MAIN_OPEN("EDU", "TESTDEV", "NVME", "IGB")
