@@ -47,11 +47,17 @@ def slot(address):
 
 
 def pluggable():
-    """Devices that the guest can have unplugged and plugged in: id to QEMU's arguments."""
-    at = slot(addresses()["PORT_IVSHMEM"])
+    """Devices that the guest can have unplugged and plugged in: id to properties."""
     return {
-        "port-ivshmem": f"ivshmem-plain,bus=ivshmemport,addr={at},memdev=port-ivshmem",
+        "port-ivshmem": {"driver": "ivshmem-plain", "bus": "ivshmemport",
+                         "addr": slot(addresses()["PORT_IVSHMEM"])},
     }
+
+
+def memory(name, number):
+    """The object with the memory of a pluggable device that is plugged in for the nth time."""
+    return {"qom-type": "memory-backend-ram", "id": f"{name}-{number}", "size": 16 << 20,
+            "share": True}
 
 
 def device_arguments(out):
@@ -79,10 +85,13 @@ def device_arguments(out):
         f"igb,bus=igbport,addr={at['PORT_IGB']},netdev=port-igb",
         "pcie-root-port,id=ivshmemport,addr=0xf.0,chassis=3",
     ]
-    devices += [f"{arguments},id={name}" for name, arguments in pluggable().items()]
-    arguments = [
+    arguments = []
+    for name, properties in pluggable().items():
+        backend = memory(name, 0)
+        arguments += ["-object", json.dumps(backend)]
+        devices.append(json.dumps({**properties, "id": name, "memdev": backend["id"]}))
+    arguments += [
         "-object", f"memory-backend-file,id=ivshmem,size=64M,share=on,mem-path={out}/ivshmem",
-        "-object", "memory-backend-ram,id=port-ivshmem,size=16M,share=on",
         "-drive", f"if=none,id=nvme,format=raw,file={out}/nvme.img",
         "-drive", f"if=none,id=port-nvme,format=raw,file={out}/port-nvme.img",
         "-netdev", "user,id=e1000e,restrict=on",
@@ -113,6 +122,7 @@ class Machine:
         self.tail = {"console": b"", "results": b"", "qmp": b""}
         # Devices that are on their way out, and whether to plug them in again then.
         self.leaving = {}
+        self.plugged = 0
         self.program = "boot"
         self.deadline = time.monotonic() + BOOT_LIMIT
         self.ended = None
@@ -208,9 +218,11 @@ class Machine:
         if name in self.leaving:
             self.leaving[name] = True
             return
-        driver, *properties = pluggable()[name].split(",")
-        self.qmp("device_add", driver=driver, id=name,
-                 **dict(text.split("=", 1) for text in properties))
+        # QEMU cannot use the memory of a device again for the next one.
+        self.plugged += 1
+        backend = memory(name, self.plugged)
+        self.qmp("object-add", **backend)
+        self.qmp("device_add", id=name, memdev=backend["id"], **pluggable()[name])
 
     def follow_qmp(self, line):
         """Acts on what QEMU says."""
