@@ -74,7 +74,12 @@ use kernel::{
         Arc,
         ArcBorrow,
         Mutex,
+        MutexGuard,
         SpinLock, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
     },
     uaccess::{
         UserPtr,
@@ -321,7 +326,7 @@ impl Group {
     /// The last device has left: what is open stays open, but does nothing any
     /// more.
     fn retire(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock_of_unused();
         state.iommu = Iommu::Unset;
         state.iommu_group = None;
     }
@@ -329,6 +334,22 @@ impl Group {
     /// How its devices do DMA.
     pub(crate) fn dma(&self) -> Dma {
         self.dma
+    }
+
+    /// The group lock, for who removes the last device.
+    ///
+    /// Nobody opens or closes a device any more, so only ioctls of the group's
+    /// file can have the lock, for a moment. It is tried, not waited for: while
+    /// a device is opened the lock is held over a reset, which may take a lock
+    /// of the hotplug port, and that one is held over a removal. Lockdep cannot
+    /// know that this is not the same time.
+    fn lock_of_unused(&self) -> MutexGuard<'_, State> {
+        loop {
+            if let Some(state) = self.state.try_lock() {
+                return state;
+            }
+            fsleep(Delta::from_millis(1));
+        }
     }
 
     /// The group lock.
