@@ -55,27 +55,11 @@ FIXTURE(unplug)
 	void *bar;
 };
 
-/*
- * Opening would reset the device through its slot. That takes a lock of the port,
- * below the group lock, and removal takes the group lock below the port's. It
- * cannot deadlock, since only who can lock the device resets its slot, and then
- * nobody removes it; but lockdep takes no notice of that, with any modules.
- */
-static void slot_reset_disable(const char *bdf)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method",
-		 bdf);
-	file_write(path, "\n");
-}
-
 FIXTURE_SETUP(unplug)
 {
 	NEED_DEVICE(self->edu_bdf, "EDU");
 	NEED_DEVICE(self->bdf, "PORT_IVSHMEM");
 	ASSERT_TRUE(present(self->bdf));
-	slot_reset_disable(self->bdf);
 	ASSERT_EQ(0, session_open(&self->edu, self->edu_bdf,
 				  VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, edu_bus_master(self->edu.device, true));
@@ -146,7 +130,6 @@ TEST_F_TIMEOUT(unplug, replugged, 200)
 	ASSERT_TRUE(wait_until(self->bdf, false));
 	host_ask("plug");
 	ASSERT_TRUE(wait_until(self->bdf, true));
-	slot_reset_disable(self->bdf);
 	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
 	ASSERT_EQ(0, session_open(&again, self->bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, session_works(&again));
