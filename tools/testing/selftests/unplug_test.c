@@ -60,6 +60,8 @@ FIXTURE_SETUP(unplug)
 	NEED_DEVICE(self->edu_bdf, "EDU");
 	NEED_DEVICE(self->bdf, "PORT_IVSHMEM");
 	ASSERT_TRUE(present(self->bdf));
+	/* A device that was plugged in has no driver. */
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
 	ASSERT_EQ(0, session_open(&self->edu, self->edu_bdf,
 				  VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, edu_bus_master(self->edu.device, true));
