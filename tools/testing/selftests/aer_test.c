@@ -57,6 +57,33 @@ static long inject(const char *bdf, uint32_t uncorrectable, uint32_t correctable
 	return ret == sizeof(injection) ? 0 : ret < 0 ? ret : -EIO;
 }
 
+/* While recovery holds the device's lock it cannot be opened. */
+static int open_patiently(struct vfio_session *session, const char *bdf)
+{
+	int ret = -EAGAIN;
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10 && ret == -EAGAIN; i++) {
+		ret = session_open(session, bdf, VFIO_TYPE1v2_IOMMU);
+		if (ret == -EAGAIN)
+			usleep(10000);
+	}
+	return ret;
+}
+
+static int reset_patiently(int device)
+{
+	int ret = -EAGAIN;
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10 && ret == -EAGAIN; i++) {
+		ret = vfio_ioctl(device, VFIO_DEVICE_RESET, 0);
+		if (ret == -EAGAIN)
+			usleep(10000);
+	}
+	return ret;
+}
+
 FIXTURE(igb)
 {
 	const char *bdf;
@@ -76,8 +103,7 @@ FIXTURE_SETUP(igb)
 		SKIP(return, "the kernel injects no errors");
 	if (!access("/proc/lockdep_stats", F_OK))
 		SKIP(return, "lockdep takes offence at the kernel's aer_inject");
-	ASSERT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, open_patiently(&self->session, self->bdf));
 	self->fd = self->session.device;
 	self->event = event_new();
 	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_ERR_IRQ_INDEX, 0,
@@ -97,8 +123,7 @@ FIXTURE_TEARDOWN(igb)
 	munmap(self->bar, PAGE_SIZE);
 	close(self->event);
 	session_close(&self->session);
-	EXPECT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, open_patiently(&self->session, self->bdf));
 	EXPECT_EQ(4, region_read(self->session.device, 0, IGB_VET, &value, 4));
 	EXPECT_EQ(IGB_VET_VALUE, value);
 	session_close(&self->session);
@@ -194,7 +219,7 @@ TEST_F(igb, fatal)
 	EXPECT_EQ(command, config_read(self->fd, PCI_COMMAND, 2));
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 	/* It can be reset, and go wrong again. */
-	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(0, reset_patiently(self->fd));
 	EXPECT_EQ(4, region_read(self->fd, 0, IGB_VET, &value, 4));
 	EXPECT_EQ(IGB_VET_VALUE, value);
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
