@@ -365,6 +365,33 @@ TEST_F(port, reset_in_d3)
 	EXPECT_EQ(0, igb_marked(self->fd));
 }
 
+static void *reset_function(void *data)
+{
+	return (void *)vfio_ioctl(*(int *)data, VFIO_DEVICE_RESET, 0);
+}
+
+/*
+ * 6-70, 6-72: who comes while the function is being reset has to come again. The
+ * C modules find its memory lock taken, these its device lock.
+ */
+TEST_F(port, reset_during_reset)
+{
+	void *result = (void *)1;
+	pthread_t thread;
+	long ret;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_function, &self->fd));
+	/* The reset of a function takes 100 ms. */
+	usleep(30000);
+	ret = hot_reset(self->fd, self->session.group);
+	difference("hot reset during a reset", ret == -EBUSY ? "EBUSY" :
+		   ret == -EAGAIN ? "EAGAIN" : "something else");
+	EXPECT_EQ(on_c_modules() ? -EBUSY : -EAGAIN, ret);
+	pthread_join(thread, &result);
+	EXPECT_EQ(NULL, result);
+	EXPECT_EQ(0, hot_reset(self->fd, self->session.group));
+}
+
 /* 6-62, 6-66: on the root bus nothing can be reset but the function. */
 TEST(no_slot_and_no_bus)
 {
