@@ -139,14 +139,14 @@ static long load(const void *addr, uint32_t *value)
 }
 
 /* Without the link being reset, nothing happens to the device. */
-static void expect_untouched(struct __test_metadata *_metadata,
-			     FIXTURE_DATA(igb) *self)
+static void expect_untouched(struct __test_metadata *_metadata, const char *bdf,
+			     const void *bar)
 {
 	uint32_t value = 0;
 
-	EXPECT_EQ(0, load(self->bar + IGB_VET, &value));
+	EXPECT_EQ(0, load(bar + IGB_VET, &value));
 	EXPECT_EQ(IGB_VET_VALUE, value);
-	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+	EXPECT_NE(0, pci_hw_config(bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MEMORY);
 }
 
@@ -156,7 +156,7 @@ TEST_F(igb, correctable)
 	ASSERT_EQ(0, inject(self->bdf, 0, PCI_ERR_COR_RCVR));
 	usleep(300000);
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
-	expect_untouched(_metadata, self);
+	expect_untouched(_metadata, self->bdf, self->bar);
 }
 
 /* 10-31 */
@@ -164,7 +164,7 @@ TEST_F(igb, nonfatal)
 {
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
-	expect_untouched(_metadata, self);
+	expect_untouched(_metadata, self->bdf, self->bar);
 	/* And once more. */
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
@@ -258,7 +258,7 @@ TEST_F(igb, nobody_listens)
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_COMP_TIME, 0));
 	usleep(300000);
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
-	expect_untouched(_metadata, self);
+	expect_untouched(_metadata, self->bdf, self->bar);
 }
 
 /* The device is closed while the link is being reset. */

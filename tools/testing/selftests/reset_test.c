@@ -60,30 +60,30 @@ FIXTURE_TEARDOWN(igb)
 /* Who resets the function. */
 FIXTURE_VARIANT(igb)
 {
-	int (*reset)(FIXTURE_DATA(igb) *self);
+	int (*reset)(const struct vfio_session *session);
 	/* The C modules take part in it. */
 	bool coordinated;
 };
 
-static int by_ioctl(FIXTURE_DATA(igb) *self)
+static int by_ioctl(const struct vfio_session *session)
 {
-	return vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0);
+	return vfio_ioctl(session->device, VFIO_DEVICE_RESET, 0);
 }
 
-static int by_config(FIXTURE_DATA(igb) *self)
+static int by_config(const struct vfio_session *session)
 {
-	long cap = config_cap(self->fd, PCI_CAP_ID_EXP);
-	long control = config_read(self->fd, cap + PCI_EXP_DEVCTL, 2);
+	long cap = config_cap(session->device, PCI_CAP_ID_EXP);
+	long control = config_read(session->device, cap + PCI_EXP_DEVCTL, 2);
 
-	return config_write(self->fd, cap + PCI_EXP_DEVCTL, 2,
+	return config_write(session->device, cap + PCI_EXP_DEVCTL, 2,
 			    control | PCI_EXP_DEVCTL_BCR_FLR);
 }
 
-static int by_sysfs(FIXTURE_DATA(igb) *self)
+static int by_sysfs(const struct vfio_session *session)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", self->bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", session->bdf);
 	return file_write(path, "1");
 }
 
@@ -112,7 +112,7 @@ TEST_F(igb, mapping)
 	uint32_t value = ONES;
 	long before;
 
-	ASSERT_EQ(0, variant->reset(self));
+	ASSERT_EQ(0, variant->reset(&self->session));
 	before = fault_count();
 	EXPECT_EQ(0, mmio_read(self->bar + IGB_RDBAL, &value));
 	if (!variant->coordinated)
@@ -132,7 +132,7 @@ TEST_F(igb, config)
 	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, event));
 	ASSERT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, COMMAND));
 	ASSERT_EQ(0, config_write(self->fd, PCI_INTERRUPT_LINE, 1, 0x5a));
-	ASSERT_EQ(0, variant->reset(self));
+	ASSERT_EQ(0, variant->reset(&self->session));
 	EXPECT_EQ(COMMAND, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 			   (COMMAND | PCI_COMMAND_IO));
 	EXPECT_EQ(COMMAND, config_read(self->fd, PCI_COMMAND, 2) &
@@ -151,7 +151,7 @@ TEST_F(igb, memory_disabled)
 	uint32_t value = 0;
 
 	ASSERT_EQ(0, memory_enable(self->fd, false));
-	ASSERT_EQ(0, variant->reset(self));
+	ASSERT_EQ(0, variant->reset(&self->session));
 	EXPECT_EQ(-SIGBUS, mmio_read(self->bar + IGB_VET, &value));
 	EXPECT_EQ(-EIO, region_read(self->fd, 0, IGB_VET, &value, 4));
 	ASSERT_EQ(0, memory_enable(self->fd, true));
@@ -168,7 +168,7 @@ TEST_F(igb, asleep)
 	ASSERT_LT(0, power);
 	ASSERT_EQ(0, config_write(self->fd, power + PCI_PM_CTRL, 2, 3));
 	ASSERT_EQ(-SIGBUS, mmio_read(self->bar + IGB_VET, &value));
-	ASSERT_EQ(0, variant->reset(self));
+	ASSERT_EQ(0, variant->reset(&self->session));
 	EXPECT_EQ(0, config_read(self->fd, power + PCI_PM_CTRL, 2) &
 		     PCI_PM_CTRL_STATE_MASK);
 	EXPECT_EQ(0, mmio_read(self->bar + IGB_VET, &value));
@@ -215,7 +215,7 @@ TEST_F(igb, in_use)
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, use, &user));
 	for (i = 0; i < ROUNDS; i++) {
-		EXPECT_EQ(0, variant->reset(self));
+		EXPECT_EQ(0, variant->reset(&self->session));
 	}
 	user.stop = true;
 	pthread_join(thread, NULL);
@@ -247,9 +247,10 @@ TEST_F(igb, at_once)
 	for (i = 0; i < ROUNDS; i++) {
 		long ret;
 
-		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_by_sysfs, self));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, reset_by_sysfs,
+					    &self->session));
 		usleep(1000 * i);
-		ret = variant->reset(self);
+		ret = variant->reset(&self->session);
 		EXPECT_TRUE(!ret || ret == -EAGAIN);
 		pthread_join(thread, &result);
 		EXPECT_EQ(NULL, result);
