@@ -335,23 +335,66 @@ FIXTURE_VARIANT(whole)
 	bool standard, extended;
 };
 
-#define DEVICE(variant_name, device, has_standard, has_extended)	\
-	FIXTURE_VARIANT_ADD(whole, variant_name) {			\
-		.name = device,						\
-		.standard = has_standard,				\
-		.extended = has_extended,				\
-	}
+FIXTURE_VARIANT_ADD(whole, edu)
+{
+	.name = "EDU",
+	.standard = true,
+};
 
-DEVICE(edu, "EDU", true, false);
-DEVICE(testdev, "TESTDEV", false, false);
-DEVICE(ivshmem, "IVSHMEM", false, false);
-DEVICE(nvme, "NVME", true, false);
-DEVICE(e1000e, "E1000E", true, true);
-DEVICE(igb, "IGB", true, true);
-DEVICE(port_nvme, "PORT_NVME", true, true);
-DEVICE(vga, "VGA", false, false);
-DEVICE(virtio_net, "VIRTIO_NET", true, false);
-DEVICE(port_igb, "PORT_IGB", true, true);
+FIXTURE_VARIANT_ADD(whole, testdev)
+{
+	.name = "TESTDEV",
+};
+
+FIXTURE_VARIANT_ADD(whole, ivshmem)
+{
+	.name = "IVSHMEM",
+};
+
+FIXTURE_VARIANT_ADD(whole, nvme)
+{
+	.name = "NVME",
+	.standard = true,
+};
+
+FIXTURE_VARIANT_ADD(whole, e1000e)
+{
+	.name = "E1000E",
+	.standard = true,
+	.extended = true,
+};
+
+FIXTURE_VARIANT_ADD(whole, igb)
+{
+	.name = "IGB",
+	.standard = true,
+	.extended = true,
+};
+
+FIXTURE_VARIANT_ADD(whole, port_nvme)
+{
+	.name = "PORT_NVME",
+	.standard = true,
+	.extended = true,
+};
+
+FIXTURE_VARIANT_ADD(whole, vga)
+{
+	.name = "VGA",
+};
+
+FIXTURE_VARIANT_ADD(whole, virtio_net)
+{
+	.name = "VIRTIO_NET",
+	.standard = true,
+};
+
+FIXTURE_VARIANT_ADD(whole, port_igb)
+{
+	.name = "PORT_IGB",
+	.standard = true,
+	.extended = true,
+};
 
 FIXTURE_SETUP(whole)
 {

@@ -130,9 +130,6 @@ static const struct row read_only[] = {
 	END
 };
 
-/* Bits that are written without effect on anything else, in the hardware. */
-static const struct row *const raw = NULL;
-
 struct walk {
 	struct config_model *model;
 	const uint8_t *hardware;
@@ -166,7 +163,7 @@ static void add_row(struct config_model *model, unsigned int start,
 
 /*
  * A capability with a table: what the table does not name is read from the
- * hardware, and not written. Without one, all of it is raw.
+ * hardware, and not written. Without a table, all of it is raw.
  */
 static void add_table(struct config_model *model, unsigned int start,
 		      unsigned int size, const struct row *rows)
@@ -223,7 +220,7 @@ static unsigned int identify(const struct walk *walk, uint8_t id,
 	case PCI_CAP_ID_HT:
 		return get(walk, start + 3, 1) & HT_3BIT_CAP_MASK ? 24 : 28;
 	case PCI_CAP_ID_VNDR:
-		*rows = raw;
+		*rows = NULL;
 		return get(walk, start + 2, 1);
 	case PCI_CAP_ID_EXP:
 		*rows = express;
@@ -417,7 +414,7 @@ static unsigned int identify_extended(const struct walk *walk, uint16_t id,
 		return 16;
 	case PCI_EXT_CAP_ID_VNDR:
 	case PCI_EXT_CAP_ID_DVSEC:
-		*rows = raw;
+		*rows = NULL;
 		return get(walk, start + 4, 4) >> 20;
 	case PCI_EXT_CAP_ID_ACS:
 		return acs_size(walk, start);
