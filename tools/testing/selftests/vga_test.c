@@ -201,6 +201,31 @@ TEST_F(vga, no_mapping)
 				    VGA_MEMORY, PAGE_SIZE, PROT_READ, &addr));
 }
 
+/*
+ * 6-12, 7-9: the ROM of the device that the firmware shows the console on may be
+ * a copy in memory, which has another address than the BAR.
+ */
+TEST_F(vga, rom)
+{
+	const unsigned int index = VFIO_PCI_ROM_REGION_INDEX;
+	uint64_t start, size;
+	uint8_t head[64], again[64];
+
+	ASSERT_EQ(0, pci_resource(self->session.bdf, 6, &start, &size));
+	if (!size)
+		SKIP(return, "QEMU has no ROM for this device");
+	EXPECT_EQ(size, region_size(self->fd, index));
+	ASSERT_EQ(64, region_read(self->fd, index, 0, head, 64));
+	EXPECT_EQ(0x55, head[0]);
+	EXPECT_EQ(0xaa, head[1]);
+	EXPECT_EQ(8, region_read(self->fd, index, size - 8, again, 64));
+	EXPECT_EQ(-EINVAL, region_read(self->fd, index, size, again, 1));
+	EXPECT_EQ(-EINVAL, region_write(self->fd, index, 0, head, 4));
+	printf("# ROM of %#lx bytes at %#lx\n", (long)size, (long)start);
+	ASSERT_EQ(64, region_read(self->fd, index, 0, again, 64));
+	EXPECT_EQ(0, memcmp(head, again, 64));
+}
+
 /* 6-14, 7-12: any other device. */
 TEST(not_vga)
 {
