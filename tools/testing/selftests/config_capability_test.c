@@ -201,7 +201,7 @@ static bool is_gap(const struct config_model *model, unsigned int offset)
 	unsigned int i;
 
 	if (offset < PCI_STD_HEADER_SIZEOF + 8 || offset + 8 >= model->size ||
-	    offset % 101 < 8)
+	    offset % 251 < 8)
 		return false;
 	for (i = offset - 8; i < offset + 8; i++) {
 		if (model->virt[i] || model->write[i] != 0xff)
@@ -322,6 +322,38 @@ static void check_all(struct space *space)
 	check_first(space);
 }
 
+/*
+ * 7-27: a device that has been reset behind the host's back gets its BARs back
+ * when the user enables memory again.
+ */
+static void check_lost_bars(struct space *space)
+{
+	unsigned int offset, i;
+	uint32_t saved[7], command, now;
+
+	for (i = 0; i < 7; i++) {
+		offset = i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS;
+		saved[i] = hw_get(space, offset, 4);
+	}
+	command = user_get(space, PCI_COMMAND, 2);
+	if (!(command & PCI_COMMAND_MEMORY))
+		complain(space, "disabled", PCI_COMMAND, command, ~0);
+	/* What a reset leaves: no decoding, no addresses. */
+	hw_put(space, PCI_COMMAND, 0);
+	for (offset = 0; offset < 24; offset++)
+		hw_put(space, PCI_BASE_ADDRESS_0 + offset, 0);
+	user_put(space, PCI_COMMAND, 2, command);
+	for (i = 0; i < 7; i++) {
+		offset = i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS;
+		now = hw_get(space, offset, 4);
+		if (now != saved[i])
+			complain(space, "lost BAR", offset, now, saved[i]);
+	}
+	now = hw_get(space, PCI_COMMAND, 1);
+	if (now != (command & 0xff))
+		complain(space, "lost command", PCI_COMMAND, now, command & 0xff);
+}
+
 FIXTURE(whole)
 {
 	struct space space;
@@ -409,7 +441,7 @@ FIXTURE_TEARDOWN(whole)
 }
 
 /*
- * 7-15 to 7-19, 7-21 to 7-24, 7-31 to 7-46, 7-50, 7-52 to 7-55, 7-57, 7-58, 7-60
+ * 7-15 to 7-19, 7-21 to 7-24, 7-27, 7-31 to 7-46, 7-50, 7-52 to 7-55, 7-57, 7-58, 7-60
  * to 7-68
  */
 TEST_F(whole, every_bit)
@@ -417,6 +449,7 @@ TEST_F(whole, every_bit)
 	struct space *space = &self->space;
 
 	check_all(space);
+	check_lost_bars(space);
 	printf("# digest %s %08x, %u bytes, %u capabilities shown, %u hidden\n",
 	       variant->name, space->digest, space->model.size,
 	       space->model.visible, space->model.hidden);
@@ -427,37 +460,6 @@ TEST_F(whole, every_bit)
 	if (variant->extended) {
 		EXPECT_EQ(CONFIG_SIZE, space->model.size);
 	}
-}
-
-/*
- * 7-27: a device that has been reset behind the host's back gets its BARs back
- * when the user enables memory again.
- */
-TEST_F(whole, lost_bars)
-{
-	struct space *space = &self->space;
-	unsigned int offset, i;
-	uint32_t saved[7], command;
-
-	for (i = 0; i < 7; i++) {
-		offset = i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS;
-		saved[i] = hw_get(space, offset, 4);
-	}
-	command = user_get(space, PCI_COMMAND, 2);
-	ASSERT_NE(0, command & PCI_COMMAND_MEMORY);
-	/* What a reset leaves: no decoding, no addresses. */
-	hw_put(space, PCI_COMMAND, 0);
-	for (offset = 0; offset < 24; offset++)
-		hw_put(space, PCI_BASE_ADDRESS_0 + offset, 0);
-	user_put(space, PCI_COMMAND, 2, command);
-	for (i = 0; i < 7; i++) {
-		offset = i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS;
-		EXPECT_EQ(saved[i], hw_get(space, offset, 4)) {
-			TH_LOG("at %#x", offset);
-		}
-	}
-	EXPECT_EQ(command & 0xff, hw_get(space, PCI_COMMAND, 1));
-	EXPECT_EQ(0, space->wrong);
 }
 
 /* ---- a virtual function ---- */
@@ -551,13 +553,20 @@ FIXTURE_TEARDOWN(virtual)
 	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "N");
 }
 
-/* 7-23, 7-30, 7-35, 7-41 */
-TEST_F(virtual, header)
+/* 7-23, 7-30, 7-35, 7-41, and every bit, as of other devices. */
+TEST_F(virtual, every_bit)
 {
-	int fd = self->space.session.device;
+	struct space *space = &self->space;
+	int fd = space->session.device;
 	uint64_t start, size;
 	uint32_t value;
 
+	check_all(space);
+	printf("# digest VF %08x, %u bytes, %u capabilities shown, %u hidden\n",
+	       space->digest, space->model.size, space->model.visible,
+	       space->model.hidden);
+	EXPECT_EQ(0, space->wrong);
+	EXPECT_LT(0, space->model.visible);
 	EXPECT_EQ(0xffff, pci_hw_config(self->vf, PCI_VENDOR_ID, 2));
 	EXPECT_EQ(sysfs_number(self->vf, "vendor"),
 		  config_read(fd, PCI_VENDOR_ID, 2));
@@ -576,19 +585,6 @@ TEST_F(virtual, header)
 	EXPECT_EQ(0, config_read(fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	EXPECT_EQ(4, region_read(fd, 0, 0, &value, 4));
 	EXPECT_EQ(0, memory_enable(fd, true));
-}
-
-/* The same for a virtual function. */
-TEST_F(virtual, every_bit)
-{
-	struct space *space = &self->space;
-
-	check_all(space);
-	printf("# digest VF %08x, %u bytes, %u capabilities shown, %u hidden\n",
-	       space->digest, space->model.size, space->model.visible,
-	       space->model.hidden);
-	EXPECT_EQ(0, space->wrong);
-	EXPECT_LT(0, space->model.visible);
 }
 
 VFIO_TEST_MAIN("EDU", "TESTDEV", "IVSHMEM", "NVME", "E1000E", "IGB",
