@@ -321,11 +321,8 @@ mod tests {
     /// PARITY: 12-29. The region has the length of an OpRegion whatever this one claims.
     #[test]
     fn the_length_of_an_opregion_is_known() -> Result {
-        let fields: [(usize, &[u8]); 3] = [
-            (0, SIGNATURE),
-            (LENGTH, &[0xff; 4]),
-            (VERSION, &[0, 1]),
-        ];
+        let fields: [(usize, &[u8]); 3] =
+            [(0, SIGNATURE), (LENGTH, &[0xff; 4]), (VERSION, &[0, 1])];
         let memory = Fake {
             first: 0,
             fields: &fields,
