@@ -532,7 +532,7 @@ static void on_alarm(int signal)
 
 static long rounds_usual(void)
 {
-	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+	if (kernel_has_checkers())
 		return ROUNDS_DEBUG;
 	return stack_is_c() ? ROUNDS_C : ROUNDS_PLAIN;
 }

@@ -73,6 +73,8 @@ FIXTURE_SETUP(cost)
 	const char *edu, *bdf;
 	uint64_t size;
 
+	if (kernel_has_checkers())
+		SKIP(return, "checkers cost more; the plain kernel has it");
 	NEED_DEVICE(edu, "EDU");
 	NEED_DEVICE(bdf, "TESTDEV");
 	ASSERT_EQ(0, pci_resource(bdf, BAR, &self->address, &size));

@@ -106,6 +106,12 @@ long memory_pinned_pages(void)
 	       vmstat(buf, "nr_foll_pin_released ");
 }
 
+/* Whether this is the debug kernel, on which everything takes many times as long. */
+bool kernel_has_checkers(void)
+{
+	return access("/sys/kernel/debug/kmemleak", F_OK) == 0;
+}
+
 /* ---- containers, groups, devices ---- */
 
 int container_open(void)

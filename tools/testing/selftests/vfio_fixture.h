@@ -40,6 +40,7 @@ void *memory_new(size_t size);
 void *memory_new_aligned(size_t size, size_t alignment);
 long memory_locked_kb(void);
 long memory_pinned_pages(void);
+bool kernel_has_checkers(void);
 
 /* ---- PCI devices ---- */
 
