@@ -17,7 +17,10 @@ use crate::{
         uapi_pci::IoEventFd, //
     },
     bars::Bar,
-    memory::MemoryLock,
+    memory::{
+        MemoryLock,
+        TryAccess, //
+    },
     opened::Opened,
     region::{
         self,
@@ -200,12 +203,15 @@ impl Handler for Doorbell {
             self.write();
             return false;
         }
-        let Some(_access) = self.memory.try_access() else {
-            return true;
-        };
-        self.write();
-
-        false
+        match self.memory.try_access() {
+            TryAccess::Granted(_access) => {
+                self.write();
+                false
+            }
+            // What is not written now is not written when memory is enabled again either.
+            TryAccess::Disabled => false,
+            TryAccess::Later => true,
+        }
     }
 
     fn follow_up(&self) {

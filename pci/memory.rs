@@ -152,6 +152,17 @@ pub(crate) struct MemoryLock {
     gate: ResetGate,
 }
 
+/// What [`MemoryLock::try_access`] finds.
+pub(crate) enum TryAccess<'a> {
+    /// Memory may be accessed.
+    Granted(Access<'a>),
+    /// Memory is disabled.
+    Disabled,
+    /// Somebody keeps others from the memory, or the device sleeps: who can sleep, too, may find
+    /// out.
+    Later,
+}
+
 impl MemoryLock {
     /// Creates the lock of a device that is closed.
     pub(crate) fn new(function: Function) -> impl PinInit<Self, Error> {
@@ -180,14 +191,17 @@ impl MemoryLock {
         self.check(memory)
     }
 
-    /// Does the same without sleeping, but fails if somebody keeps others from the memory.
-    pub(crate) fn try_access(&self) -> Option<Access<'_>> {
-        let memory = self.state.try_read()?;
-        if memory.resetting {
-            return None;
+    /// Does the same without sleeping.
+    pub(crate) fn try_access(&self) -> TryAccess<'_> {
+        let Some(memory) = self.state.try_read() else {
+            return TryAccess::Later;
+        };
+        if memory.resetting || memory.low_power.is_suspended() {
+            return TryAccess::Later;
         }
 
         self.check(memory)
+            .map_or(TryAccess::Disabled, TryAccess::Granted)
     }
 
     fn check<'a>(&'a self, memory: ReadGuard<'a, Memory>) -> Option<Access<'a>> {
