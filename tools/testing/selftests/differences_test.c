@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where this stack deliberately does not do what the C modules do. Each test shows
+ * both; differences.rst tells why.
+ */
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define EVENTFD		VFIO_IRQ_SET_DATA_EVENTFD
+#define TRIGGER		VFIO_IRQ_SET_ACTION_TRIGGER
+#define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
+
+/* No process has that many files open. */
+#define FD_CLOSED	900
+
+/* 12-22: an eventfd that is bad changes nothing for the vectors before it. */
+TEST(failed_block)
+{
+	struct vfio_session session;
+	const char *bdf;
+	int32_t bad[2];
+	int events[3];
+	int i;
+
+	NEED_DEVICE(bdf, "NVME");
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	for (i = 0; i < 3; i++)
+		events[i] = event_new();
+	ASSERT_EQ(0, irq_set(session.device, MSIX, EVENTFD | TRIGGER, 0, 2, events,
+			     2 * sizeof(*events)));
+	bad[0] = events[2];
+	bad[1] = FD_CLOSED;
+	ASSERT_EQ(-EBADF, irq_set(session.device, MSIX, EVENTFD | TRIGGER, 0, 2,
+				  bad, sizeof(bad)));
+	EXPECT_EQ(0, irq_none(session.device, MSIX, TRIGGER, 0, 2));
+	EXPECT_EQ(on_c_modules() ? -EAGAIN : 1, event_take(events[0]));
+	EXPECT_EQ(on_c_modules() ? -EAGAIN : 1, event_take(events[1]));
+	EXPECT_EQ(-EAGAIN, event_take(events[2]));
+	session_close(&session);
+	for (i = 0; i < 3; i++)
+		close(events[i]);
+}
+
+/* 12-13: a device that does DMA to one iommufd is not handed out by another. */
+TEST(device_of_another_iommufd)
+{
+	int first = iommufd_open();
+	int second = iommufd_open();
+	long device, again;
+	const char *bdf;
+	int group;
+
+	NEED_DEVICE(bdf, "NVME");
+	ASSERT_LE(0, first);
+	ASSERT_LE(0, second);
+	group = group_open(bdf);
+	ASSERT_LE(0, group);
+	ASSERT_EQ(0, group_set_container(group, first));
+	device = group_device(group, bdf);
+	ASSERT_LE(0, device);
+	ASSERT_EQ(0, vfio_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, 0));
+	ASSERT_EQ(0, group_set_container(group, second));
+	again = group_device(group, bdf);
+	if (on_c_modules()) {
+		EXPECT_LE(0, again);
+	} else {
+		EXPECT_EQ(-EBUSY, again);
+	}
+	if (again >= 0)
+		close(again);
+	close(device);
+	close(group);
+	close(second);
+	close(first);
+}
+
+/* 12-2: width and queue size of MSI are the device's, not the user's. */
+TEST(msi_flags)
+{
+	const uint16_t fixed = PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT;
+	struct vfio_session session;
+	long cap, before;
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "IGB");
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	cap = config_cap(session.device, PCI_CAP_ID_MSI);
+	ASSERT_LT(0, cap);
+	before = config_read(session.device, cap + PCI_MSI_FLAGS, 2) & fixed;
+	ASSERT_EQ(0, config_write(session.device, cap + PCI_MSI_FLAGS, 2,
+				  before ^ fixed));
+	EXPECT_EQ(on_c_modules() ? before ^ fixed : before,
+		  config_read(session.device, cap + PCI_MSI_FLAGS, 2) & fixed);
+	session_close(&session);
+}
+
+VFIO_TEST_MAIN("NVME", "IGB")
