@@ -17,9 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "kselftest.h"
 #include "vfio_fixture.h"
-
-#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* ---- random.c: choices ---- */
 
@@ -153,7 +152,11 @@ struct run {
 	unsigned int resets;
 	unsigned int hot_resets;
 	unsigned int waits;
+	/* The device may be suspended between any two accesses. */
+	bool low_power;
 	bool child;
+	/* The process that takes the device away from its driver. */
+	pid_t remover;
 };
 
 bool session_run(const struct options *options, const struct layout *layout,
@@ -165,8 +168,8 @@ bool run_may_reset(struct run *run);
 
 #define log_operation(run, ...)	log_text((run), true, __VA_ARGS__)
 #define log_more(run, ...)	log_text((run), false, __VA_ARGS__)
-void log_text(struct run *run, bool begin, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+__printf(3, 4)
+void log_text(struct run *run, bool begin, const char *format, ...);
 void log_result(struct run *run, long ret);
 void log_fd(struct run *run, long fd);
 void log_all_bytes(struct run *run, const void *buf, size_t size);
@@ -190,8 +193,10 @@ extern const struct operation reset_operations[];
 extern const struct operation feature_operations[];
 extern const struct operation container_operations[];
 extern const struct operation file_operations[];
+extern const struct operation fuzz_operations[];
+void remove_in_use(struct run *run);
 
-const struct operation *operation_pick(struct random *random);
+const struct operation *operation_pick(struct run *run);
 void operation_run(struct run *run);
 
 /* A structure in memory of which a part, or all, cannot be reached. */

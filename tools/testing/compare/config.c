@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations on config space; see compare.h. */
+/*
+ * Operations on config space; see compare.h.
+ *
+ * Rows: 7-11, 7-15 to 7-19, 7-21 to 7-26, 7-28 to 7-40, 7-42 to 7-44, 7-46, 7-47,
+ * 7-50 to 7-52, 7-54 to 7-58, 7-60 to 7-62, 7-65.
+ */
 #include <string.h>
 #include <unistd.h>
 
@@ -127,7 +132,7 @@ static void limit_resets(struct run *run, const struct place *place,
 		if (covers(place, offset)) {
 			uint8_t *byte = &data[offset - place->offset];
 
-			if (*byte & PCI_EXP_DEVCTL_BCR_FLR >> 8 && !run_may_reset(run))
+			if (*byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8) && !run_may_reset(run))
 				*byte &= ~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
 		}
 	}
@@ -195,7 +200,7 @@ static void power_write(struct run *run)
 	config_write_at(run, place, (uint8_t *)&value);
 }
 
-/* What the hardware has, past VFIO: shows what writes really did. */
+/* 7-18: what the hardware has, past VFIO: shows what writes really did. */
 static void hardware_read(struct run *run)
 {
 	struct random *random = &run->random;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations on the features of a device; see compare.h. */
+/*
+ * Operations on the features of a device; see compare.h.
+ *
+ * Rows: 6-84 to 6-95.
+ */
 #include <string.h>
 #include <unistd.h>
 
@@ -147,7 +151,7 @@ static long low_power_set(struct run *run, uint32_t number)
 }
 
 /*
- * Low power, and some operations in it. Each starts when the device has been
+ * 6-2: low power, and some operations in it. Each starts when the device has been
  * suspended again: what a device in suspension shows depends on the hardware.
  */
 static void low_power(struct run *run)
@@ -161,11 +165,13 @@ static void low_power(struct run *run)
 	}
 	run->waits--;
 	log_result(run, low_power_set(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	run->low_power = true;
 	for (count = 0; count < 3; count++) {
 		suspended_wait(run);
 		log_end(run);
-		operation_pick(&run->random)->run(run);
+		operation_pick(run)->run(run);
 	}
+	run->low_power = false;
 	log_end(run);
 	log_operation(run, "low power exit");
 	log_result(run, low_power_set(run, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));

@@ -132,7 +132,7 @@ static void fork_some(struct run *run)
 	pid_t pid;
 	ssize_t ret;
 
-	if (run->child || pipe2(pipe_fds, O_CLOEXEC))
+	if (run->child || run->low_power || pipe2(pipe_fds, O_CLOEXEC))
 		return file_any(run);
 	log_operation(run, "fork");
 	log_more(run, " = 0\n");

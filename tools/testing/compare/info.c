@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The INFO ioctls of a device, and ioctls that are not its; see compare.h. */
+/*
+ * The INFO ioctls of a device, and ioctls that are not its; see compare.h.
+ *
+ * Rows: 6-3 to 6-5, 6-7 to 6-14, 6-16 to 6-20.
+ */
 #include <string.h>
 
 #include <linux/vfio.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations on mappings of a device's memory; see compare.h. */
+/*
+ * Operations on mappings of a device's memory; see compare.h.
+ *
+ * Rows: 8-1, 8-2, 8-4, 8-6 to 8-9, 8-13, 8-17, 8-20 to 8-22, 8-24.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

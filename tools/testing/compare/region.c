@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations on regions by read and write, and ioeventfds; see compare.h. */
+/*
+ * Operations on regions by read and write, and ioeventfds; see compare.h.
+ *
+ * Rows: 7-1 to 7-12, 6-74 to 6-76, 6-78, 6-79, 6-81, 6-82.
+ */
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -211,7 +215,7 @@ static void file_position(struct run *run)
  * An ioeventfd in a window, or one that is refused. The store that it makes is
  * seen by a later read of the window.
  */
-static void ioeventfd(struct run *run)
+static void doorbell(struct run *run)
 {
 	static const uint32_t sizes[] = {
 		VFIO_DEVICE_IOEVENTFD_8, VFIO_DEVICE_IOEVENTFD_16,
@@ -267,7 +271,7 @@ const struct operation region_operations[] = {
 	{ 8, region_fault },
 	{ 4, region_vector },
 	{ 3, file_position },
-	{ 15, ioeventfd },
+	{ 15, doorbell },
 	{ 25, event_start },
 	{ 0, NULL },
 };

@@ -66,16 +66,20 @@ class Rule:
         self.devices = entry.get("devices", "").split()
         # Only these bits of a read of config space may differ.
         self.bits = [word.split(":") for word in entry.get("bits", "").split()]
+        # Something before it in the session has to be this.
+        self.after = re.compile(entry["after"]) if "after" in entry else None
         # What follows in the session is not compared.
         self.ends = entry.getboolean("ends session", False)
 
-    def matches(self, device, layout, theirs, ours):
-        """Whether this is the rule for two lines."""
+    def matches(self, device, layout, before, theirs, ours):
+        """Whether this is the rule for two lines that follow others."""
         return ((not self.devices or device in self.devices)
                 and self.operation.fullmatch(theirs.operation)
                 and self.theirs.fullmatch(theirs.result)
                 and self.ours.fullmatch(ours.result)
-                and (not self.bits or self.covers(layout, theirs, ours)))
+                and (not self.bits or self.covers(layout, theirs, ours))
+                and (not self.after or any(self.after.fullmatch(f"{line.operation} = {line.result}")
+                                           for line in before)))
 
     def allowed(self, layout):
         """Which bits may differ: a mask for each byte of config space."""
@@ -116,10 +120,10 @@ class Comparison:
         self.unexplained = 0
         self.known = collections.Counter()
 
-    def rule(self, device, theirs, ours):
+    def rule(self, device, before, theirs, ours):
         """The first rule that explains a difference, or None."""
         for rule in self.rules:
-            if rule.matches(device, self.layout, theirs, ours):
+            if rule.matches(device, self.layout, before, theirs, ours):
                 return rule
         return None
 
@@ -155,13 +159,13 @@ class Comparison:
             if one and other and one.text == other.text:
                 self.operations += 1
                 continue
-            before = theirs[max(0, number - SHOWN):number]
+            before = theirs[:number]
             if not one or not other or one.operation != other.operation:
                 self.report(device, before, "OUT OF STEP",
                             one.text if one else "nothing", other.text if other else "nothing")
                 return
             self.operations += 1
-            rule = self.rule(device, one, other)
+            rule = self.rule(device, before, one, other)
             if not rule:
                 self.report(device, before, f"{one.place} {one.operation}",
                             one.result, other.result)
@@ -178,7 +182,7 @@ class Comparison:
         if self.unexplained > self.most:
             return
         print(f"\n{device}: a difference that is not known")
-        for line in before:
+        for line in before[-SHOWN:]:
             print(f"      {line.text}")
         print(f"  --> {what}")
         print(f"      C:    {theirs}")

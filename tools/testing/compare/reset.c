@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations that reset a device; see compare.h. */
+/*
+ * Operations that reset a device; see compare.h.
+ *
+ * Rows: 6-60 to 6-69, 6-72.
+ */
 #include <string.h>
 #include <unistd.h>
 

@@ -17,6 +17,7 @@ static const struct operation *const tables[] = {
 	config_operations,    region_operations,  interrupt_operations,
 	info_operations,      mapping_operations, reset_operations,
 	feature_operations,   container_operations, file_operations,
+	fuzz_operations,
 };
 
 /* Most often the first file of the device, now and then another one. */
@@ -35,6 +36,18 @@ bool run_may_reset(struct run *run)
 	return true;
 }
 
+/* Finds the operation at *@at of a table, or takes the table's weight off it. */
+static const struct operation *operation_at(const struct operation *table,
+					    unsigned int *at)
+{
+	for (; table->run; table++) {
+		if (*at < table->weight)
+			return table;
+		*at -= table->weight;
+	}
+	return NULL;
+}
+
 static unsigned int weight_of(const struct operation *operation)
 {
 	unsigned int weight = 0;
@@ -44,29 +57,26 @@ static unsigned int weight_of(const struct operation *operation)
 	return weight;
 }
 
-const struct operation *operation_pick(struct random *random)
+const struct operation *operation_pick(struct run *run)
 {
-	static unsigned int total;
-	const struct operation *operation;
-	unsigned int i, at;
+	/* The last table is for the search for crashes. */
+	unsigned int count = ARRAY_SIZE(tables) -
+			     (!run->options->fuzz || run->remover > 0);
+	const struct operation *operation = NULL;
+	unsigned int total = 0;
+	unsigned int i;
 
-	if (!total) {
-		for (i = 0; i < ARRAY_SIZE(tables); i++)
-			total += weight_of(tables[i]);
-	}
-	at = random_below(random, total);
-	for (i = 0;; i++) {
-		for (operation = tables[i]; operation->run; operation++) {
-			if (at < operation->weight)
-				return operation;
-			at -= operation->weight;
-		}
-	}
+	for (i = 0; i < count; i++)
+		total += weight_of(tables[i]);
+	total = random_below(&run->random, total);
+	for (i = 0; i < count && !operation; i++)
+		operation = operation_at(tables[i], &total);
+	return operation;
 }
 
 void operation_run(struct run *run)
 {
-	operation_pick(&run->random)->run(run);
+	operation_pick(run)->run(run);
 	log_end(run);
 }
 
@@ -213,7 +223,7 @@ static void events_close(struct run *run)
 	close_one(&run->null);
 }
 
-/* What the hardware is left with when the device is closed. */
+/* 10-19, 10-20: what the hardware is left with when the device is closed. */
 static void hardware_left(struct run *run)
 {
 	const struct layout *layout = run->layout;
@@ -231,7 +241,7 @@ static void hardware_left(struct run *run)
 	log_end(run);
 }
 
-/* Another process that does things with the same files at the same time. */
+/* 6-27: another process that does things with the same files at the same time. */
 static pid_t racer_start(struct run *run)
 {
 	uint64_t seed = random_next(&run->random);
@@ -265,6 +275,11 @@ bool session_run(const struct options *options, const struct layout *layout,
 	pid_t racer;
 	bool opened;
 
+	if (options->fuzz) {
+		run.resets = 10;
+		run.hot_resets = 4;
+		run.waits = 6;
+	}
 	random_seed(&run.random, options->seed, layout->name, session);
 	session_begin(&run);
 	opened = run.devices[0] >= 0;
@@ -275,7 +290,14 @@ bool session_run(const struct options *options, const struct layout *layout,
 	if (racer > 0)
 		waitpid(racer, NULL, 0);
 	layout_power(layout, true);
+	if (options->fuzz && random_chance(&run.random, 30))
+		remove_in_use(&run);
 	session_end(&run);
+	if (run.remover > 0) {
+		waitpid(run.remover, NULL, 0);
+		pci_bind(layout->bdf, "vfio-pci");
+		layout_power(layout, true);
+	}
 	hardware_left(&run);
 	events_close(&run);
 	layout_restore(layout);
