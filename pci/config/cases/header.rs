@@ -62,7 +62,7 @@ pub(crate) fn virtual_function() -> Outcome {
 
 /// The Command Register: what goes to the hardware, and what the host is told.
 ///
-/// PARITY: 7-24 to 7-26, 7-28, 7-31, 12-8, 12-18.
+/// PARITY: 7-20, 7-24 to 7-26, 7-28, 7-31, 12-8, 12-18.
 pub(crate) fn command() -> Outcome {
     let mut fake = Fake::<0x40>::new(&[(4, 0xf900_0000)]);
     fake.clears = &[(7, 0xf9)];

@@ -410,7 +410,7 @@ TEST_F(large, huge_pages)
 	EXPECT_LE(0, mmio_at(self->place + SIZE_1G - PAGE_SIZE));
 }
 
-/* 8-12: a mapping that is off by a page is made of small pages. */
+/* 8-10, 8-12: a mapping that is off by a page is made of small pages. */
 TEST_F(large, misaligned)
 {
 	int fd = self->session.device;

@@ -63,6 +63,7 @@ static long factorial(int device, uint32_t number)
 	return ret == sizeof(value) ? (long)value : ret < 0 ? ret : -EIO;
 }
 
+/* 6-15 */
 TEST_F(variant, says_what_it_adds)
 {
 	struct vfio_device_info device = { .argsz = sizeof(device) };
@@ -149,7 +150,7 @@ TEST_F(variant, region_obeys_memory_enable)
 	EXPECT_EQ(EDU_ID_VALUE, value);
 }
 
-/* Mapped, zapped and back, like a BAR. */
+/* 8-3: mapped, zapped and back, like a BAR. */
 TEST_F(variant, region_maps)
 {
 	uint32_t value = 0;

@@ -38,8 +38,8 @@ checkpatch() {
 
 checkpatch_all() {
 	local driver tests rc=0
-	mapfile -t driver < <(tree_files '*.rs' '*.c' '*.h' Kconfig Kbuild | grep -v '^tools/testing/selftests/')
-	mapfile -t tests < <(tree_files '*.c' '*.h' | grep '^tools/testing/selftests/')
+	mapfile -t driver < <(tree_files '*.rs' '*.c' '*.h' Kconfig Kbuild | grep -vE '^tools/testing/(selftests|compare)/')
+	mapfile -t tests < <(tree_files '*.c' '*.h' | grep -E '^tools/testing/(selftests|compare)/')
 	# Rust symbols are exported from a list, not next to a definition in C.
 	checkpatch EXPORT_SYMBOL -- ${driver[@]+"${driver[@]}"} || rc=1
 	# Userspace reads device memory through volatile pointers; test macros leave
@@ -49,6 +49,9 @@ checkpatch_all() {
 }
 
 lint_checkpatch() { quietly "$CACHE/log/checkpatch.log" checkpatch_all; }
+
+# Shows the counts, whether or not something is missing.
+lint_rows() { in_root -- python3 -B /vfio/tools/testing/rows.py >&2; }
 
 # A build of its own: a complaint is printed only when a file is compiled, so
 # what a failed check leaves behind must not be reused.
