@@ -205,7 +205,7 @@ TEST_F(igb, fatal)
 		EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
 		EXPECT_EQ(0, load(self->bar + IGB_VET, &value));
 		EXPECT_NE(IGB_VET_VALUE, value);
-		difference("config space after a fatal bus error", "lost");
+		report_difference("config space after a fatal bus error", "lost");
 		return;
 	}
 	for (i = 0; i < PATIENCE_MS && ret == -SIGBUS; i++) {
@@ -218,7 +218,7 @@ TEST_F(igb, fatal)
 	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
 	EXPECT_EQ(command, pci_hw_config(self->bdf, PCI_COMMAND, 2));
 	EXPECT_EQ(command, config_read(self->fd, PCI_COMMAND, 2));
-	difference("config space after a fatal bus error", "restored");
+	report_difference("config space after a fatal bus error", "restored");
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 	/* It can be reset, and go wrong again. */
 	EXPECT_EQ(0, reset_patiently(self->fd));

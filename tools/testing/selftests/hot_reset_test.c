@@ -384,7 +384,7 @@ TEST_F(port, reset_during_reset)
 	/* The reset of a function takes 100 ms. */
 	usleep(30000);
 	ret = hot_reset(self->fd, self->session.group);
-	difference("hot reset during a reset", ret == -EBUSY ? "EBUSY" :
+	report_difference("hot reset during a reset", ret == -EBUSY ? "EBUSY" :
 		   ret == -EAGAIN ? "EAGAIN" : "something else");
 	EXPECT_EQ(on_c_modules() ? -EBUSY : -EAGAIN, ret);
 	pthread_join(thread, &result);

@@ -89,7 +89,7 @@ static void expect_gone(struct __test_metadata *_metadata,
 	if (!survives)
 		EXPECT_TRUE(edu_store_faults(self->edu.device, iova));
 	ASSERT_EQ(0, edu_store(self->edu.device, iova, 64));
-	difference("DMA mapping of a BAR whose owner has gone",
+	report_difference("DMA mapping of a BAR whose owner has gone",
 		   memory[0] == PATTERN ? "survives" : "revoked");
 	EXPECT_EQ(survives ? PATTERN : CANARY, memory[0]);
 	EXPECT_EQ(survives ? PATTERN : CANARY, memory[63]);

@@ -116,7 +116,7 @@ TEST_F(igb, mapping)
 	before = fault_count();
 	EXPECT_EQ(0, mmio_read(self->bar + IGB_RDBAL, &value));
 	if (!variant->coordinated)
-		difference("a mapping after a reset through sysfs",
+		report_difference("a mapping after a reset through sysfs",
 			   fault_count() > before ? "was taken away" : "stayed");
 	EXPECT_EQ(zaps, fault_count() > before);
 	EXPECT_EQ(0, value);
@@ -222,7 +222,7 @@ TEST_F(igb, in_use)
 	EXPECT_LT(0, user.rounds);
 	EXPECT_EQ(0, user.failed);
 	if (!variant->coordinated)
-		difference("a load during a reset through sysfs",
+		report_difference("a load during a reset through sysfs",
 			   user.wrong ? "reached nothing" : "waited");
 	/* The C modules let them through to a function that does not answer. */
 	if (variant->coordinated || !on_c_modules()) {

@@ -113,7 +113,7 @@ TEST_F_TIMEOUT(unplug, peer, 200)
 	ASSERT_TRUE(wait_until(self->bdf, false));
 
 	EXPECT_EQ(survives, iommu_maps_iova(self->edu_bdf, IOVA));
-	difference("DMA mapping of a BAR whose device was unplugged",
+	report_difference("DMA mapping of a BAR whose device was unplugged",
 		   iommu_maps_iova(self->edu_bdf, IOVA) ? "survives" : "revoked");
 	if (!survives)
 		EXPECT_TRUE(edu_store_faults(self->edu.device, IOVA));

@@ -536,7 +536,7 @@ int fd_receive(int socket)
 /* ---- reports ---- */
 
 /* A line of the table in which "make check" compares the stacks. */
-void difference(const char *what, const char *how)
+void report_difference(const char *what, const char *how)
 {
 	printf("# difference: %s: %s\n", what, how);
 	fflush(stdout);

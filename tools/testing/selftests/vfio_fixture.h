@@ -153,7 +153,7 @@ int fd_receive(int socket);
 
 /* ---- what a test program ends with ---- */
 
-void difference(const char *what, const char *how);
+void report_difference(const char *what, const char *how);
 
 #define NEED_DEVICE(bdf, name)						\
 	do {								\

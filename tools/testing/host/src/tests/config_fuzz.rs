@@ -158,7 +158,9 @@ impl Effects for Hostile {
     fn set_intx_disabled(&mut self, _disabled: bool) {}
     fn bars_restored(&mut self) {}
     fn set_power_state(&mut self, _state: PowerState) {}
-    fn reset_function(&mut self) {}
+    fn reset_function(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
     fn set_read_request(&mut self, _bytes: u32) {}
 
     fn read_vpd(&mut self, address: u16) -> Option<u32> {
