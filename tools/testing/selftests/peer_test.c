@@ -90,7 +90,7 @@ static void expect_gone(struct __test_metadata *_metadata,
 		EXPECT_TRUE(edu_store_faults(self->edu.device, iova));
 	ASSERT_EQ(0, edu_store(self->edu.device, iova, 64));
 	report_difference("DMA mapping of a BAR whose owner has gone",
-		   memory[0] == PATTERN ? "survives" : "revoked");
+			  memory[0] == PATTERN ? "survives" : "revoked");
 	EXPECT_EQ(survives ? PATTERN : CANARY, memory[0]);
 	EXPECT_EQ(survives ? PATTERN : CANARY, memory[63]);
 	munmap(bar, BAR_SIZE);

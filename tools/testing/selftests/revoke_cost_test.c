@@ -172,7 +172,7 @@ TEST_F_TIMEOUT(cost, goes_with_the_entries, 200)
 	EXPECT_EQ(32, costs[HUGE_64M].entries);
 	EXPECT_GE(BAR_SIZE / SIZE_2M, costs[HUGE_4G].entries);
 	report_difference("UNMAP_DMA of 4 GiB of device memory against 256 MiB in 4 KiB",
-		   costs[HUGE_4G].unmap < costs[PAGES_256M].unmap ? "faster" :
+			  costs[HUGE_4G].unmap < costs[PAGES_256M].unmap ? "faster" :
 								     "slower");
 	if (stack_is_c())
 		return;

@@ -114,7 +114,7 @@ TEST_F_TIMEOUT(unplug, peer, 200)
 
 	EXPECT_EQ(survives, iommu_maps_iova(self->edu_bdf, IOVA));
 	report_difference("DMA mapping of a BAR whose device was unplugged",
-		   iommu_maps_iova(self->edu_bdf, IOVA) ? "survives" : "revoked");
+			  iommu_maps_iova(self->edu_bdf, IOVA) ? "survives" : "revoked");
 	if (!survives)
 		EXPECT_TRUE(edu_store_faults(self->edu.device, IOVA));
 	EXPECT_EQ(BAR_SIZE, type1_unmap(self->edu.container, IOVA, BAR_SIZE, 0));
