@@ -10,16 +10,22 @@ use kernel::transmute::{
 };
 use vfio::abstractions::uapi::number;
 
-/// Get the device's flags and numbers of regions and interrupts.
-pub(crate) const VFIO_DEVICE_GET_INFO: u32 = number(7);
-/// Get size, offset and flags of a region.
-pub(crate) const VFIO_DEVICE_GET_REGION_INFO: u32 = number(8);
+pub(crate) use vfio::abstractions::uapi_device::{
+    DeviceInfo,
+    RegionInfo,
+    VFIO_DEVICE_FLAGS_RESET,
+    VFIO_DEVICE_GET_INFO,
+    VFIO_DEVICE_GET_REGION_INFO,
+    VFIO_DEVICE_RESET,
+    VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_REGION_INFO_FLAG_READ,
+    VFIO_REGION_INFO_FLAG_WRITE, //
+};
+
 /// Get flags and count of an interrupt index.
 pub(crate) const VFIO_DEVICE_GET_IRQ_INFO: u32 = number(9);
 /// Set up, mask or unmask, or trigger interrupts.
 pub(crate) const VFIO_DEVICE_SET_IRQS: u32 = number(10);
-/// Reset the device.
-pub(crate) const VFIO_DEVICE_RESET: u32 = number(11);
 /// Get what a hot reset would reset.
 pub(crate) const VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: u32 = number(12);
 /// Reset the slot or bus of the device.
@@ -28,8 +34,6 @@ pub(crate) const VFIO_DEVICE_PCI_HOT_RESET: u32 = number(13);
 /// Let an eventfd write to a register.
 pub(crate) const VFIO_DEVICE_IOEVENTFD: u32 = number(16);
 
-/// The device can be reset.
-pub(crate) const VFIO_DEVICE_FLAGS_RESET: u32 = 1 << 0;
 /// The device is a PCI function.
 pub(crate) const VFIO_DEVICE_FLAGS_PCI: u32 = 1 << 1;
 /// The information has capabilities.
@@ -44,12 +48,6 @@ pub(crate) const VFIO_PCI_ATOMIC_COMP64: u32 = 1 << 1;
 /// 128-bit operations.
 pub(crate) const VFIO_PCI_ATOMIC_COMP128: u32 = 1 << 2;
 
-/// The region can be read.
-pub(crate) const VFIO_REGION_INFO_FLAG_READ: u32 = 1 << 0;
-/// The region can be written.
-pub(crate) const VFIO_REGION_INFO_FLAG_WRITE: u32 = 1 << 1;
-/// The region can be mapped.
-pub(crate) const VFIO_REGION_INFO_FLAG_MMAP: u32 = 1 << 2;
 /// The information has capabilities.
 pub(crate) const VFIO_REGION_INFO_FLAG_CAPS: u32 = 1 << 3;
 
@@ -74,29 +72,6 @@ pub(crate) const VFIO_PCI_DEVID_NOT_OWNED: u32 = u32::MAX;
 pub(crate) const VFIO_PCI_NUM_REGIONS: u32 = 9;
 /// Number of interrupt indexes.
 pub(crate) const VFIO_PCI_NUM_IRQS: u32 = 5;
-
-/// `struct vfio_device_info`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct DeviceInfo {
-    /// Size of the structure, and of what follows it.
-    pub(crate) argsz: u32,
-    /// `VFIO_DEVICE_FLAGS_*`.
-    pub(crate) flags: u32,
-    /// Highest region index plus one.
-    pub(crate) num_regions: u32,
-    /// Highest interrupt index plus one.
-    pub(crate) num_irqs: u32,
-    /// Offset of the first capability within the structure.
-    pub(crate) cap_offset: u32,
-    /// Padding.
-    pub(crate) pad: u32,
-}
-
-// SAFETY: Any bytes are a valid value.
-unsafe impl FromBytes for DeviceInfo {}
-// SAFETY: There is no padding.
-unsafe impl AsBytes for DeviceInfo {}
 
 /// `struct vfio_device_ioeventfd`, without the padding at its end.
 #[repr(C, packed(4))]
@@ -129,29 +104,6 @@ pub(crate) struct LowPowerEntryWithWakeup {
 
 // SAFETY: Any bytes are a valid value.
 unsafe impl FromBytes for LowPowerEntryWithWakeup {}
-
-/// `struct vfio_region_info`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct RegionInfo {
-    /// Size of the structure, and of what follows it.
-    pub(crate) argsz: u32,
-    /// `VFIO_REGION_INFO_FLAG_*`.
-    pub(crate) flags: u32,
-    /// Which region.
-    pub(crate) index: u32,
-    /// Offset of the first capability within the structure.
-    pub(crate) cap_offset: u32,
-    /// Size of the region in bytes.
-    pub(crate) size: u64,
-    /// Offset of the region within the device file.
-    pub(crate) offset: u64,
-}
-
-// SAFETY: Any bytes are a valid value.
-unsafe impl FromBytes for RegionInfo {}
-// SAFETY: There is no padding.
-unsafe impl AsBytes for RegionInfo {}
 
 /// `struct vfio_device_feature_dma_buf`, without the ranges that follow it.
 #[repr(C)]
