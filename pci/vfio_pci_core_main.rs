@@ -2,8 +2,8 @@
 
 //! VFIO for PCI devices: what all drivers of such devices have in common.
 //!
-//! A driver implements [`driver::Driver`], keeps a [`binding::Binding`] for each of its devices,
-//! and is registered through [`driver::Adapter`].
+//! A driver implements [`device_driver::DeviceDriver`], and [`variant::Variant`] if it adds
+//! something to its devices, and is registered through [`driver::Adapter`].
 
 #![crate_name = "vfio_pci_core"]
 #![deny(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod binding;
 pub mod config;
 mod config_access;
 pub mod device;
+pub mod device_driver;
 pub mod device_region;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 mod dma_buf;

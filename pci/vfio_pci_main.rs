@@ -31,12 +31,15 @@ use kernel::{
     InPlaceModule,
     ThisModule, //
 };
-use vfio_pci_core::driver::Adapter;
+use vfio_pci_core::{
+    device_driver::Serviced,
+    driver::Adapter, //
+};
 
 #[pin_data]
 struct VfioPciModule {
     #[pin]
-    _driver: Registration<Adapter<VfioPci>>,
+    _driver: Registration<Adapter<Serviced<VfioPci>>>,
 }
 
 impl InPlaceModule for VfioPciModule {

@@ -30,8 +30,10 @@ use vfio::abstractions::pfnmap::{
     FaultResult, //
 };
 use vfio_pci_core::{
-    binding::Binding,
-    device::Options,
+    device_driver::{
+        DeviceDriver,
+        Serviced, //
+    },
     device_region::{
         DeviceRegion,
         OpenDevice,
@@ -41,8 +43,6 @@ use vfio_pci_core::{
     },
     driver::{
         Adapter,
-        ChannelState,
-        Driver,
         IdTable,
         OverrideIds, //
     },
@@ -176,67 +176,27 @@ struct VfioPciEdu;
 
 static IDS: OverrideIds<1> = OverrideIds::new([(VENDOR, DEVICE)]);
 
-impl Driver for VfioPciEdu {
-    type Data = Binding;
-
+impl DeviceDriver for VfioPciEdu {
     const NAME: &'static CStr = c"vfio-pci-edu";
+
+    fn module() -> &'static ThisModule {
+        this_module::<LocalModule>()
+    }
 
     fn id_table() -> IdTable {
         IdTable::of(&IDS)
     }
 
-    fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
-        pin_init::pin_init_scope(move || {
-            let variant = KBox::new(Edu, GFP_KERNEL)?;
-            Ok(Binding::with_variant(
-                device,
-                Options::default(),
-                Some(variant),
-            ))
-        })
-    }
-
-    fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
-        data.start(device, this_module::<LocalModule>())
-    }
-
-    fn unbind(_device: &pci::Device<Core<'_>>, data: Pin<&Binding>) {
-        data.stop();
-    }
-
-    fn runtime_suspend(data: Pin<&Binding>) {
-        data.suspend();
-    }
-
-    fn runtime_resume(data: Pin<&Binding>) {
-        data.resume();
-    }
-
-    fn reset_prepare(data: Pin<&Binding>) {
-        data.reset_prepare();
-    }
-
-    fn reset_done(data: Pin<&Binding>) {
-        data.reset_done();
-    }
-
-    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
-        data.error_detected(state);
-    }
-
-    fn link_reset(data: Pin<&Binding>) {
-        data.link_reset();
-    }
-
-    fn error_recovered(data: Pin<&Binding>) {
-        data.error_recovered();
+    fn variant(_device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
+        let variant: KBox<dyn Variant> = KBox::new(Edu, GFP_KERNEL)?;
+        Ok(Some(variant))
     }
 }
 
 #[pin_data]
 struct VfioPciEduModule {
     #[pin]
-    _driver: Registration<Adapter<VfioPciEdu>>,
+    _driver: Registration<Adapter<Serviced<VfioPciEdu>>>,
 }
 
 impl InPlaceModule for VfioPciEduModule {

@@ -12,109 +12,59 @@ use kernel::{
     device::Core,
     module::this_module,
     pci,
-    prelude::*, //
+    prelude::*,
+    ThisModule, //
 };
 use vfio_pci_core::{
-    binding::Binding,
     device::Options,
+    device_driver::DeviceDriver,
     driver::{
-        ChannelState,
-        Driver,
         DynamicIds,
         IdTable, //
     },
     variant::Variant, //
 };
 
-/// What a device gets that others do not.
-///
-/// # Errors
-///
-/// ENOMEM.
-fn variant(device: &pci::Device) -> Result<Option<KBox<dyn Variant>>> {
-    #[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
-    if crate::igd::IntelGraphics::is(device) {
-        let graphics: KBox<dyn Variant> = KBox::new(crate::igd::IntelGraphics, GFP_KERNEL)?;
-        return Ok(Some(graphics));
-    }
-
-    let _ = device;
-    Ok(None)
-}
-
 /// The VFIO driver for any PCI device.
 pub(crate) struct VfioPci;
 
-impl Driver for VfioPci {
-    type Data = Binding;
-
+impl DeviceDriver for VfioPci {
     const NAME: &'static CStr = c"vfio-pci";
+
+    fn module() -> &'static ThisModule {
+        this_module::<LocalModule>()
+    }
 
     fn id_table() -> IdTable {
         parameters::id_table()
     }
 
-    fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
+    fn options() -> Options {
         // The parameters can change at any time; a device keeps what it was bound with.
-        let options = Options {
+        Options {
             nointxmask: parameters::nointxmask(),
             disable_idle_d3: parameters::disable_idle_d3(),
             disable_vga: parameters::disable_vga(),
-        };
-
-        pin_init::pin_init_scope(move || {
-            Ok(Binding::with_variant(device, options, variant(device)?))
-        })
+        }
     }
 
-    fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
-        denylist::check(device)?;
-
-        data.start(device, this_module::<LocalModule>())
-    }
-
-    fn unbind(_device: &pci::Device<Core<'_>>, data: Pin<&Binding>) {
-        data.stop();
-    }
-
-    fn runtime_suspend(data: Pin<&Binding>) {
-        data.suspend();
-    }
-
-    fn runtime_resume(data: Pin<&Binding>) {
-        data.resume();
-    }
-
-    fn reset_prepare(data: Pin<&Binding>) {
-        data.reset_prepare();
-    }
-
-    fn reset_done(data: Pin<&Binding>) {
-        data.reset_done();
-    }
-
-    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
-        data.error_detected(state);
-    }
-
-    fn link_reset(data: Pin<&Binding>) {
-        data.link_reset();
-    }
-
-    fn error_recovered(data: Pin<&Binding>) {
-        data.error_recovered();
-    }
-
-    fn configure_virtual_functions(
-        device: &pci::Device<Core<'_>>,
-        data: Pin<&Binding>,
-        count: u32,
-    ) -> Result<u32> {
-        if !parameters::enable_sriov() {
-            return Err(ENOENT);
+    fn variant(device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
+        #[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+        if crate::igd::IntelGraphics::is(device) {
+            let graphics: KBox<dyn Variant> = KBox::new(crate::igd::IntelGraphics, GFP_KERNEL)?;
+            return Ok(Some(graphics));
         }
 
-        data.configure_virtual_functions(device, count)
+        let _ = device;
+        Ok(None)
+    }
+
+    fn check(device: &pci::Device<Core<'_>>) -> Result {
+        denylist::check(device)
+    }
+
+    fn enables_virtual_functions() -> bool {
+        parameters::enable_sriov()
     }
 
     fn registered(ids: &DynamicIds<'_>) {

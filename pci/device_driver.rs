@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What drivers of PCI devices for users differ in.
+//!
+//! A driver implements [`DeviceDriver`] and is registered as
+//! `kernel::driver::Registration<Adapter<Serviced<T>>>`; all that the bus tells it goes to the
+//! [`Binding`] of the device.
+
+use crate::{
+    binding::Binding,
+    device::Options,
+    driver::{
+        ChannelState,
+        Driver,
+        DynamicIds,
+        IdTable, //
+    },
+    variant::Variant, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    device::Core,
+    pci,
+    prelude::*,
+    ThisModule, //
+};
+
+/// A driver that gives PCI devices to users.
+pub trait DeviceDriver: 'static {
+    /// The driver's name in sysfs.
+    const NAME: &'static CStr;
+
+    /// The module of the driver: `this_module::<LocalModule>()`.
+    fn module() -> &'static ThisModule;
+
+    /// The devices that the driver binds to.
+    fn id_table() -> IdTable;
+
+    /// How a device that is being bound is to be handled.
+    fn options() -> Options {
+        Options::default()
+    }
+
+    /// What the driver adds to `device`, which is being bound.
+    ///
+    /// # Errors
+    ///
+    /// Any error refuses the device.
+    fn variant(device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
+        let _ = device;
+        Ok(None)
+    }
+
+    /// May the driver bind to `device`?
+    ///
+    /// # Errors
+    ///
+    /// Any error refuses the device.
+    fn check(device: &pci::Device<Core<'_>>) -> Result {
+        let _ = device;
+        Ok(())
+    }
+
+    /// May virtual functions be enabled through sysfs?
+    fn enables_virtual_functions() -> bool {
+        false
+    }
+
+    /// The driver has been registered.
+    fn registered(ids: &DynamicIds<'_>) {
+        let _ = ids;
+    }
+}
+
+/// Makes a [`DeviceDriver`] a [`Driver`] whose devices have a [`Binding`].
+pub struct Serviced<T: DeviceDriver>(PhantomData<T>);
+
+impl<T: DeviceDriver> Driver for Serviced<T> {
+    type Data = Binding;
+
+    const NAME: &'static CStr = T::NAME;
+
+    fn id_table() -> IdTable {
+        T::id_table()
+    }
+
+    fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
+        pin_init::pin_init_scope(move || {
+            Ok(Binding::with_variant(
+                device,
+                T::options(),
+                T::variant(device)?,
+            ))
+        })
+    }
+
+    fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
+        T::check(device)?;
+
+        data.start(device, T::module())
+    }
+
+    fn unbind(_device: &pci::Device<Core<'_>>, data: Pin<&Binding>) {
+        data.stop();
+    }
+
+    fn runtime_suspend(data: Pin<&Binding>) {
+        data.suspend();
+    }
+
+    fn runtime_resume(data: Pin<&Binding>) {
+        data.resume();
+    }
+
+    fn reset_prepare(data: Pin<&Binding>) {
+        data.reset_prepare();
+    }
+
+    fn reset_done(data: Pin<&Binding>) {
+        data.reset_done();
+    }
+
+    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
+        data.error_detected(state);
+    }
+
+    fn link_reset(data: Pin<&Binding>) {
+        data.link_reset();
+    }
+
+    fn error_recovered(data: Pin<&Binding>) {
+        data.error_recovered();
+    }
+
+    fn configure_virtual_functions(
+        device: &pci::Device<Core<'_>>,
+        data: Pin<&Binding>,
+        count: u32,
+    ) -> Result<u32> {
+        if !T::enables_virtual_functions() {
+            return Err(ENOENT);
+        }
+
+        data.configure_virtual_functions(device, count)
+    }
+
+    fn registered(ids: &DynamicIds<'_>) {
+        T::registered(ids);
+    }
+}
