@@ -29,16 +29,20 @@ suite_wanted() {
 		'!/^#/ && $column == variant { found = 1 } END { exit !found }' "$VM/programs"
 }
 
-# suite_run STACK VARIANT [PATTERN]: runs the programs, or those that match.
+# suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
+# match; or every PARTSth of them, from the PARTth on.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name seconds
-	local device arguments
+	local part=${4:-1/1} parts number=0 device arguments
+	parts=${part#*/} part=${part%/*}
 	kernel_ready "$variant"
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
 	RUN_DIR=
 	run_directory
 	mapfile -t rows < <(suite_rows "$stack" "$variant")
 	for row in ${rows[@]+"${rows[@]}"}; do
+		number=$((number + 1))
+		[ $((number % parts)) = $((part % parts)) ] || continue
 		read -r path seconds device arguments <<<"$row"
 		name=${path##*/}
 		# shellcheck disable=SC2254 # it is a pattern
@@ -57,10 +61,11 @@ suite_run() {
 	local rc=0
 	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} -- || rc=$?
 	local kunit=()
-	if [ "$stack-$variant" = rust-debug ]; then
+	if [ "$stack-$variant-$part" = rust-debug-1 ]; then
 		kunit=(--kunit)
 	fi
 	[ ! -e "$RUN_DIR/verdict.json" ] || tally_py guest "$stack" "$variant" "$RUN_DIR" \
+		--part "$part/$parts" \
 		${kunit[@]+"${kunit[@]}"} --expect ${names[@]+"${names[@]}"}
 	[ "$rc" != 3 ] || tally fail - guest "boots ($stack stack, $variant kernel)"
 	return "$rc"

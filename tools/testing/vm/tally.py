@@ -144,7 +144,7 @@ def guest(options, tally):
     stack = options.stack
     with open(f"{options.run}/verdict.json", encoding="ascii") as file:
         verdict = json.load(file)
-    where = f"{stack} stack, {options.kernel} kernel"
+    where = f"{stack} stack, {options.kernel} kernel, {options.part}"
     seen = set()
     for program in programs(read(f"{options.run}/results.log")):
         seen.add(program.name)
@@ -248,6 +248,7 @@ def main():
     command.add_argument("kernel")
     command.add_argument("run")
     command.add_argument("--kunit", action="store_true")
+    command.add_argument("--part", default="1/1")
     command.add_argument("--expect", nargs="*", default=[])
     command = commands.add_parser("cargo")
     command.add_argument("log")
