@@ -547,8 +547,12 @@ pub(crate) struct Mapping<'a> {
 impl Drop for Mapping<'_> {
     fn drop(&mut self) {
         // SAFETY: `MapRequest::map()` made the table, for the same attachment and direction, and
-        // the lock of the buffer is held.
+        // the lock of the buffer is held. It has as many entries as have been allocated, but says
+        // that none of them has pages; the callee takes that for the number to free, and would
+        // leak them.
         unsafe {
+            let table = self.table.as_ptr();
+            (*table).orig_nents = (*table).nents;
             bindings::dma_buf_free_sgt(self.raw.as_ptr(), self.table.as_ptr(), self.direction);
         }
     }
