@@ -14,13 +14,21 @@ suite_rows() {
 		case $program in
 		own)
 			for path in "$OWN_SELFTESTS"/*_test; do
-				[ ! -x "$path" ] || echo "$path $seconds $device"
+				# One that has a row of its own has its turn there.
+				[ ! -x "$path" ] || suite_has_row "$1" "$2" "own/${path##*/}" ||
+					echo "$path $seconds $device"
 			done
 			;;
 		own/*) echo "$OWN_SELFTESTS/${program#own/} $seconds $device $arguments" ;;
 		*) echo "$KERNEL_SELFTESTS/$program $seconds $device $arguments" ;;
 		esac
 	done <"$VM/programs"
+}
+
+# suite_has_row STACK VARIANT PROGRAM: does the table have a row for it there?
+suite_has_row() {
+	awk -v column="$([ "$1" = c ] && echo 3 || echo 4)" -v variant="$2" -v program="$3" \
+		'$1 == program && $column == variant { found = 1 } END { exit !found }' "$VM/programs"
 }
 
 # suite_wanted STACK VARIANT: does the table name this pair at all?
