@@ -59,6 +59,36 @@ impl Hardware for Function {
     }
 }
 
+/// Config space for whoever holds the memory lock.
+///
+/// The PCI core keeps users from config space before it announces a reset, which then waits for
+/// that lock: who held it and waited to get at config space would wait for ever. There is no need
+/// to wait either, as no reset begins meanwhile.
+struct Unhindered<'a>(&'a Function);
+
+impl Hardware for Unhindered<'_> {
+    type Error = Error;
+
+    fn read(&self, offset: u16, width: Width) -> Result<u32> {
+        Ok(match width {
+            Width::Byte => u32::from(self.0.read_byte(offset)),
+            Width::Word => u32::from(self.0.read_word(offset)),
+            Width::Dword => self.0.read_dword(offset),
+        })
+    }
+
+    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
+        match width {
+            // CAST: Only the low bytes are to be written.
+            Width::Byte => self.0.write_byte(offset, value as u8),
+            // CAST: As above.
+            Width::Word => self.0.write_word(offset, value as u16),
+            Width::Dword => self.0.write_dword(offset, value),
+        }
+        Ok(())
+    }
+}
+
 /// The device as the config space of a user acts on it.
 struct Access<'a> {
     core: &'a CoreDevice,
@@ -71,11 +101,21 @@ impl Hardware for Access<'_> {
     type Error = Error;
 
     fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        self.core.function().read(offset, width)
+        let function = self.core.function();
+
+        match self.exclusive {
+            Some(_) => Unhindered(function).read(offset, width),
+            None => function.read(offset, width),
+        }
     }
 
     fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        self.core.function().write(offset, width, value)
+        let function = self.core.function();
+
+        match self.exclusive {
+            Some(_) => Unhindered(function).write(offset, width, value),
+            None => function.write(offset, width, value),
+        }
     }
 }
 

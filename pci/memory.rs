@@ -18,6 +18,10 @@
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
 //! around interrupts are outside too. Those of what has been exported are inside.
+//!
+//! The PCI core blocks config space for users before it announces a reset, so that block is
+//! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
+//! called with the memory lock held.
 
 use crate::{
     abstractions::{

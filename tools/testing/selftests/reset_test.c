@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -260,6 +261,52 @@ TEST_F(igb, at_once)
 		pthread_join(thread, &result);
 		EXPECT_EQ(NULL, result);
 	}
+}
+
+struct resetter {
+	int (*reset)(const struct vfio_session *session);
+	const struct vfio_session *session;
+	volatile bool done;
+	int failed;
+};
+
+/* Wakes up now and then, and gets the processor wherever it finds the other one. */
+static void *reset_often(void *data)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	struct resetter *resetter = data;
+	int i;
+
+	resetter->failed = sched_setscheduler(0, SCHED_FIFO, &param);
+	for (i = 0; i < 4 * ROUNDS; i++) {
+		usleep(1000 + 123 * i);
+		resetter->failed |= resetter->reset(resetter->session);
+	}
+	resetter->done = true;
+	return NULL;
+}
+
+/*
+ * Who disables memory and who resets the function wait for each other in the order
+ * in which they came. A reset keeps others from config space before it takes away
+ * memory; a write to the command register does it the other way round.
+ */
+TEST_F(igb, command_written)
+{
+	struct resetter resetter = {
+		.reset = variant->reset,
+		.session = &self->session,
+	};
+	pthread_t thread;
+	long writes;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_often, &resetter));
+	for (writes = 0; !resetter.done; writes++)
+		EXPECT_EQ(0, config_write(self->fd, PCI_COMMAND, 2, 0));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, resetter.failed);
+	EXPECT_LT(0, writes);
+	EXPECT_EQ(0, memory_enable(self->fd, true));
 }
 
 /* 12-27: the bridge resets what is behind it. */
