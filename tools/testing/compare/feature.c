@@ -152,7 +152,8 @@ static long low_power_set(struct run *run, uint32_t number)
 
 /*
  * 6-2: low power, and some operations in it. Each starts when the device has been
- * suspended again: what a device in suspension shows depends on the hardware.
+ * suspended again, and so does the end: what a device in suspension shows depends on
+ * the hardware, and so does what it forgets.
  */
 static void low_power(struct run *run)
 {
@@ -171,6 +172,7 @@ static void low_power(struct run *run)
 		log_end(run);
 		operation_pick(run)->run(run);
 	}
+	suspended_wait(run);
 	run->low_power = false;
 	log_end(run);
 	log_operation(run, "low power exit");
