@@ -70,6 +70,10 @@ void log_bytes(struct run *run, const void *buf, size_t size)
 
 	if (size <= 2 * BYTES_SHOWN)
 		return log_all_bytes(run, buf, size);
+	if (!memcmp(bytes, bytes + 1, size - 1)) {
+		log_more(run, " %02x*%zu", bytes[0], size);
+		return;
+	}
 	log_all_bytes(run, buf, BYTES_SHOWN);
 	for (i = 0; i < size; i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3;
