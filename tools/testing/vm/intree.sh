@@ -27,12 +27,15 @@ intree_make() {
 		bash /vfio/tools/testing/vm/make-intree "$1" "$JOBS"
 }
 
-# intree_boot: the =y kernel has the device nodes and takes a device. Needs
-# intree_build y.
+# intree_boot: the =y kernel has the device nodes and takes devices, and its type1
+# lets page frames of other drivers be mapped, as the C stack does. Needs intree_build y
+# and own_selftests_build.
 intree_boot() {
+	local job='[ -c /dev/vfio/vfio ] && bind $IGB && [ -c /dev/vfio/6 ] && unbind $IGB && '
+	job+='STACK=c program peer_test 60 ./peer_test -f foreign'
 	RUN_DIR=
 	run_directory
 	MODULES_DIR=
-	image_make none 60 "" -- -- 'ls -l /dev/vfio/vfio && bind $IGB && ls -l /dev/vfio && [ -c /dev/vfio/6 ]'
+	image_make none 60 "" "$OWN_SELFTESTS/peer_test" -- -- "$job"
 	BUILD=$INTREE image_run 60 --
 }
