@@ -42,8 +42,9 @@ mod tests;
 /// What to do before a device is released.
 pub trait ReleaseHandler: Send + Sync {
     /// The device is about to be released: nothing may reach its memory any
-    /// more when this returns. Called once, with the device-set lock held; may
-    /// sleep, and may register and drop other notifiers.
+    /// more when this returns. Called once, with the device-set lock held, and
+    /// that of the group if the last file came from there; may sleep, and may
+    /// register and drop other notifiers.
     fn released(&self);
 }
 

@@ -51,8 +51,8 @@ impl Width {
 ///
 /// # Invariants
 ///
-/// `cookie` is what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned for at least `len`
-/// bytes, and is mapped as long as this exists.
+/// `cookie` is what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned for at
+/// least `len` bytes, and is mapped as long as this exists.
 pub(crate) struct IoMem {
     cookie: NonNull<c_void>,
     len: usize,

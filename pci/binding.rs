@@ -100,8 +100,9 @@ impl Binding {
     ///
     /// # Errors
     ///
-    /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an IOMMU that keeps the device apart; EBUSY for a physical
-    /// function whose virtual functions are enabled; ENOMEM; ENOSPC for too many devices.
+    /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an
+    /// IOMMU that keeps the device apart; EBUSY for a physical function whose virtual functions are
+    /// enabled; ENOMEM; ENOSPC for too many devices.
     pub fn start(&self, device: &pci::Device<Core<'_>>, module: &'static ThisModule) -> Result {
         let function = self.core.function();
         if !function.has_normal_header() {

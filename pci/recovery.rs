@@ -42,7 +42,8 @@ enum Progress {
     Restored,
 }
 
-/// The recovery of a device from errors. All calls but one come with the device lock held.
+/// The recovery of a device from errors. All calls but [`Self::forget`] come with the device lock
+/// held.
 #[pin_data]
 pub(crate) struct Recovery {
     function: Function,

@@ -117,8 +117,8 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// EINVAL unless it is a shared one of a part of a BAR, or of a region of the driver, that may be mapped; EBUSY, ENOMEM or
-    /// ENODEV if the BAR could not be claimed.
+    /// EINVAL unless it is a shared one of a part of a BAR, or of a region of the driver, that may
+    /// be mapped; EBUSY, ENOMEM or ENODEV if the BAR could not be claimed.
     pub(crate) fn check_mapping(&self, mapping: &NewMapping<'_>) -> Result {
         let address = PageAddress::new(mapping.page_offset());
         if !mapping.is_shared() {

@@ -30,8 +30,8 @@ struct vfio_device_ref;
 /**
  * struct vfio_release_notifier - what to do before a device is released
  * @released: Called when the last file of the device is closed, once, before
- *	the bus driver and before close() or unbind returns. Nothing may reach
- *	the device's memory any more when it returns. Notifiers are called in
+ *	the bus driver closes the device, hence before close() or unbind returns.
+ *	Nothing may reach the device's memory any more when it returns. Notifiers are called in
  *	the order of their registration, in process context, and may sleep. They
  *	may register and unregister notifiers, themselves included. The group
  *	and device-set locks of VFIO are held.

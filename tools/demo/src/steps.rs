@@ -361,7 +361,8 @@ fn interrupt_edu(device: &Device, edu: &Edu<'_>) -> Result<String> {
     let status = edu.acknowledge_interrupt()?;
 
     Ok(format!(
-        "raised by edu, on the eventfd {} µs later: count {count}, status {status:#x} acknowledged",
+        "raised by edu, on the eventfd {} µs later: count {count}, status {status:#x} \
+         acknowledged",
         time.as_micros()
     ))
 }
