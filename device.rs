@@ -70,6 +70,10 @@ use kernel::{
     },
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         LockedBy,
         Mutex, //
@@ -247,6 +251,7 @@ pub struct Device {
     set: device_set::Membership,
     group: Arc<Group>,
     open: LockedBy<OpenState, SetState>,
+    through_cdev: Atomic<bool>,
     uses: Arc<Uses>,
     #[pin]
     notifiers: ReleaseNotifiers,
@@ -395,6 +400,18 @@ impl Device {
         if let (OpenIommu::Container, Some(group)) = (&opened.iommu, group) {
             group.unuse_container();
         }
+    }
+
+    /// Remembers whether the open file of this device came from its character
+    /// device. Constant as long as there is a file that can be used.
+    pub(crate) fn set_open_through_cdev(&self, through_cdev: bool) {
+        self.through_cdev.store(through_cdev, Relaxed);
+    }
+
+    /// Whether the open files of this device came from its character device.
+    /// There must be one.
+    pub fn is_open_through_cdev(&self) -> bool {
+        self.through_cdev.load(Relaxed)
     }
 
     /// The binding to an iommufd, if the device is open through one.
@@ -616,6 +633,7 @@ impl Registration {
                 group,
                 open,
                 uses: Uses::new()?,
+                through_cdev: Atomic::new(false),
                 notifiers <- ReleaseNotifiers::new(),
             }),
             GFP_KERNEL,

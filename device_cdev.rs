@@ -91,6 +91,7 @@ impl DeviceFile {
             _context: context,
             _block: block,
         });
+        device.set_open_through_cdev(true);
         self.granted.populate(());
         Ok(0)
     }
@@ -113,6 +114,7 @@ impl DeviceFile {
         let mut set = self.device().set().lock().lock();
         let binding = binding.access_mut(&mut set).take();
         if binding.is_some() {
+            self.device().set_open_through_cdev(false);
             self.device().close(&mut set, None);
         }
         drop(set);

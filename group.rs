@@ -425,12 +425,6 @@ impl Group {
         Ok(Block(self.clone()))
     }
 
-    /// Whether devices of the group are bound through their character devices,
-    /// which excludes that any is open through the group.
-    pub(crate) fn has_cdev_users(&self) -> bool {
-        self.state.lock().cdev_users > 0
-    }
-
     fn status(&self, arg: usize) -> Result<isize> {
         let mut status: GroupStatus = uapi::read(arg)?;
         if (status.argsz as usize) < size_of::<GroupStatus>() {

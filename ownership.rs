@@ -70,12 +70,6 @@ impl IommufdOwnership {
 }
 
 impl Device {
-    /// Whether the open files of this device came from its character device.
-    /// There must be one.
-    pub fn is_open_through_cdev(&self) -> bool {
-        self.group().has_cdev_users()
-    }
-
     /// How `other`, a device of the same set, belongs to the user of the
     /// iommufd that this device is bound to.
     pub fn iommufd_ownership(&self, set: &SetState, other: &Device) -> IommufdOwnership {

@@ -153,4 +153,27 @@ TEST_F(iommufd, in_place_of_container)
 	close(group);
 }
 
+/* The same beside another device of the group that is bound to the same iommufd. */
+TEST_F(iommufd, in_place_of_container_beside_cdev)
+{
+	struct hot_reset_info info;
+	int group;
+
+	close(self->fd);
+	group = group_open(self->edu);
+	ASSERT_LE(0, group);
+	ASSERT_EQ(0, group_set_container(group, self->iommufd));
+	self->fd = group_device(group, self->edu);
+	ASSERT_LE(0, self->fd);
+	close(group);
+	ASSERT_LT(0, cdev_bind(self->sibling, self->iommufd));
+	EXPECT_EQ(0, hot_reset_info(self->fd, &info, sizeof(info)));
+	EXPECT_EQ(0, info.head.flags);
+	EXPECT_EQ(pci_group(self->edu), info.devices[0].group_id);
+	EXPECT_EQ(-EINVAL, hot_reset_cdev(self->fd));
+	EXPECT_EQ(0, hot_reset_info(self->sibling, &info, sizeof(info)));
+	EXPECT_EQ(DEV_ID | OWNED, info.head.flags);
+	EXPECT_EQ(0, hot_reset_cdev(self->sibling));
+}
+
 VFIO_TEST_MAIN("SHARED_EDU", "SHARED_TESTDEV")
