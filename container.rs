@@ -284,19 +284,20 @@ impl Container {
         }
         let mut result = Err(ENODEV);
         for (driver, module) in candidates {
+            // Dropped in the opposite order: the driver, and what it opens, before its code.
+            let module = Arc::new(module, GFP_KERNEL_ACCOUNT)?;
+            let driver = driver;
             if !driver.check_extension(iommu_type) {
                 continue;
             }
-            result = driver
-                .open(iommu_type)
-                .and_then(|backend| Self::attach_all(&state.groups, &*backend).map(|()| backend))
-                .and_then(|backend| {
-                    state.chosen = Some(Chosen {
-                        backend,
-                        module: Arc::new(module, GFP_KERNEL_ACCOUNT)?,
-                    });
-                    Ok(())
+            result = driver.open(iommu_type).and_then(|backend| {
+                Self::attach_all(&state.groups, &*backend)?;
+                state.chosen = Some(Chosen {
+                    backend,
+                    module: module.clone(),
                 });
+                Ok(())
+            });
             if result.is_ok() {
                 break;
             }
