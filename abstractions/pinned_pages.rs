@@ -8,7 +8,10 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use super::user_memory::ReadLockedMm;
+use super::{
+    scheduler::cond_resched,
+    user_memory::ReadLockedMm, //
+};
 use crate::run::{
     Kind,
     Run, //
@@ -19,7 +22,10 @@ use core::{
     ops::Range,
     ptr, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::flags::__GFP_NOWARN,
+    prelude::*, //
+};
 use vfio::abstractions::bindings;
 
 /// Pages that were pinned in one go, less those that were taken out again.
@@ -205,14 +211,6 @@ impl DmaRun {
         self.run.pages()
     }
 
-    /// The page frames, which stay in place as long as this is borrowed.
-    pub(crate) fn held(&self) -> HeldRun<'_> {
-        HeldRun {
-            run: self.run,
-            _owner: PhantomData,
-        }
-    }
-
     /// Appends `next` if it follows this run immediately, is of the same kind
     /// and of the same device, and the sum is at most `limit` pages.
     ///
@@ -281,6 +279,15 @@ pub(crate) struct DmaRuns {
     write: bool,
 }
 
+/// Between two runs of a [`DmaRuns`]. The default is in front of all.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// How many runs are before it.
+    run: usize,
+    /// How many pages these have.
+    page: u64,
+}
+
 /// The last few runs of a [`DmaRuns`].
 #[derive(Clone, Copy)]
 pub(crate) struct Tail {
@@ -328,8 +335,9 @@ impl DmaRuns {
 
     /// Gives back the room that is not used.
     pub(crate) fn shrink(&mut self) {
-        // On failure the room is kept, which is as good.
-        let _ = self.runs.shrink_to(0, GFP_KERNEL_ACCOUNT);
+        // On failure the room is kept, which is as good. Lists can be longer than what may be
+        // allocated without a warning.
+        let _ = self.runs.shrink_to(0, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
     }
 
     /// Appends `run`, for which there must be room.
@@ -345,6 +353,14 @@ impl DmaRuns {
         self.pages = self.pages.saturating_add(run.pages());
         let _ = ManuallyDrop::new(run);
         Ok(())
+    }
+
+    /// The last run.
+    pub(crate) fn last(&self) -> Option<HeldRun<'_>> {
+        self.runs.last().map(|run| HeldRun {
+            run: *run,
+            _owner: PhantomData,
+        })
     }
 
     /// All runs, in ascending order of their I/O addresses.
@@ -381,19 +397,28 @@ impl DmaRuns {
     /// Marks the runs of device memory in `pages` as revoked. They begin and
     /// end there, because runs of different devices are never joined.
     ///
+    /// The runs before `from` are left alone; where `pages` end is returned. So
+    /// many ascending ranges take no longer than one.
+    ///
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
-    pub(crate) fn revoke(&mut self, pages: &Range<u64>) {
-        let mut position = 0u64;
-        for run in self.runs.iter_mut() {
-            if position >= pages.end {
+    pub(crate) fn revoke(&mut self, mut from: Place, pages: &Range<u64>) -> Place {
+        const PAUSE: usize = 4096;
+
+        while from.page < pages.end {
+            let Some(run) = self.runs.get_mut(from.run) else {
                 break;
-            }
-            if position >= pages.start && run.kind() == Kind::Device {
+            };
+            if from.page >= pages.start && run.kind() == Kind::Device {
                 *run = run.revoked();
             }
-            position = position.saturating_add(run.pages());
+            from.page = from.page.saturating_add(run.pages());
+            from.run = from.run.saturating_add(1);
+            if from.run & (PAUSE - 1) == 0 {
+                cond_resched();
+            }
         }
+        from
     }
 
     /// Forgets the runs of `tail` and unpins their pages.

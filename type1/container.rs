@@ -212,7 +212,8 @@ impl Shared {
     pub(super) fn revoke(&self, last: u64, source: u64) {
         self.with(|state| {
             if let Some(mapping) = state.mappings.get_mut(last) {
-                mapping.revoke(&state.domains, source);
+                let left = mapping.revoke(&state.domains, source);
+                state.retired.add(left);
             }
         });
     }

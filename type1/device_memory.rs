@@ -81,6 +81,11 @@ impl DeviceMemory {
             .filter(move |segment| segment.source == source)
             .map(|segment| &segment.pages)
     }
+
+    /// Whether it is that of `source` alone.
+    pub(super) fn is_only(&self, source: u64) -> bool {
+        self.watched.iter().all(|watched| watched.source == source)
+    }
 }
 
 /// The devices of a mapping under construction.

@@ -138,18 +138,37 @@ impl Domain {
     }
 }
 
+/// Why a run is not mapped in all domains.
+pub(crate) enum MapError {
+    /// It is mapped in none.
+    Unmapped(Error),
+    /// It is mapped in some of them, which could not undo that.
+    Stuck,
+}
+
 /// Maps `run` from `iova` on in all `domains`, or in none.
 ///
 /// # Errors
 ///
 /// Those of the IOMMU drivers.
-pub(crate) fn map(domains: &[Domain], iova: u64, run: HeldRun<'_>, access: Access) -> Result {
+pub(crate) fn map(
+    domains: &[Domain],
+    iova: u64,
+    run: HeldRun<'_>,
+    access: Access,
+) -> Result<(), MapError> {
     for (done, domain) in domains.iter().enumerate() {
         if let Err(error) = domain.paging.map(iova, run, access) {
             let size = run.pages() << kernel::page::PAGE_SHIFT;
-            let range = IovaRange::from_size(iova, size)?;
-            unmap(domains.get(..done).unwrap_or_default(), &range)?;
-            return Err(error);
+            let mapped = domains.get(..done).unwrap_or_default();
+            let undone = IovaRange::from_size(iova, size)
+                .map_err(Error::from)
+                .and_then(|range| unmap(mapped, &range));
+
+            return Err(match undone {
+                Ok(()) => MapError::Unmapped(error),
+                Err(_) => MapError::Stuck,
+            });
         }
         cond_resched();
     }

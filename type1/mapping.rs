@@ -14,7 +14,8 @@ use super::{
         locked_memory::LockedMemory,
         pinned_pages::{
             DmaRun,
-            DmaRuns, //
+            DmaRuns,
+            Place, //
         },
         scheduler::cond_resched,
         type1_parameters, //
@@ -26,7 +27,8 @@ use super::{
     },
     domain::{
         self,
-        Domain, //
+        Domain,
+        MapError, //
     },
     pin::Pinner,
     range::IovaRange,
@@ -152,9 +154,21 @@ impl Mapping {
         if let (Some(source), Some(devices)) = (run.source(), &mut self.devices) {
             devices.add(source, first..first.saturating_add(run.pages()))?;
         }
-        domain::map(domains, self.address_of(first), run.held(), self.access)?;
-        // INVARIANT: Just mapped behind the others.
-        self.runs.push(run).map_err(|_| ENOMEM)
+        let iova = self.address_of(first);
+        // INVARIANT: Behind the others, and mapped there before anybody looks.
+        self.runs.push(run).map_err(|_| ENOMEM)?;
+        let run = self.runs.last().ok_or(EIO)?;
+        match domain::map(domains, iova, run, self.access) {
+            Ok(()) => Ok(()),
+            Err(MapError::Unmapped(error)) => {
+                if let Some(last) = self.runs.tail(1, u64::MAX) {
+                    self.runs.release(last);
+                }
+                Err(error)
+            }
+            // A device may reach it, so it stays in the list.
+            Err(MapError::Stuck) => Err(EIO),
+        }
     }
 
     /// The address of the page with the given index.
@@ -211,18 +225,29 @@ impl Mapping {
     /// Takes the memory of the device that was given the name `source` away
     /// from all devices, in whole ranges. The mapping itself stays until the
     /// user unmaps it.
-    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) {
-        let Some(devices) = self.devices.take() else {
-            return;
-        };
+    ///
+    /// Returns what has to be dropped without the container's mutex, if the
+    /// mapping needs none of it any more.
+    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<KBox<DeviceMemory>> {
+        let devices = self.devices.take()?;
+        let mut place = Place::default();
+        let mut is_gone = true;
         for range in devices.ranges_of(source) {
             let pages = range.end.saturating_sub(range.start);
             if self.unmap(domains, range.start, pages).is_ok() {
-                self.runs.revoke(range);
+                place = self.runs.revoke(place, range);
+            } else {
+                is_gone = false;
             }
             cond_resched();
         }
+        // A registration that is of no more use would keep the bus driver loaded.
+        if is_gone && devices.is_only(source) {
+            return Some(devices);
+        }
         self.devices = Some(devices);
+
+        None
     }
 
     /// What has to be dropped without the container's mutex.
