@@ -373,7 +373,7 @@ impl Opened {
             return region.fault(&device, first_page, fault);
         }
 
-        match memory.access() {
+        match memory.mappable() {
             Some(_enabled) => region.fault(&device, first_page, fault),
             None => FaultResult::SIGBUS,
         }

@@ -195,7 +195,13 @@ impl MemoryLock {
         self.check(memory)
     }
 
-    /// Does the same without sleeping.
+    /// Allows to map the memory, which stays mapped when the result is gone: never in low power,
+    /// where the device may be suspended at any time.
+    pub(crate) fn mappable(&self) -> Option<Access<'_>> {
+        self.access().filter(|access| !access.0.low_power.is_on())
+    }
+
+    /// Does the same as [`Self::access`] without sleeping.
     pub(crate) fn try_access(&self) -> TryAccess<'_> {
         let Some(memory) = self.state.try_read() else {
             return TryAccess::Later;
@@ -310,13 +316,10 @@ impl MemoryLock {
 
     /// Handles a page fault.
     pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
-        let Some(access) = self.access() else {
+        let Some(access) = self.mappable() else {
             return FaultResult::SIGBUS;
         };
 
-        if access.0.low_power.is_on() {
-            return FaultResult::SIGBUS;
-        }
         let first = PageAddress::new(fault.page_offset());
         match access.0.frame(first) {
             Some(frame) => fault.insert_pfn(frame),

@@ -173,6 +173,30 @@ TEST_F(variant, region_maps)
 	EXPECT_EQ(0, munmap(memory, PAGE_SIZE));
 }
 
+/* 6-92: like a BAR it is not mapped again in low power, though the host keeps it awake. */
+TEST_F(variant, region_sleeps)
+{
+	uint32_t set = VFIO_DEVICE_FEATURE_SET;
+	uint32_t value = 0;
+	void *memory;
+
+	ASSERT_EQ(0, bar_mmap(self->device, REGION, 0, PAGE_SIZE,
+			      PROT_READ | PROT_WRITE, &memory));
+	ASSERT_EQ(0, mmio_read(memory + EDU_ID, &value));
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "on"));
+	ASSERT_EQ(0, device_feature(self->device, set |
+				    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL,
+				    0));
+	EXPECT_EQ(-SIGBUS, mmio_read(memory + EDU_ID, &value));
+	EXPECT_EQ(0, device_feature(self->device, set |
+				    VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL,
+				    0));
+	EXPECT_EQ(0, mmio_read(memory + EDU_ID, &value));
+	EXPECT_EQ(EDU_ID_VALUE, value);
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "power/control", "auto"));
+	EXPECT_EQ(0, munmap(memory, PAGE_SIZE));
+}
+
 /* The same device without the driver. */
 TEST_F(variant, region_is_the_drivers)
 {
