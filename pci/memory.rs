@@ -236,6 +236,13 @@ impl MemoryLock {
         }
     }
 
+    /// Does the same without sleeping: not if somebody is at the memory, or resets the function.
+    pub(crate) fn try_exclusive(&self) -> Option<Exclusive<'_>> {
+        let memory = self.state.try_write()?;
+
+        (!memory.resetting).then(|| Exclusive { lock: self, memory })
+    }
+
     /// Keeps everybody else from the memory, even during a reset.
     fn exclusive_in_reset(&self) -> Exclusive<'_> {
         Exclusive {

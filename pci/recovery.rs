@@ -63,7 +63,12 @@ impl Recovery {
     /// An error has been reported.
     pub(crate) fn begin(&self, memory: &MemoryLock, device: &Device, state: ChannelState) {
         let progress = match state {
-            ChannelState::Normal => self.save(&memory.exclusive()),
+            // The PCI core holds the lock of its list of functions. Whoever is at the memory may
+            // wait for it, as a change of the power state does, so there is no waiting here.
+            ChannelState::Normal => match memory.try_exclusive() {
+                Some(exclusive) => self.save(&exclusive),
+                None => Progress::Nothing,
+            },
             ChannelState::Frozen => {
                 let mut exclusive = memory.revoke(device);
                 exclusive.set_reachable(false);
