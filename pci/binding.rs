@@ -234,10 +234,12 @@ impl Binding {
     /// The link to the device has been reset to recover from an error.
     pub fn link_reset(&self) {
         self.core.recovery().link_reset(self.core.memory());
+        self.core.irq().sync_intx();
     }
 
     /// The device has recovered from an error.
     pub fn error_recovered(&self) {
         self.core.recovery().end(self.core.memory());
+        self.core.irq().sync_intx();
     }
 }

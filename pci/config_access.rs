@@ -132,6 +132,7 @@ impl Effects for Access<'_> {
     fn end_command(&mut self, decode: Decode) {
         if let Some(mut exclusive) = self.exclusive.take() {
             exclusive.set_decode(decode.memory);
+            self.core.irq().sync_intx();
         }
     }
 

@@ -321,6 +321,7 @@ impl CoreDevice {
 
     /// The reset is over, and the PCI core has restored config space.
     pub(crate) fn end_reset(&self) {
+        self.irq.sync_intx();
         self.memory.end_reset();
     }
 

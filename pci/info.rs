@@ -205,10 +205,10 @@ impl Description {
     fn of_rom(function: &Function, memory: &MemoryLock) -> Self {
         let resource = function.resource(ROM_RESOURCE);
         if resource.start != 0 {
-            let _decode = memory.with_decode();
-            return match MappedRom::new(function) {
-                Some(_) => Self::new(resource.len, READ),
-                None => Self::new(0, 0),
+            let is_valid = memory.visit(|| MappedRom::new(function).is_some());
+            return match is_valid {
+                Some(true) => Self::new(resource.len, READ),
+                _ => Self::new(0, 0),
             };
         }
 

@@ -161,6 +161,12 @@ impl Irqs {
         self.intx.set_disabled(disabled);
     }
 
+    /// The command register of the hardware was written, or restored, with what INTx Disable was
+    /// some time before: makes it what it has to be now.
+    pub(crate) fn sync_intx(&self) {
+        self.intx.sync();
+    }
+
     /// Returns what config space shows of MSI.
     pub(crate) fn msi(&self) -> config::Msi {
         config::Msi {
@@ -191,6 +197,7 @@ impl Irqs {
     pub(crate) fn resume(&self) {
         let mut state = self.state.lock();
 
+        self.intx.sync();
         if core::mem::take(&mut state.suspended) {
             self.intx.unmask_and_signal();
         }
@@ -209,8 +216,9 @@ impl Irqs {
     /// Disables what is in use.
     fn disable(&self, state: &mut State, memory: &MemoryLock) {
         if let Mode::Messages(messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
-            messages.disable(memory);
+            // First, so that nobody enables MSI through config space once the vectors are gone.
             self.msi_on.store(false, Relaxed);
+            messages.disable(memory);
             // Switching MSI off unmasks INTx.
             if state.facts.no_intx {
                 self.function.set_intx(false);

@@ -280,16 +280,33 @@ impl MemoryLock {
         exclusive
     }
 
-    /// Keeps everybody else from the memory, and enables it in hardware meanwhile.
+    /// Keeps everybody else from the memory, and enables it in hardware meanwhile. In the end the
+    /// command register is what it was, whoever has written to it.
     pub(crate) fn with_decode(&self) -> DecodeGuard<'_> {
         let exclusive = self.exclusive();
-        let command = self.function.read_word(PCI_COMMAND);
-        if command & PCI_COMMAND_MEMORY == 0 {
-            self.function
-                .write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
-        }
+        let (command, _) = exclusive.force_decode();
 
         DecodeGuard { exclusive, command }
+    }
+
+    /// Calls `visit` with everybody else kept from the memory, and with memory enabled in hardware.
+    /// All that is changed of the command register, and changed back, is that. `None` if the device
+    /// sleeps or cannot be reached.
+    pub(crate) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
+        let exclusive = self.exclusive();
+        if !exclusive.is_reachable() || self.function.is_in_d3() {
+            return None;
+        }
+
+        let (_, was_forced) = exclusive.force_decode();
+        let result = visit();
+        if was_forced {
+            let command = self.function.read_word(PCI_COMMAND);
+            self.function
+                .write_word(PCI_COMMAND, command & !PCI_COMMAND_MEMORY);
+        }
+
+        Some(result)
     }
 
     /// What has been exported to other drivers.
@@ -389,6 +406,18 @@ impl Exclusive<'_> {
     /// Remembers whether the link to the function is to be relied upon.
     pub(crate) fn set_reachable(&mut self, reachable: bool) {
         self.memory.reachable = reachable;
+    }
+
+    /// Enables memory in hardware. Returns what COMMAND was, and whether that had to be changed.
+    fn force_decode(&self) -> (u16, bool) {
+        let function = &self.lock.function;
+        let command = function.read_word(PCI_COMMAND);
+        let is_off = command & PCI_COMMAND_MEMORY == 0;
+        if is_off {
+            function.write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
+        }
+
+        (command, is_off)
     }
 
     /// Enables memory in hardware if the user sees it enabled.

@@ -120,6 +120,16 @@ impl Mask {
         }
     }
 
+    /// Somebody wrote the whole command register, with a value from before. An interrupt or an
+    /// eventfd may have masked or unmasked INTx meanwhile.
+    pub(super) fn sync(&self) {
+        let state = self.state.lock();
+
+        if state.in_function && state.delivery.is_some() {
+            self.function.set_intx(!state.masked);
+        }
+    }
+
     /// Masks INTx. Returns whether it was delivered until now.
     pub(super) fn mask(&self) -> bool {
         let mut guard = self.state.lock();
