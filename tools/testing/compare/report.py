@@ -63,23 +63,31 @@ class Rule:
         self.operation = re.compile(entry["operation"])
         self.theirs = re.compile(entry.get("c", ".*"))
         self.ours = re.compile(entry.get("ours", ".*"))
-        self.devices = entry.get("devices", "").split()
         # Only these bits of a read of config space may differ.
         self.bits = [word.split(":") for word in entry.get("bits", "").split()]
-        # Something before it in the session has to be this.
-        self.after = re.compile(entry["after"]) if "after" in entry else None
-        # What follows in the session is not compared.
-        self.ends = entry.getboolean("ends session", False)
+        # Something before it in the session has to be this, and nothing after that this.
+        self.after = entry.get("after")
+        self.until = entry.get("until", "")
 
-    def matches(self, device, layout, before, theirs, ours):
+    def matches(self, layout, before, theirs, ours):
         """Whether this is the rule for two lines that follow others."""
-        return ((not self.devices or device in self.devices)
-                and self.operation.fullmatch(theirs.operation)
-                and self.theirs.fullmatch(theirs.result)
-                and self.ours.fullmatch(ours.result)
-                and (not self.bits or self.covers(layout, theirs, ours))
-                and (not self.after or any(self.after.fullmatch(f"{line.operation} = {line.result}")
-                                           for line in before)))
+        operation = self.operation.fullmatch(theirs.operation)
+        return bool(operation
+                    and self.theirs.fullmatch(theirs.result)
+                    and self.ours.fullmatch(ours.result)
+                    and (not self.bits or self.covers(layout, theirs, ours))
+                    and (not self.after or self.follows(before, operation.groupdict())))
+
+    def follows(self, before, names):
+        """Whether what has to be before it is there, and still explains anything."""
+        after, until = (re.compile(text % names) for text in (self.after, self.until))
+        for line in reversed(before):
+            text = f"{line.operation} = {line.result}"
+            if after.fullmatch(text):
+                return True
+            if until.fullmatch(text):
+                return False
+        return False
 
     def allowed(self, layout):
         """Which bits may differ: a mask for each byte of config space."""
@@ -120,10 +128,10 @@ class Comparison:
         self.unexplained = 0
         self.known = collections.Counter()
 
-    def rule(self, device, before, theirs, ours):
+    def rule(self, before, theirs, ours):
         """The first rule that explains a difference, or None."""
         for rule in self.rules:
-            if rule.matches(device, self.layout, before, theirs, ours):
+            if rule.matches(self.layout, before, theirs, ours):
                 return rule
         return None
 
@@ -165,16 +173,13 @@ class Comparison:
                             one.text if one else "nothing", other.text if other else "nothing")
                 return
             self.operations += 1
-            rule = self.rule(device, before, one, other)
+            rule = self.rule(before, one, other)
             if not rule:
                 self.report(device, before, f"{one.place} {one.operation}",
                             one.result, other.result)
                 self.skipped += len(theirs) - number - 1
                 return
             self.known[rule.name] += 1
-            if rule.ends:
-                self.skipped += len(theirs) - number - 1
-                return
 
     def report(self, device, before, what, theirs, ours):
         """Shows a difference that nothing explains."""
