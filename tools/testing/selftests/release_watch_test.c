@@ -13,6 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/pci_regs.h>
+
+#include "edu.h"
 #include "kselftest_harness.h"
 #include "samples.h"
 #include "vfio_release_watch.h"
@@ -247,6 +250,53 @@ TEST_F(watch, unregistering_waits_for_the_call)
 	EXPECT_LE(calls.last_ended_ns, after);
 	pthread_join(closer, NULL);
 	self->session.device = -1;
+}
+
+/*
+ * The hardware is left alone until the notifier has returned: what it looks at is
+ * the device as its user left it. What is read before the watch is ready is read
+ * before the call has ended.
+ */
+TEST_F(watch, is_told_before_the_hardware_is_touched)
+{
+	const uint16_t on = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	struct release_watch_calls calls;
+	uint64_t read_at = 0, time;
+	struct vfio_session edu;
+	pthread_t closer;
+	uint16_t seen = on;
+	const char *bdf;
+	void *bar;
+
+	NEED_DEVICE(bdf, "EDU");
+	ASSERT_EQ(0, pci_bind(bdf, "vfio-pci"));
+	ASSERT_EQ(0, session_open(&edu, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, memory_enable(edu.device, true));
+	ASSERT_EQ(0, edu_bus_master(edu.device, true));
+	ASSERT_EQ(0, bar_mmap(edu.device, 0, 0, PAGE_SIZE, PROT_READ, &bar));
+	ASSERT_EQ(0, watch_look_up(self->watch, bar));
+	ASSERT_EQ(0, watch_register(self->watch, 300));
+	ASSERT_EQ(0, munmap(bar, PAGE_SIZE));
+	ASSERT_EQ(0, pthread_create(&closer, NULL, close_device, &edu));
+	for (;;) {
+		long command = pci_hw_config(bdf, PCI_COMMAND, 2);
+
+		time = now();
+		if (watch_ready(self->watch, 5))
+			break;
+		read_at = time;
+		seen &= command;
+	}
+	EXPECT_EQ(on, seen);
+	calls = watch_calls(self->watch);
+	EXPECT_EQ(1, calls.count);
+	/* Some of it during the call, not only before. */
+	EXPECT_LT(calls.last_began_ns, read_at);
+	pthread_join(closer, NULL);
+	EXPECT_EQ(0, pci_hw_config(bdf, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	edu.device = -1;
+	session_close(&edu);
+	EXPECT_EQ(0, pci_bind(bdf, NULL));
 }
 
 /* Registered in time and called, or too late: nothing in between. */
