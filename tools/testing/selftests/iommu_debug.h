@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 bool stack_is_c(void);
+uint64_t iommu_mapped(const char *bdf, uint64_t iova, uint64_t size);
 bool iommu_maps_iova(const char *bdf, uint64_t iova);
 long iommu_entries(const char *bdf, uint64_t start, uint64_t size);
 int fault_log_open(void);
