@@ -34,6 +34,8 @@
 #define ROUNDS_C	500
 /* After so many rounds everything is closed, and the device changes its driver. */
 #define ROUNDS_PLAY	500
+/* In one of so many rounds a container is closed on purpose. */
+#define RENEWAL		8
 /* How long a round may take before something is thought to hang, in seconds. */
 #define ROUND_LIMIT	60
 
@@ -87,8 +89,14 @@ struct stage {
 	bool over;
 	atomic_bool failed;
 	char error[256];
+	/* Memory has been disabled in this round, so mapping it may be refused. */
+	atomic_bool disabled;
+	/* What keeps the device open: its files, and the areas that map it. */
+	atomic_long holders;
+	/* The last of them is letting go, or has. */
+	atomic_long releasing, releases;
 	/* What has happened, so that it can be seen that something has. */
-	atomic_long maps, refusals, opens, renewals, reached;
+	atomic_long maps, taken, faults, opens, renewals, overlaps, reached;
 };
 
 static struct stage *stage;
@@ -129,22 +137,49 @@ static void device_open(struct actor *actor)
 		fail("the device cannot be opened: %d", actor->device);
 	else if (memory_enable(actor->device, true))
 		fail("memory cannot be enabled");
+	atomic_fetch_add(&stage->holders, 1);
 	atomic_fetch_add(&stage->opens, 1);
+}
+
+/* Whether the device goes with the file or the area that is closed next. */
+static bool release_begin(void)
+{
+	bool last = atomic_fetch_sub(&stage->holders, 1) == 1;
+
+	if (last) {
+		atomic_fetch_add(&stage->releasing, 1);
+		atomic_fetch_add(&stage->releases, 1);
+	}
+	return last;
+}
+
+static void release_end(bool last)
+{
+	if (last)
+		atomic_fetch_sub(&stage->releasing, 1);
 }
 
 static void device_close(struct actor *actor)
 {
-	if (actor->device >= 0)
-		close(actor->device);
+	bool last;
+
+	if (actor->device < 0)
+		return;
+	last = release_begin();
+	close(actor->device);
+	release_end(last);
 	actor->device = -1;
 }
 
 /* The area is ordinary memory again, which has not been touched. */
 static void area_clear(struct actor *actor)
 {
+	bool last = actor->pages && release_begin();
+
 	if (mmap(actor->area, AREA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		fail("ordinary memory cannot be mapped: %d", errno);
+	release_end(last);
 	actor->pages = 0;
 }
 
@@ -171,12 +206,18 @@ static void area_fill(struct actor *actor)
 		 MAP_SHARED | MAP_FIXED, actor->device,
 		 REGION_OFFSET(BAR) + bar_page * PAGE_SIZE) == MAP_FAILED)
 		fail("the BAR cannot be mapped: %d", errno);
+	atomic_fetch_add(&stage->holders, 1);
 }
 
 static void memory_toggle(struct actor *actor)
 {
-	if (actor->device >= 0 &&
-	    memory_enable(actor->device, below(&actor->random, 4)))
+	bool on = below(&actor->random, 4);
+
+	if (actor->device < 0)
+		return;
+	if (!on)
+		atomic_store(&stage->disabled, true);
+	if (memory_enable(actor->device, on))
 		fail("the command register cannot be written");
 }
 
@@ -213,10 +254,21 @@ static void dma_map(struct actor *actor)
 		__atomic_fetch_add(&container->mapped, pages * PAGE_SIZE,
 				   __ATOMIC_RELAXED);
 	pthread_rwlock_unlock(&container->lock);
-	atomic_fetch_add(ret ? &stage->refusals : &stage->maps, 1);
-	/* Memory was disabled, or the slot is taken. */
-	if (ret && ret != -EEXIST && ret != -EFAULT && !stack_is_c())
+	switch (ret) {
+	case 0:
+		atomic_fetch_add(&stage->maps, 1);
+		break;
+	case -EEXIST:
+		atomic_fetch_add(&stage->taken, 1);
+		break;
+	case -EFAULT:
+		atomic_fetch_add(&stage->faults, 1);
+		if (!atomic_load(&stage->disabled))
+			fail("MAP_DMA fails while memory is enabled");
+		break;
+	default:
 		fail("MAP_DMA: %ld", ret);
+	}
 }
 
 static void dma_unmap(struct actor *actor)
@@ -251,19 +303,43 @@ static void container_make(int index)
 }
 
 /* Closes a container with all it has, and makes it anew. */
-static void container_renew(struct actor *actor)
+static void container_renew(int index)
 {
-	struct container *container = container_of(actor);
-	int index = container - containers;
+	struct container *container = &containers[index];
+	bool overlap;
+	long before;
 
-	/* A group that has an open device stays in its container. */
-	if (index == OWN)
-		return;
 	pthread_rwlock_wrlock(&container->lock);
+	before = atomic_load(&stage->releases);
+	overlap = atomic_load(&stage->releasing);
 	session_close(&container->session);
+	overlap |= atomic_load(&stage->releases) != before;
 	container_make(index);
 	pthread_rwlock_unlock(&container->lock);
 	atomic_fetch_add(&stage->renewals, 1);
+	atomic_fetch_add(&stage->overlaps, overlap);
+}
+
+static void container_renew_any(struct actor *actor)
+{
+	int index = container_of(actor) - containers;
+
+	/* A group that has an open device stays in its container. */
+	if (index != OWN)
+		container_renew(index);
+}
+
+/* Once in some rounds, as soon as the last of the others lets go of the device. */
+static void container_renew_at_release(struct actor *actor)
+{
+	int i;
+
+	if (stage->round % RENEWAL || stage->round / RENEWAL % ACTORS !=
+				      actor->index)
+		return;
+	for (i = 0; i < 1000 && !atomic_load(&stage->releasing); i++)
+		sched_yield();
+	container_renew(casting[actor->index].container);
 }
 
 /* How long it takes until another thread can run. */
@@ -295,7 +371,7 @@ static void act_once(struct actor *actor)
 		break;
 	case 12:
 		if (!below(&actor->random, 8))
-			container_renew(actor);
+			container_renew_any(actor);
 		break;
 	case 13 ... 14:
 		pass_time(actor);
@@ -353,6 +429,7 @@ static void act(struct actor *actor)
 		device_close(actor);
 		area_clear(actor);
 	}
+	container_renew_at_release(actor);
 }
 
 static void *actor_main(void *data)
@@ -489,6 +566,7 @@ static void child_main(void)
 static void play_round(long pinned)
 {
 	alarm(ROUND_LIMIT);
+	stage->disabled = false;
 	pthread_barrier_wait(&stage->barrier);
 	pthread_barrier_wait(&stage->barrier);
 	check_process(PARENT);
@@ -504,6 +582,7 @@ static int play(uint64_t *seed, long rounds, long pinned)
 	pid_t child;
 
 	stage->over = false;
+	stage->holders = 0;
 	containers_make(PARENT);
 	device_group = containers[OWN].session.group;
 	child = fork();
@@ -599,13 +678,17 @@ TEST_F_TIMEOUT(interleave, random, 1200)
 	ASSERT_FALSE(stage->failed) {
 		TH_LOG("round %ld: %s", stage->round, stage->error);
 	}
-	TH_LOG("%ld opens, %ld maps, %ld refused, %ld containers closed; seen %ld times",
-	       stage->opens, stage->maps, stage->refusals, stage->renewals,
-	       stage->reached);
+	TH_LOG("%ld opens, %ld releases, %ld maps, %ld slots taken, %ld faults; seen %ld times",
+	       stage->opens, stage->releases, stage->maps, stage->taken,
+	       stage->faults, stage->reached);
+	TH_LOG("%ld containers closed, %ld of them during a release",
+	       stage->renewals, stage->overlaps);
 	/* It did what it is for. */
 	EXPECT_LT(rounds / 2, stage->maps);
-	EXPECT_LT(rounds / 50, stage->refusals);
+	EXPECT_LT(rounds / 50, stage->taken + stage->faults);
 	EXPECT_LT(rounds / 50, stage->reached);
+	EXPECT_LE(rounds / RENEWAL, stage->renewals);
+	EXPECT_LE(rounds / 100, stage->overlaps);
 }
 
 VFIO_TEST_MAIN("EDU", "IVSHMEM", "TESTDEV")
