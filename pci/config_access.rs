@@ -155,6 +155,7 @@ impl Effects for Access<'_> {
 
         // The user sees in the register whether the device has followed.
         let _ = exclusive.set_power_state(state);
+        self.core.irq().sync_intx();
     }
 
     fn reset_function(&mut self) -> Result {

@@ -17,6 +17,9 @@
 /* No process has that many files open. */
 #define FD_CLOSED	900
 
+#define PCI_D0		0
+#define PCI_D3hot	3
+
 /* 12-22: an eventfd that is bad changes nothing for the vectors before it. */
 TEST(failed_block)
 {
@@ -98,4 +101,30 @@ TEST(msi_flags)
 	session_close(&session);
 }
 
-VFIO_TEST_MAIN("NVME", "IGB")
+/* 7-28: INTx that was unmasked while the device slept works when it is awake. */
+TEST(intx_after_sleep)
+{
+	struct vfio_session session;
+	int event = event_new();
+	const char *bdf;
+	long power;
+
+	NEED_DEVICE(bdf, "E1000E");
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	power = config_cap(session.device, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+	ASSERT_EQ(0, irq_eventfd(session.device, VFIO_PCI_INTX_IRQ_INDEX, 0,
+				 event));
+	ASSERT_EQ(0, config_write(session.device, PCI_COMMAND, 2,
+				  PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE));
+	ASSERT_EQ(0, config_write(session.device, power, 2, PCI_D3hot));
+	ASSERT_EQ(0, config_write(session.device, PCI_COMMAND, 2,
+				  PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, config_write(session.device, power, 2, PCI_D0));
+	EXPECT_EQ(PCI_COMMAND_MEMORY, config_read(session.device, PCI_COMMAND, 2));
+	EXPECT_EQ(on_c_modules() ? PCI_COMMAND_INTX_DISABLE : 0,
+		  pci_hw_config(bdf, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+	session_close(&session);
+	close(event);
+}
+
+VFIO_TEST_MAIN("NVME", "E1000E", "IGB")
