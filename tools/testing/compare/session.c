@@ -137,6 +137,17 @@ static void open_cdev(struct run *run)
 	log_result(run, cdev_attach(run->devices[0], run->ioas));
 }
 
+/*
+ * 12-26: the C modules remember over a close how many vectors of MSI there were.
+ * One, as if there had been none.
+ */
+static void vectors_forget(struct run *run)
+{
+	if (irq_eventfd(run->devices[0], VFIO_PCI_MSI_IRQ_INDEX, 0, -1))
+		return;
+	irq_disable(run->devices[0], VFIO_PCI_MSI_IRQ_INDEX);
+}
+
 static void session_begin(struct run *run)
 {
 	static const enum path paths[] = { PATH_TYPE1, PATH_TYPE1_V2,
@@ -162,6 +173,7 @@ static void session_begin(struct run *run)
 		open_group(run);
 	log_fd(run, run->devices[0]);
 	log_end(run);
+	vectors_forget(run);
 	layout_power(run->layout, false);
 }
 

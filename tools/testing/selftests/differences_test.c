@@ -127,4 +127,50 @@ TEST(intx_after_sleep)
 	close(event);
 }
 
-VFIO_TEST_MAIN("NVME", "E1000E", "IGB")
+static long queue_size(int device, long cap, unsigned int log2)
+{
+	long ret = config_write(device, cap + PCI_MSI_FLAGS, 1,
+				log2 << 4 | PCI_MSI_FLAGS_ENABLE);
+
+	if (ret)
+		return ret;
+	ret = config_read(device, cap + PCI_MSI_FLAGS, 1);
+	return ret < 0 ? ret : ret & (PCI_MSI_FLAGS_QSIZE | PCI_MSI_FLAGS_ENABLE);
+}
+
+/*
+ * 12-26, 7-51: nobody can use more vectors than this user has had; before the
+ * first time, no more than one.
+ */
+TEST(vectors_of_the_last_user)
+{
+	struct vfio_session session;
+	const char *bdf;
+	int event = event_new();
+	long cap;
+
+	NEED_DEVICE(bdf, "XHCI");
+	/* One that has not had a user yet. */
+	ASSERT_EQ(0, pci_bind(bdf, NULL));
+	ASSERT_EQ(0, pci_bind(bdf, "vfio-pci"));
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	cap = config_cap(session.device, PCI_CAP_ID_MSI);
+	ASSERT_LT(0, cap);
+	EXPECT_EQ(0, queue_size(session.device, cap, 4));
+	ASSERT_EQ(0, irq_eventfd(session.device, VFIO_PCI_MSI_IRQ_INDEX, 15,
+				 event));
+	EXPECT_EQ(4 << 4 | PCI_MSI_FLAGS_ENABLE,
+		  queue_size(session.device, cap, 4));
+	session_close(&session);
+
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(on_c_modules() ? 4 << 4 : 0,
+		  queue_size(session.device, cap, 4));
+	EXPECT_EQ(on_c_modules() ? 4 << 4 : 0,
+		  pci_hw_config(bdf, cap + PCI_MSI_FLAGS, 2) &
+		  (PCI_MSI_FLAGS_QSIZE | PCI_MSI_FLAGS_ENABLE));
+	session_close(&session);
+	close(event);
+}
+
+VFIO_TEST_MAIN("NVME", "E1000E", "IGB", "XHCI")

@@ -301,29 +301,43 @@ TEST_F(event_index, refusals)
 
 #define VECTORS	5
 
-FIXTURE(msix)
+/* MSI-X of two devices, and MSI of one that has several vectors. */
+FIXTURE(vectors)
 {
 	struct vfio_session session;
 	int fd;
 	int events[VECTORS];
 };
 
-FIXTURE_VARIANT(msix)
+FIXTURE_VARIANT(vectors)
 {
 	const char *name;
+	uint32_t index;
+	const char *listed;
 };
 
-FIXTURE_VARIANT_ADD(msix, igb)
+FIXTURE_VARIANT_ADD(vectors, igb)
 {
 	.name = "IGB",
+	.index = MSIX,
+	.listed = "vfio-msix[%u](%%s)",
 };
 
-FIXTURE_VARIANT_ADD(msix, nvme)
+FIXTURE_VARIANT_ADD(vectors, nvme)
 {
 	.name = "NVME",
+	.index = MSIX,
+	.listed = "vfio-msix[%u](%%s)",
 };
 
-FIXTURE_SETUP(msix)
+FIXTURE_VARIANT_ADD(vectors, msi)
+{
+	.name = "XHCI",
+	.index = MSI,
+	.listed = "vfio-msi[%u](%%s)",
+};
+
+FIXTURE_SETUP(vectors)
 {
 	unsigned int i;
 
@@ -333,14 +347,15 @@ FIXTURE_SETUP(msix)
 		self->events[i] = event_new();
 }
 
-FIXTURE_TEARDOWN(msix)
+FIXTURE_TEARDOWN(vectors)
 {
 	session_close(&self->session);
 }
 
-static long set_events(int fd, uint32_t start, uint32_t count, const int *events)
+static long set_events(int fd, uint32_t index, uint32_t start, uint32_t count,
+		       const int *events)
 {
-	return irq_set(fd, MSIX, EVENTFD | TRIGGER, start, count, events,
+	return irq_set(fd, index, EVENTFD | TRIGGER, start, count, events,
 		       count * sizeof(*events));
 }
 
@@ -358,105 +373,117 @@ static unsigned int signalled(const int *events)
 }
 
 /* 6-41, 6-47, 6-48 */
-TEST_F(msix, loopback)
+TEST_F(vectors, loopback)
 {
+	const uint32_t index = variant->index;
 	const uint8_t sparse[VECTORS] = { 1, 0, 1, 0, 1 };
 	char name[64];
 	unsigned int i;
 
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSIX, TRIGGER, 0, 1));
-	ASSERT_EQ(0, set_events(self->fd, 0, VECTORS, self->events));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
+	ASSERT_EQ(0, set_events(self->fd, index, 0, VECTORS, self->events));
 	for (i = 0; i < VECTORS; i++) {
-		snprintf(name, sizeof(name), "vfio-msix[%u](%%s)", i);
+		snprintf(name, sizeof(name), variant->listed, i);
 		EXPECT_TRUE(irq_listed(name, self->session.bdf));
 	}
 	EXPECT_EQ(0, signalled(self->events));
 	for (i = 0; i < VECTORS; i++) {
-		EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, i, 1));
+		EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, i, 1));
 		EXPECT_EQ(1U << i, signalled(self->events));
 	}
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 1, 3));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 1, 3));
 	EXPECT_EQ(0xe, signalled(self->events));
-	EXPECT_EQ(0, irq_set(self->fd, MSIX, BOOL | TRIGGER, 0, VECTORS, sparse,
+	EXPECT_EQ(0, irq_set(self->fd, index, BOOL | TRIGGER, 0, VECTORS, sparse,
 			     VECTORS));
 	EXPECT_EQ(0x15, signalled(self->events));
-	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+	EXPECT_EQ(0, irq_disable(self->fd, index));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
-	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSIX, TRIGGER, 0, 1));
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
 }
 
 /* 6-43, 6-44, 6-48: vectors come and go one by one; the others stay. */
-TEST_F(msix, single_vectors)
+TEST_F(vectors, single_vectors)
 {
+	const uint32_t index = variant->index;
 	const int some[3] = { self->events[0], -1, self->events[2] };
 	int other = event_new();
 
-	ASSERT_EQ(0, set_events(self->fd, 0, 3, some));
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	ASSERT_EQ(0, set_events(self->fd, index, 0, 3, some));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
 	EXPECT_EQ(0x5, signalled(self->events));
-	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 1, self->events[1]));
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 1, self->events[1]));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
 	EXPECT_EQ(0x7, signalled(self->events));
-	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 0, -1));
-	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 2, other));
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, 3));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, -1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 2, other));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
 	EXPECT_EQ(0x2, signalled(self->events));
 	EXPECT_EQ(1, event_take(other));
-	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+	EXPECT_EQ(0, irq_disable(self->fd, index));
 }
 
 /* 6-45: a vector beyond those that were enabled first. */
-TEST_F(msix, grow)
+TEST_F(vectors, grow)
 {
+	const uint32_t index = variant->index;
 	struct vfio_irq_info info = {
 		.argsz = sizeof(info),
-		.index = MSIX,
+		.index = index,
 	};
 	long ret;
 
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
-	ASSERT_EQ(0, set_events(self->fd, 0, 2, self->events));
-	ret = irq_eventfd(self->fd, MSIX, 4, self->events[4]);
+	ASSERT_EQ(0, set_events(self->fd, index, 0, 2, self->events));
+	ret = irq_eventfd(self->fd, index, 4, self->events[4]);
 	if (info.flags & VFIO_IRQ_INFO_NORESIZE) {
 		EXPECT_EQ(-EINVAL, ret);
+		EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
+		EXPECT_EQ(0x3, signalled(self->events));
 		return;
 	}
 	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 4, 1));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 4, 1));
 	EXPECT_EQ(0x10, signalled(self->events));
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
 	EXPECT_EQ(0x13, signalled(self->events));
 }
 
 /* 6-23, 6-46 */
-TEST_F(msix, refusals)
+TEST_F(vectors, refusals)
 {
+	const uint32_t index = variant->index;
 	struct vfio_irq_info info = {
 		.argsz = sizeof(info),
-		.index = MSIX,
+		.index = index,
 	};
 
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
-	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSIX, info.count,
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, info.count,
 				       self->events[0]));
-	EXPECT_EQ(-EINVAL, set_events(self->fd, info.count - 1, 2, self->events));
-	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, MSIX, 0, 9999));
+	EXPECT_EQ(-EINVAL, set_events(self->fd, index, info.count - 1, 2,
+				      self->events));
+	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, index, 0, 9999));
 	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->events[0]));
-	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, MSIX, 0, self->events[1]));
+	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, 0, self->events[1]));
 	EXPECT_EQ(0, irq_disable(self->fd, INTX));
-	EXPECT_EQ(0, irq_eventfd(self->fd, MSIX, 0, self->events[1]));
-	EXPECT_EQ(-ENOTTY, irq_none(self->fd, MSIX, MASK, 0, 1));
+	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, self->events[1]));
+	EXPECT_EQ(-ENOTTY, irq_none(self->fd, index, MASK, 0, 1));
 	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, INTX, 0, self->events[0]));
 }
 
-/* 6-61: interrupts stay set up over RESET. */
-TEST_F(msix, reset_keeps_vectors)
+/* 6-60, 6-61: interrupts stay set up over RESET, if the device has one. */
+TEST_F(vectors, reset_keeps_vectors)
 {
-	ASSERT_EQ(0, set_events(self->fd, 0, VECTORS, self->events));
-	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
-	EXPECT_EQ(0, irq_none(self->fd, MSIX, TRIGGER, 0, VECTORS));
+	const uint32_t index = variant->index;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	ASSERT_EQ(0, set_events(self->fd, index, 0, VECTORS, self->events));
+	ASSERT_EQ(info.flags & VFIO_DEVICE_FLAGS_RESET ? 0 : -EINVAL,
+		  vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
 	EXPECT_EQ(0x1f, signalled(self->events));
-	EXPECT_EQ(0, irq_disable(self->fd, MSIX));
+	EXPECT_EQ(0, irq_disable(self->fd, index));
 }
 
-VFIO_TEST_MAIN_OPEN("EDU", "IGB", "NVME")
+VFIO_TEST_MAIN_OPEN("EDU", "IGB", "NVME", "XHCI")

@@ -74,7 +74,8 @@ def device_arguments(out):
         f"e1000e,addr={at['E1000E']},netdev=e1000e",
         f"igb,addr={at['IGB']},netdev=igb",
         "pcie-root-port,id=rootport,addr=0xa.0,chassis=1",
-        f"nvme,bus=rootport,addr={at['PORT_NVME']},serial=port-nvme,drive=port-nvme",
+        f"nvme,bus=rootport,addr={at['PORT_NVME']},serial=port-nvme,"
+        "drive=port-nvme,msix_qsize=128",
         "pcie-pci-bridge,id=bridge,addr=0xb.0",
         f"edu,bus=bridge,addr={at['SHARED_EDU']},dma_mask=0xffffffffffffffff",
         f"pci-testdev,bus=bridge,addr={at['SHARED_TESTDEV']}",
@@ -84,6 +85,7 @@ def device_arguments(out):
         "pcie-root-port,id=igbport,addr=0xe.0,chassis=2",
         f"igb,bus=igbport,addr={at['PORT_IGB']},netdev=port-igb",
         "pcie-root-port,id=ivshmemport,addr=0xf.0,chassis=3",
+        f"nec-usb-xhci,addr={at['XHCI']}",
     ]
     arguments = []
     for name, properties in pluggable().items():

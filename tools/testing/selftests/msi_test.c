@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MSI with several vectors: how many there are, what the device is told, and what
+ * the user can change of that (6.4, 7.6). What MSI and MSI-X have in common is in
+ * irq_test.c.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_fixture.h"
+
+#define EVENTFD		VFIO_IRQ_SET_DATA_EVENTFD
+#define TRIGGER		VFIO_IRQ_SET_ACTION_TRIGGER
+
+#define MSI		VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
+
+/* What the USB controller of QEMU has. */
+#define VECTORS		16
+#define LOG2_VECTORS	4
+
+/* The fields of Message Control that say what is on. */
+#define IN_USE		(PCI_MSI_FLAGS_QSIZE | PCI_MSI_FLAGS_ENABLE)
+#define ON(log2)	((log2) << 4 | PCI_MSI_FLAGS_ENABLE)
+
+FIXTURE(msi)
+{
+	struct vfio_session session;
+	int fd;
+	int control;
+	int events[VECTORS];
+};
+
+FIXTURE_SETUP(msi)
+{
+	unsigned int i;
+	long cap;
+
+	SHARE_DEVICE(&self->session, "XHCI");
+	self->fd = self->session.device;
+	cap = config_cap(self->fd, PCI_CAP_ID_MSI);
+	ASSERT_LT(0, cap);
+	self->control = cap + PCI_MSI_FLAGS;
+	for (i = 0; i < VECTORS; i++)
+		self->events[i] = event_new();
+}
+
+/* Several vectors of MSI need a table that translates them. */
+static bool remaps(void)
+{
+	char text[4096];
+
+	return file_read("/proc/cmdline", text, sizeof(text)) >= 0 &&
+	       !strstr(text, "intremap=off");
+}
+
+FIXTURE_TEARDOWN(msi)
+{
+	session_close(&self->session);
+}
+
+static long set_events(int fd, uint32_t start, uint32_t count, const int *events)
+{
+	return irq_set(fd, MSI, EVENTFD | TRIGGER, start, count, events,
+		       count * sizeof(*events));
+}
+
+/* Which of the eventfds were signalled, one bit each. */
+static unsigned int signalled(const int *events)
+{
+	unsigned int bits = 0;
+	unsigned int i;
+
+	for (i = 0; i < VECTORS; i++) {
+		if (event_take(events[i]) == 1)
+			bits |= 1U << i;
+	}
+	return bits;
+}
+
+/* What the device has been told, and what the user reads of it. */
+static long hardware(const FIXTURE_DATA(msi) *self)
+{
+	return pci_hw_config(self->session.bdf, self->control, 2) & IN_USE;
+}
+
+static long shown(const FIXTURE_DATA(msi) *self)
+{
+	return config_read(self->fd, self->control, 2) & IN_USE;
+}
+
+/* 6-18 */
+TEST_F(msi, info)
+{
+	struct vfio_irq_info info = {
+		.argsz = sizeof(info),
+		.index = MSI,
+	};
+
+	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
+	EXPECT_EQ(VECTORS, info.count);
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
+	EXPECT_EQ(LOG2_VECTORS << 1,
+		  config_read(self->fd, self->control, 2) & PCI_MSI_FLAGS_QMASK);
+}
+
+/* 6-41, 6-47: the device gets a power of two, rounded up. */
+TEST_F(msi, message_control)
+{
+	static const unsigned int counts[] = { 1, 2, 3, 5, 8, VECTORS };
+	static const unsigned int log2[] = { 0, 1, 2, 3, 3, LOG2_VECTORS };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		ASSERT_EQ(0, set_events(self->fd, 0, counts[i], self->events));
+		EXPECT_EQ(ON(log2[i]), hardware(self));
+		EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+		EXPECT_EQ((1U << counts[i]) - 1, signalled(self->events));
+		EXPECT_EQ(0, irq_disable(self->fd, MSI));
+		EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+	}
+}
+
+/* 6-42: vectors without eventfds, and 6-45: none beyond them. */
+TEST_F(msi, without_eventfds)
+{
+	ASSERT_EQ(0, set_events(self->fd, 3, 0, self->events));
+	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0, signalled(self->events));
+	EXPECT_EQ(0, set_events(self->fd, 2, 1, self->events + 2));
+	/* The device has been given four; the fourth is nobody's. */
+	EXPECT_EQ(-EINVAL, set_events(self->fd, 3, 1, self->events + 3));
+	EXPECT_EQ(-EINVAL, set_events(self->fd, VECTORS - 1, 1, self->events));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0x4, signalled(self->events));
+}
+
+/* 6-45, 12-22: nor does a block that goes beyond them do anything. */
+TEST_F(msi, block_beyond)
+{
+	ASSERT_EQ(0, set_events(self->fd, 0, 3, self->events));
+	EXPECT_EQ(-EINVAL, set_events(self->fd, 1, 3, self->events + 4));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(on_c_modules() ? 0x1 : 0x7, signalled(self->events));
+}
+
+/* 7-51: the user can have fewer than the ioctl has set up, or none, but not more. */
+TEST_F(msi, clamp)
+{
+	ASSERT_EQ(0, set_events(self->fd, 0, 3, self->events));
+	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(LOG2_VECTORS)));
+	EXPECT_EQ(ON(2), shown(self));
+	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(1)));
+	EXPECT_EQ(ON(1), shown(self));
+	EXPECT_EQ(ON(1), hardware(self));
+	EXPECT_EQ(0, config_write(self->fd, self->control, 1, 0));
+	EXPECT_EQ(0, shown(self));
+	EXPECT_EQ(0, hardware(self));
+	/* With the ioctl's back, and without any. */
+	EXPECT_EQ(0, config_write(self->fd, self->control, 1, ON(2)));
+	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_EQ(0, irq_disable(self->fd, MSI));
+	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(LOG2_VECTORS)));
+	EXPECT_EQ(2 << 4, shown(self));
+	EXPECT_EQ(2 << 4, hardware(self));
+}
+
+/* Takes all vectors that @device has, or as many as are left; returns what ended it. */
+static long take_vectors(int device)
+{
+	struct vfio_irq_info info = {
+		.argsz = sizeof(info),
+		.index = MSIX,
+	};
+	long ret = vfio_ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info);
+	unsigned int i;
+
+	for (i = 0; !ret && i < info.count; i++)
+		ret = irq_eventfd(device, MSIX, i, event_new());
+	return ret;
+}
+
+/*
+ * 6-41: the host's only processor does not have as many vectors any more. The kernel
+ * says so, rather than how many there are, and nothing is enabled.
+ */
+TEST_F(msi, none_left)
+{
+	static const char *const names[] = { "NVME", "PORT_NVME", "IGB",
+					     "PORT_IGB" };
+	struct vfio_session some, session;
+	unsigned int i;
+	long ret = 0;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		SKIP(return, "other processors have vectors too");
+	if (!remaps())
+		SKIP(return, "only one vector is to be had");
+	SHARE_DEVICE(&some, "E1000E");
+	ASSERT_EQ(0, take_vectors(some.device));
+	for (i = 0; !ret && i < sizeof(names) / sizeof(*names); i++) {
+		SHARE_DEVICE(&session, names[i]);
+		ret = take_vectors(session.device);
+	}
+	ASSERT_EQ(-ENOSPC, ret);
+	EXPECT_EQ(-ENOSPC, set_events(self->fd, 0, 1, self->events));
+	/* Five are too few for all, but not for some. */
+	ASSERT_EQ(0, irq_disable(some.device, MSIX));
+	EXPECT_EQ(-ENOSPC, set_events(self->fd, 0, VECTORS, self->events));
+	EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_EQ(0, set_events(self->fd, 0, 4, self->events));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0xf, signalled(self->events));
+}
+
+/*
+ * 6-41: without interrupt remapping the kernel has no more than one vector of MSI
+ * for a device. The ioctl returns that, and does nothing.
+ */
+TEST_F(msi, fewer)
+{
+	if (remaps())
+		SKIP(return, "needs a boot of its own, with intremap=off");
+	EXPECT_EQ(1, set_events(self->fd, 0, VECTORS, self->events));
+	EXPECT_EQ(1, set_events(self->fd, 1, 1, self->events));
+	EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
+	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
+	EXPECT_EQ(0, set_events(self->fd, 0, 1, self->events));
+	EXPECT_EQ(ON(0), hardware(self));
+	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
+	EXPECT_EQ(0x1, signalled(self->events));
+}
+
+VFIO_TEST_MAIN_OPEN("XHCI", "NVME", "PORT_NVME", "IGB", "PORT_IGB", "E1000E")
