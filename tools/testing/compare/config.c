@@ -116,11 +116,12 @@ static bool covers(const struct place *place, unsigned int offset)
 
 /*
  * A function level reset takes a tenth of a second: there are only so many in a
- * session.
+ * session. Returns whether @data has one.
  */
-static void limit_resets(struct run *run, const struct place *place,
+static bool limit_resets(struct run *run, const struct place *place,
 			 uint8_t *data)
 {
+	bool reset = false;
 	const struct capability *express =
 		layout_cap(run->layout, PCI_CAP_ID_EXP, false);
 	const struct capability *advanced =
@@ -134,6 +135,7 @@ static void limit_resets(struct run *run, const struct place *place,
 
 			if (*byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8) && !run_may_reset(run))
 				*byte &= ~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
+			reset = *byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8);
 		}
 	}
 	if (advanced) {
@@ -143,17 +145,32 @@ static void limit_resets(struct run *run, const struct place *place,
 
 			if (*byte & PCI_AF_CTRL_FLR && !run_may_reset(run))
 				*byte &= ~PCI_AF_CTRL_FLR;
+			reset = reset || *byte & PCI_AF_CTRL_FLR;
 		}
 	}
+	return reset;
+}
+
+/* Whether the hardware is in D3, where a write that resets it finds it asleep. */
+static bool is_asleep(const struct run *run)
+{
+	const struct capability *cap =
+		layout_cap(run->layout, PCI_CAP_ID_PM, false);
+
+	return cap && (layout_hardware(run->layout, cap->offset + PCI_PM_CTRL) &
+		       PCI_PM_CTRL_STATE_MASK) == 3;
 }
 
 static void config_write_at(struct run *run, struct place place,
 			    uint8_t *data)
 {
-	limit_resets(run, &place, data);
+	bool reset = limit_resets(run, &place, data);
+
 	log_operation(run, "config write %#llx+%zu",
 		      (unsigned long long)place.offset, place.size);
 	log_bytes(run, data, place.size);
+	if (reset && is_asleep(run))
+		log_more(run, " in D3");
 	log_result(run, sys_result(pwrite(run_device(run), data, place.size,
 					  CONFIG_OFFSET + place.offset)));
 }

@@ -63,16 +63,18 @@ class Rule:
         self.operation = re.compile(entry["operation"])
         self.theirs = re.compile(entry.get("c", ".*"))
         self.ours = re.compile(entry.get("ours", ".*"))
+        self.devices = entry.get("devices", "").split()
         # Only these bits of a read of config space may differ.
         self.bits = [word.split(":") for word in entry.get("bits", "").split()]
         # Something before it in the session has to be this, and nothing after that this.
         self.after = entry.get("after")
         self.until = entry.get("until", "")
 
-    def matches(self, layout, before, theirs, ours):
+    def matches(self, device, layout, before, theirs, ours):
         """Whether this is the rule for two lines that follow others."""
         operation = self.operation.fullmatch(theirs.operation)
         return bool(operation
+                    and (not self.devices or device in self.devices)
                     and self.theirs.fullmatch(theirs.result)
                     and self.ours.fullmatch(ours.result)
                     and (not self.bits or self.covers(layout, theirs, ours))
@@ -80,13 +82,14 @@ class Rule:
 
     def follows(self, before, names):
         """Whether what has to be before it is there, and still explains anything."""
-        after, until = (re.compile(text % names) for text in (self.after, self.until))
-        for line in reversed(before):
-            text = f"{line.operation} = {line.result}"
-            if after.fullmatch(text):
-                return True
-            if until.fullmatch(text):
-                return False
+        texts = [f"{line.operation} = {line.result}" for line in before]
+        after = re.compile(self.after % names)
+        for number, text in enumerate(texts):
+            match = after.fullmatch(text)
+            if match:
+                until = re.compile(self.until % {**names, **match.groupdict()})
+                if not any(map(until.fullmatch, texts[number + 1:])):
+                    return True
         return False
 
     def allowed(self, layout):
@@ -128,10 +131,10 @@ class Comparison:
         self.unexplained = 0
         self.known = collections.Counter()
 
-    def rule(self, before, theirs, ours):
+    def rule(self, device, before, theirs, ours):
         """The first rule that explains a difference, or None."""
         for rule in self.rules:
-            if rule.matches(self.layout, before, theirs, ours):
+            if rule.matches(device, self.layout, before, theirs, ours):
                 return rule
         return None
 
@@ -173,7 +176,7 @@ class Comparison:
                             one.text if one else "nothing", other.text if other else "nothing")
                 return
             self.operations += 1
-            rule = self.rule(before, one, other)
+            rule = self.rule(device, before, one, other)
             if not rule:
                 self.report(device, before, f"{one.place} {one.operation}",
                             one.result, other.result)
