@@ -22,6 +22,10 @@ const DENIED: [u16; 8] = [
     0x0cfe, // In-Memory Analytics Accelerator of Sapphire Rapids
 ];
 
+fn is_denied(vendor: pci::Vendor, id: u16) -> bool {
+    vendor == pci::Vendor::INTEL && DENIED.contains(&id)
+}
+
 /// Refuses a device that is on the list, unless the list is disabled.
 ///
 /// # Errors
@@ -30,7 +34,7 @@ const DENIED: [u16; 8] = [
 pub(crate) fn check(device: &pci::Device<Core<'_>>) -> Result {
     let vendor = device.vendor_id();
     let id = device.device_id();
-    if vendor != pci::Vendor::INTEL || !DENIED.contains(&id) {
+    if !is_denied(vendor, id) {
         return Ok(());
     }
 
@@ -51,4 +55,25 @@ pub(crate) fn check(device: &pci::Device<Core<'_>>) -> Result {
         id
     );
     Err(EINVAL)
+}
+
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(vfio_pci_denylist)]
+mod tests {
+    use super::*;
+
+    /// 10-2: the numbers, of one vendor, and no others near them.
+    #[test]
+    fn eight_numbers_of_intel_are_denied() {
+        const NUMBERS: [u16; 8] = [
+            0x0435, 0x0443, 0x0b25, 0x0cfe, 0x19e2, 0x19e3, 0x37c8, 0x37c9,
+        ];
+
+        let mut denied = (0..=u16::MAX).filter(|id| is_denied(pci::Vendor::INTEL, *id));
+        for number in NUMBERS {
+            assert_eq!(denied.next(), Some(number));
+        }
+        assert_eq!(denied.next(), None);
+        assert!(!NUMBERS.iter().any(|id| is_denied(pci::Vendor::AMD, *id)));
+    }
 }
