@@ -3,7 +3,9 @@
 """Tells which rows of the inventory of behaviour are tested.
 
 The file "rows" lists them. A row is tested if a test names it: "6-12", or
-"6-16 to 6-20". Every other row has to be in "rows-not-tested" with the reason.
+"6-16 to 6-20", where the test is. What the first comment of a file says does not
+count, as it says nothing about what is there. Every other row has to be in
+"rows-not-tested" with the reason.
 Every difference from the C stack in differences.rst has to name its row and a
 test that is there, and every rule of compare/differences a row of that table.
 
@@ -20,6 +22,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parent.parent
 ROW = re.compile(r"\b(\d{1,2})-(\d{1,3})(?:(?: to |\.\.)\1-(\d{1,3}))?\b")
+# The first comment of a file, with the line of the licence before it.
+OPENING = re.compile(r"\A(?://[^\n]*\n)?\s*(?:/\*.*?\*/|(?://![^\n]*\n)+)", re.DOTALL)
 # Where the tests begin in a file that has other things too.
 TESTS = re.compile(r"^#\[.*kunit_tests\(", re.MULTILINE)
 SOURCES = (
@@ -36,7 +40,7 @@ def test_text(path):
     """What of a source file is test."""
     text = path.read_text(encoding="utf-8")
     if WHOLE.search(str(path.relative_to(TREE))):
-        return text
+        return OPENING.sub("", text)
     start = TESTS.search(text)
     return text[start.start():] if start else ""
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Legacy addresses of a VGA device (6-14, 7-12, 8-4, 10-6). */
+/* A VGA device and its legacy addresses. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/pci_regs.h>
 
@@ -224,6 +228,28 @@ TEST_F(vga, rom)
 	printf("# ROM of %#lx bytes at %#lx\n", (long)size, (long)start);
 	ASSERT_EQ(64, region_read(self->fd, index, 0, again, 64));
 	EXPECT_EQ(0, memcmp(head, again, 64));
+}
+
+/*
+ * 10-6: the arbiter of legacy addresses has the driver as a client, since it lets no
+ * user change what a device decodes that has one.
+ */
+TEST_F(vga, arbiter)
+{
+	const char *bdf = self->session.bdf;
+	char text[256] = "";
+	int arbiter = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
+	int length = snprintf(text, sizeof(text), "target PCI:%s", bdf);
+
+	ASSERT_LE(0, arbiter);
+	ASSERT_EQ(length, write(arbiter, text, length));
+	ASSERT_EQ(12, write(arbiter, "decodes none", 12));
+	length = read(arbiter, text, sizeof(text) - 1);
+	ASSERT_LT(0, length);
+	text[length] = '\0';
+	EXPECT_NE(NULL, strstr(text, bdf));
+	EXPECT_NE(NULL, strstr(text, "decodes=io+mem"));
+	close(arbiter);
 }
 
 /* 6-14, 7-12: any other device. */
