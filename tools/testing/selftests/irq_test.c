@@ -4,47 +4,9 @@
 
 #include <linux/pci_regs.h>
 
-#include "edu.h"
+#include "interrupts.h"
 #include "kselftest_harness.h"
-#include "vfio_fixture.h"
-
-#define NONE		VFIO_IRQ_SET_DATA_NONE
-#define BOOL		VFIO_IRQ_SET_DATA_BOOL
-#define EVENTFD		VFIO_IRQ_SET_DATA_EVENTFD
-#define MASK		VFIO_IRQ_SET_ACTION_MASK
-#define UNMASK		VFIO_IRQ_SET_ACTION_UNMASK
-#define TRIGGER		VFIO_IRQ_SET_ACTION_TRIGGER
-
-#define INTX		VFIO_PCI_INTX_IRQ_INDEX
-#define MSI		VFIO_PCI_MSI_IRQ_INDEX
-#define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
-
-/* How long an interrupt may take, and how long to wait for none to come. */
-#define SOON		2000
-#define QUIET		60
-
-FIXTURE(edu)
-{
-	struct vfio_session session;
-	int fd;
-	int event;
-};
-
-FIXTURE_SETUP(edu)
-{
-	SHARE_DEVICE(&self->session, "EDU");
-	self->fd = self->session.device;
-	self->event = event_new();
-	ASSERT_LE(0, self->event);
-	ASSERT_EQ(0, edu_irq_begin(self->fd));
-}
-
-/* Whatever was refused, INTx can still be had. */
-FIXTURE_TEARDOWN(edu)
-{
-	EXPECT_EQ(0, edu_irq_end(self->fd));
-	EXPECT_EQ(0, session_finish(&self->session));
-}
+#include "edu_fixture.h"
 
 static long set_raw(int fd, uint32_t argsz, uint32_t flags, uint32_t index,
 		    uint32_t start, uint32_t count)
