@@ -94,8 +94,7 @@ static long watch_register(struct watch *watch, unsigned long milliseconds)
 		return -EBUSY;
 
 	watch->milliseconds = milliseconds;
-	ret = vfio_release_notifier_register(watch->device,
-						  &watch->notifier);
+	ret = vfio_release_notifier_register(watch->device, &watch->notifier);
 	watch->registered = !ret;
 
 	return ret;
