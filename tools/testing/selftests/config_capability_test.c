@@ -118,11 +118,10 @@ static void resources_of(const char *bdf, struct config_facts *facts)
 
 static void facts_of(const char *bdf, struct config_facts *facts)
 {
-	const char *stack = getenv("STACK");
 	char path[128];
 
 	memset(facts, 0, sizeof(*facts));
-	facts->driver = stack && !strcmp(stack, "c") ? CONFIG_C : CONFIG_RUST;
+	facts->driver = on_c_modules() ? CONFIG_C : CONFIG_RUST;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn", bdf);
 	facts->is_virtual = !access(path, F_OK);
 	facts->vendor = sysfs_number(bdf, "vendor");
@@ -495,22 +494,6 @@ static int vf_count(const char *bdf, const char *count)
 	return file_write(path, count);
 }
 
-static int vf_name(const char *bdf, char *name, size_t size)
-{
-	char path[128], target[128];
-	char *base;
-	long len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return -errno;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	snprintf(name, size, "%.31s", base ? base + 1 : target);
-	return 0;
-}
-
 FIXTURE(virtual)
 {
 	struct vfio_session physical;
@@ -533,7 +516,7 @@ FIXTURE_SETUP(virtual)
 	if (ret)
 		SKIP(return, "no virtual functions: %s", strerror(-ret));
 	ASSERT_EQ(0, token_set(self->physical.device));
-	ASSERT_EQ(0, vf_name(self->pf, self->vf, sizeof(self->vf)));
+	ASSERT_EQ(0, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 	ASSERT_EQ(0, pci_bind(self->vf, "vfio-pci"));
 	ASSERT_EQ(0, session_join(&self->space.session, self->vf,
 				  VFIO_TYPE1v2_IOMMU));

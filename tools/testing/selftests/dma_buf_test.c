@@ -15,6 +15,7 @@
 #include <linux/pci_regs.h>
 
 #include "edu.h"
+#include "iommu_debug.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
@@ -29,13 +30,6 @@
 #define LENGTH		0x4000UL
 #define GET		(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF)
 #define MANY_RANGES	((4UL << 20) / sizeof(struct vfio_region_dma_range))
-
-static bool stack_is_c(void)
-{
-	const char *stack = getenv("STACK");
-
-	return stack && !strcmp(stack, "c");
-}
 
 struct export {
 	struct vfio_device_feature feature;
@@ -88,48 +82,6 @@ static long unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)
 	};
 
 	return vfio_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
-}
-
-/* Positions @fd at the end of the kernel log. */
-static int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-/* Whether the IOMMU has complained about @iova since log_open(). */
-static bool log_has_fault(int fd, uint64_t iova)
-{
-	char line[1024], want[64];
-	ssize_t size;
-
-	snprintf(want, sizeof(want), "fault addr 0x%lx", (long)iova);
-	while ((size = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
-		line[size > 0 ? size : 0] = '\0';
-		if (strstr(line, want))
-			return true;
-	}
-	return false;
-}
-
-/* DMA of @edu to IOVA reaches nothing, and the IOMMU says so. */
-static void expect_fault(struct __test_metadata *_metadata, int edu)
-{
-	int log = log_open();
-	int i;
-
-	/* The kernel limits how often it complains. */
-	for (i = 0; i < 80; i++) {
-		ASSERT_EQ(0, edu_store(edu, IOVA, 64));
-		if (log_has_fault(log, IOVA))
-			break;
-		usleep(100000);
-	}
-	EXPECT_GT(80, i);
-	close(log);
 }
 
 /* Opens @bdf through its cdev, bound to @iommufd and with memory enabled. */
@@ -401,7 +353,7 @@ TEST_F(refusals, number_of_ranges)
 	/* C modules read ranges that the size does not cover. */
 	request.feature.argsz = offsetof(struct export, ranges[0]);
 	fd = export(self->device, request);
-	if (stack_is_c()) {
+	if (on_c_modules()) {
 		EXPECT_LE(0, fd);
 		close(fd);
 	} else {
@@ -409,7 +361,7 @@ TEST_F(refusals, number_of_ranges)
 	}
 	request = good_export();
 	request.buffer.nr_ranges = -1;
-	EXPECT_EQ(stack_is_c() ? -ENOMEM : -EINVAL, export(self->device, request));
+	EXPECT_EQ(on_c_modules() ? -ENOMEM : -EINVAL, export(self->device, request));
 
 	ASSERT_NE(MAP_FAILED, (void *)many);
 	*many = good_export();
@@ -566,7 +518,7 @@ TEST_F(dma_buf, closed)
 	EXPECT_EQ(0, memory_enable(self->peer, false));
 	EXPECT_EQ(0, memory_enable(self->peer, true));
 	expect_revoked(_metadata, self, fd);
-	expect_fault(_metadata, self->edu);
+	EXPECT_TRUE(edu_store_faults(self->edu, IOVA));
 	EXPECT_EQ(CANARY, self->memory[OFFSET]);
 	EXPECT_EQ(LENGTH, lseek(fd, 0, SEEK_END));
 	/* A new buffer of the same memory is a new buffer. */
@@ -816,7 +768,7 @@ TEST_F(registers, sysfs_reset)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
 		 self->nvme_bdf);
 	ASSERT_EQ(0, file_write(path, "1"));
-	if (stack_is_c()) {
+	if (on_c_modules()) {
 		EXPECT_TRUE(reads_version(self));
 	} else {
 		expect_version(_metadata, self);
@@ -830,7 +782,7 @@ static void expect_unreachable(struct __test_metadata *_metadata,
 	long result = map_buffer(self->iommufd, self->ioas, fd, 0, PAGE_SIZE,
 				 IOVA + SIZE_2M);
 
-	EXPECT_EQ(stack_is_c() ? 0 : -ENODEV, result);
+	EXPECT_EQ(on_c_modules() ? 0 : -ENODEV, result);
 	if (!result)
 		unmap(self->iommufd, self->ioas, IOVA + SIZE_2M, PAGE_SIZE);
 }

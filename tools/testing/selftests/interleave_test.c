@@ -458,7 +458,7 @@ static void check_container(int index)
 	long left;
 
 	left = iommu_entries(pci_device(members[index]), bar_address, BAR_SIZE);
-	if (left && !stack_is_c())
+	if (left && !on_c_modules())
 		fail("container %d reaches the device's memory: %ld", index,
 		     left);
 	left = type1_unmap(container->session.container, 0, 0,
@@ -613,7 +613,7 @@ static long rounds_usual(void)
 {
 	if (kernel_has_checkers())
 		return ROUNDS_DEBUG;
-	return stack_is_c() ? ROUNDS_C : ROUNDS_PLAIN;
+	return on_c_modules() ? ROUNDS_C : ROUNDS_PLAIN;
 }
 
 FIXTURE(interleave)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What debugfs and the kernel log tell of an Intel IOMMU; see iommu_debug.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "edu.h"
 #include "iommu_debug.h"
+#include "kernel_log.h"
 #include "vfio_fixture.h"
 
 #define LEVELS		5
@@ -24,14 +24,6 @@ struct leaf {
 	uint64_t size;
 	uint64_t address;
 };
-
-/* Whether the stack under test is the kernel's own, as $STACK says. */
-bool stack_is_c(void)
-{
-	const char *stack = getenv("STACK");
-
-	return stack && !strcmp(stack, "c");
-}
 
 /* That nothing is mapped can only be said by who sees the table: ends the test. */
 static FILE *table_open(const char *bdf)
@@ -120,30 +112,13 @@ long iommu_entries(const char *bdf, uint64_t start, uint64_t size)
 	return found;
 }
 
-/* The end of the kernel log. */
-int fault_log_open(void)
-{
-	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (log >= 0)
-		lseek(log, 0, SEEK_END);
-	return log;
-}
-
-/* Whether the IOMMU has complained about @iova since fault_log_open(). */
+/* Whether the IOMMU has complained about @iova since @log was last looked at. */
 bool fault_logged(int log, uint64_t iova)
 {
-	char line[1024], want[64];
-	ssize_t size;
+	char text[64];
 
-	snprintf(want, sizeof(want), "fault addr 0x%lx", (long)iova);
-	while ((size = read(log, line, sizeof(line) - 1)) > 0 ||
-	       errno == EPIPE) {
-		line[size > 0 ? size : 0] = '\0';
-		if (strstr(line, want))
-			return true;
-	}
-	return false;
+	snprintf(text, sizeof(text), "fault addr 0x%lx", (long)iova);
+	return log_has(log, text);
 }
 
 /*
@@ -152,7 +127,7 @@ bool fault_logged(int log, uint64_t iova)
  */
 bool edu_store_faults(int device, uint64_t iova)
 {
-	int log = fault_log_open();
+	int log = log_open();
 	bool faults = false;
 	int i;
 

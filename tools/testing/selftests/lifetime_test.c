@@ -9,6 +9,7 @@
 #include <linux/pci_regs.h>
 
 #include "edu.h"
+#include "iommu_debug.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
@@ -42,30 +43,6 @@ FIXTURE_TEARDOWN(edu)
 	ASSERT_EQ(0, session_join(&next, self->bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, session_works(&next));
 	session_close(&next);
-}
-
-/* Whether the IOMMU translates @iova for @bdf; -ENOENT where it does not say. */
-static int translated(const char *bdf, uint64_t iova)
-{
-	unsigned long long pfn;
-	char line[1024];
-	char path[128];
-	int found = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
-		 bdf);
-	file = fopen(path, "re");
-	if (!file)
-		return -ENOENT;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%llx |", &pfn) == 1 && strchr(line, '|') &&
-		    pfn == iova / PAGE_SIZE)
-			found = 1;
-	}
-	fclose(file);
-	return found;
 }
 
 /* Pages pinned, once it is what is expected, or what it is a second later. */
@@ -260,7 +237,7 @@ TEST_F(edu, killed)
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
 	ASSERT_EQ('y', byte);
 	EXPECT_EQ(pinned + LARGE / PAGE_SIZE, memory_pinned_pages());
-	EXPECT_NE(0, translated(self->bdf, IOVA));
+	EXPECT_EQ(LARGE, iommu_mapped(self->bdf, IOVA, LARGE));
 	EXPECT_TRUE(irq_listed("(%s)", self->bdf));
 	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MASTER);
@@ -272,7 +249,7 @@ TEST_F(edu, killed)
 	EXPECT_LE(0, group);
 	close(group);
 	EXPECT_EQ(pinned, settled_pinned(pinned));
-	EXPECT_GE(0, translated(self->bdf, IOVA));
+	EXPECT_EQ(0, iommu_mapped(self->bdf, IOVA, LARGE));
 	EXPECT_FALSE(irq_listed("(%s)", self->bdf));
 	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MASTER);

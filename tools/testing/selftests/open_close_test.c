@@ -12,6 +12,7 @@
 #include <linux/pci_regs.h>
 
 #include "edu.h"
+#include "kernel_log.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
@@ -51,30 +52,6 @@ static int claimed(const char *name)
 	}
 	fclose(file);
 	return count;
-}
-
-/* Positions the file at the end of the kernel log. */
-static int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-/* Whether the kernel log has got a line with @text since log_open(). */
-static bool log_has(int fd, const char *text)
-{
-	char line[1024];
-	ssize_t size;
-
-	while ((size = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
-		line[size > 0 ? size : 0] = '\0';
-		if (strstr(line, text))
-			return true;
-	}
-	return false;
 }
 
 FIXTURE(device)

@@ -92,6 +92,15 @@ int pci_group(const char *bdf)
 	return ret ? ret : atoi(name);
 }
 
+/* The address of the first virtual function of @bdf; -ENOENT if it has none. */
+int pci_first_vf(const char *bdf, char *name, size_t size)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
+	return link_name(path, name, size);
+}
+
 /* Where the host has put resource @index, as sysfs tells it. */
 int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
 		 uint64_t *size)

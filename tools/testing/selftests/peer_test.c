@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(peer)
 /* With the C modules everything survives. */
 static uint64_t left_of(uint64_t size)
 {
-	return stack_is_c() ? size : 0;
+	return on_c_modules() ? size : 0;
 }
 
 /*
@@ -83,7 +83,7 @@ static void expect_gone(struct __test_metadata *_metadata,
 			struct _test_data_peer *self, int iommu, uint64_t iova,
 			uint64_t size, uint64_t bar_offset)
 {
-	bool survives = stack_is_c();
+	bool survives = on_c_modules();
 	struct vfio_session owner;
 	uint8_t *memory;
 	void *bar;
@@ -384,7 +384,7 @@ TEST_F_TIMEOUT(peer, races, 120)
 					 -1, 0));
 		session_close(&owner);
 		/* Nobody has the device, so nothing maps its memory. */
-		if (!stack_is_c())
+		if (!on_c_modules())
 			EXPECT_EQ(0, iommu_mapped(self->edu_bdf, IOVA,
 						  3 * BAR_SIZE));
 	}
@@ -431,7 +431,7 @@ TEST_F(foreign, refused)
 	memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		      start);
 	ASSERT_NE(MAP_FAILED, memory);
-	EXPECT_EQ(stack_is_c() ? 0 : -EFAULT,
+	EXPECT_EQ(on_c_modules() ? 0 : -EFAULT,
 		  type1_map(self->session.container, memory, IOVA, PAGE_SIZE,
 			    DMA_RW));
 	munmap(memory, PAGE_SIZE);

@@ -359,7 +359,6 @@ TEST_F(msix, edges_of_the_table)
 TEST(rom)
 {
 	const unsigned int index = VFIO_PCI_ROM_REGION_INDEX;
-	const char *stack = getenv("STACK");
 	struct vfio_session session;
 	uint8_t head[64];
 	uint8_t *image;
@@ -384,7 +383,7 @@ TEST(rom)
 	EXPECT_EQ(-EINVAL, region_read(session.device, index, size, head, 1));
 	EXPECT_EQ(-EINVAL, region_write(session.device, index, 0, head, 4));
 	ASSERT_EQ(0, memory_enable(session.device, false));
-	EXPECT_EQ(stack && !strcmp(stack, "c") ? -ENOMEM : -EIO,
+	EXPECT_EQ(on_c_modules() ? -ENOMEM : -EIO,
 		  region_read(session.device, index, 0, head, 4));
 	EXPECT_EQ(size, region_size(session.device, index));
 	EXPECT_EQ(0, memory_enable(session.device, true));

@@ -24,9 +24,7 @@ static pid_t claimer;
 /* The C modules come without samples of this kind. */
 bool samples_exist(void)
 {
-	const char *stack = getenv("STACK");
-
-	return !stack || strcmp(stack, "c");
+	return !on_c_modules();
 }
 
 /* Loads a module and those that it needs. */

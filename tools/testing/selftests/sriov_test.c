@@ -37,23 +37,6 @@ static int set_numvfs(const char *bdf, const char *number)
 	return pci_set_attribute(bdf, "sriov_numvfs", number);
 }
 
-/* The address of the first virtual function of @bdf. */
-static int find_vf(const char *bdf, char *vf, size_t size)
-{
-	char path[128], target[128];
-	char *base;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return -errno;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	snprintf(vf, size, "%.15s", base ? base + 1 : target);
-	return 0;
-}
-
 /* Opens @bdf from its group, with a token unless @uuid is NULL. */
 static long open_with(struct vfio_session *session, const char *bdf,
 		      const char *uuid)
@@ -98,7 +81,7 @@ FIXTURE_SETUP(vf)
 	session_none(&self->vf_session);
 	NEED_DEVICE(self->pf, "PORT_IGB");
 	ASSERT_EQ(0, set_numvfs(self->pf, "1"));
-	ASSERT_EQ(0, find_vf(self->pf, self->vf, sizeof(self->vf)));
+	ASSERT_EQ(0, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 }
 
 FIXTURE_TEARDOWN(vf)
@@ -121,7 +104,7 @@ TEST(sriov_numvfs)
 	EXPECT_EQ(0, set_numvfs(pf, "0"));
 	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
 	EXPECT_EQ(-ERANGE, set_numvfs(pf, "1000"));
-	EXPECT_EQ(-ENOENT, find_vf(pf, vf, sizeof(vf)));
+	EXPECT_EQ(-ENOENT, pci_first_vf(pf, vf, sizeof(vf)));
 
 	EXPECT_EQ(0, set_numvfs(pf, "2"));
 	EXPECT_EQ(0, set_numvfs(pf, "2"));
@@ -132,7 +115,7 @@ TEST(sriov_numvfs)
 	EXPECT_EQ(-ENOENT, set_numvfs(pf, "0"));
 	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
 	EXPECT_EQ(0, set_numvfs(pf, "0"));
-	EXPECT_EQ(-ENOENT, find_vf(pf, vf, sizeof(vf)));
+	EXPECT_EQ(-ENOENT, pci_first_vf(pf, vf, sizeof(vf)));
 }
 
 /* 10-10: to the driver of the physical function, before any other. */
@@ -205,7 +188,7 @@ TEST_F(vf, removal_of_one_in_use)
 	EXPECT_LE(0, config_read(self->vf_session.device, PCI_COMMAND, 2));
 	session_close(&self->vf_session);
 	EXPECT_EQ(0, child_result(pid));
-	EXPECT_EQ(-ENOENT, find_vf(self->pf, self->vf, sizeof(self->vf)));
+	EXPECT_EQ(-ENOENT, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 	/* The physical function is still its user's. */
 	EXPECT_EQ(0, session_works(&self->pf_session));
 	close(request);
@@ -404,7 +387,7 @@ FIXTURE_SETUP(open_vf)
 	session_none(&self->session);
 	NEED_DEVICE(self->pf, "PORT_IGB");
 	ASSERT_EQ(0, set_numvfs(self->pf, "1"));
-	ASSERT_EQ(0, find_vf(self->pf, self->vf, sizeof(self->vf)));
+	ASSERT_EQ(0, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 	ASSERT_EQ(0, open_with(&self->pf_session, self->pf, uuid_a));
 	ASSERT_EQ(0, open_with(&self->session, self->vf, uuid_a));
 	self->fd = self->session.device;

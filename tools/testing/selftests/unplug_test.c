@@ -97,7 +97,7 @@ FIXTURE_TEARDOWN(unplug)
 
 TEST_F_TIMEOUT(unplug, peer, 200)
 {
-	bool survives = stack_is_c();
+	bool survives = on_c_modules();
 	int request = event_new();
 
 	ASSERT_LE(0, request);
