@@ -14,6 +14,7 @@
 
 #include "edu.h"
 #include "iommu_debug.h"
+#include "kernel_log.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
@@ -23,6 +24,9 @@
 #define BAR_SIZE	(64UL << 20)
 #define PATTERN		0x5a
 #define CANARY		0xc3
+/* What the log says of page frames that are no VFIO device's. */
+#define REFUSAL		"Refusing to map page frames of an area"
+#define REFUSALS	100
 
 FIXTURE(peer)
 {
@@ -422,7 +426,7 @@ TEST_F(foreign, refused)
 	uint64_t start, size;
 	const char *bdf;
 	void *memory;
-	int fd;
+	int fd, log, i;
 
 	NEED_DEVICE(bdf, "IVSHMEM");
 	ASSERT_EQ(0, pci_resource(bdf, BAR, &start, &size));
@@ -431,9 +435,20 @@ TEST_F(foreign, refused)
 	memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		      start);
 	ASSERT_NE(MAP_FAILED, memory);
+	log = log_open();
+	ASSERT_LE(0, log);
 	EXPECT_EQ(on_c_modules() ? 0 : -EFAULT,
 		  type1_map(self->session.container, memory, IOVA, PAGE_SIZE,
 			    DMA_RW));
+	EXPECT_EQ(on_c_modules() ? 0 : 1, log_count(log, REFUSAL));
+	/* A user cannot flood the log. */
+	for (i = 1; !on_c_modules() && i < REFUSALS; i++)
+		EXPECT_EQ(-EFAULT, type1_map(self->session.container, memory,
+					     IOVA, PAGE_SIZE, DMA_RW));
+	EXPECT_GT(REFUSALS / 4, log_count(log, REFUSAL));
+	EXPECT_EQ(on_c_modules() ? PAGE_SIZE : 0,
+		  iommu_mapped(self->session.bdf, IOVA, PAGE_SIZE));
+	close(log);
 	munmap(memory, PAGE_SIZE);
 	close(fd);
 }
