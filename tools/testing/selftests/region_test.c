@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* read(2) and write(2) on the regions of a device (7.1). */
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include <linux/pci_regs.h>
 
@@ -120,6 +121,72 @@ TEST_F(edu, memory_disabled)
 	EXPECT_EQ(0, memory_enable(self->fd, true));
 	EXPECT_EQ(EDU_ID_VALUE, edu_read(self->fd, EDU_ID));
 	EXPECT_EQ(~1U, edu_read(self->fd, EDU_LIVENESS));
+}
+
+/*
+ * 7-5: naturally aligned accesses, the largest first. Below 0x80 this device only
+ * answers those of 4 bytes, so that one of another width is not the same as two
+ * or four others: read() gets what the CPU gets by one load.
+ */
+TEST_F(edu, width_of_accesses)
+{
+	const uint64_t address = 0x123456789abcdef0;
+	uint16_t half, expected_half;
+	uint64_t full, expected_full;
+	uint32_t words[2];
+	void *bar;
+
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &bar));
+	expected_half = *(volatile uint16_t *)bar;
+	expected_full = *(volatile uint64_t *)bar;
+	ASSERT_EQ(0, edu_write(self->fd, EDU_LIVENESS, 0x12345678));
+	/* Neither is what two accesses of 4 bytes would give. */
+	ASSERT_NE(EDU_ID_VALUE & 0xffff, expected_half);
+	ASSERT_NE(EDU_ID_VALUE, expected_full & 0xffffffff);
+	EXPECT_EQ(2, region_read(self->fd, 0, EDU_ID, &half, 2));
+	EXPECT_EQ(expected_half, half);
+	EXPECT_EQ(8, region_read(self->fd, 0, EDU_ID, &full, 8));
+	EXPECT_EQ(expected_full, full);
+	/* Not aligned to 8 bytes: two of 4. */
+	EXPECT_EQ(8, region_read(self->fd, 0, EDU_LIVENESS, words, 8));
+	EXPECT_EQ(~0x12345678U, words[0]);
+	/* 4 bytes, then 2 that reach nothing. */
+	EXPECT_EQ(6, region_read(self->fd, 0, EDU_ID, words, 6));
+	EXPECT_EQ(EDU_ID_VALUE, words[0]);
+	/* A register that is written whole, or not as it should be. */
+	EXPECT_EQ(8, region_write(self->fd, 0, EDU_DMA_SRC, &address, 8));
+	EXPECT_EQ(8, region_read(self->fd, 0, EDU_DMA_SRC, &full, 8));
+	EXPECT_EQ(address, full);
+	munmap(bar, PAGE_SIZE);
+}
+
+/*
+ * 7-3, 7-7: an error in the middle. What came before has been done, but the
+ * position is where it was.
+ */
+TEST_F(edu, error_in_the_middle)
+{
+	char *edge = memory_new(2 * PAGE_SIZE);
+	uint32_t value = 0x01020304;
+
+	ASSERT_NE(MAP_FAILED, (void *)edge);
+	ASSERT_EQ(0, munmap(edge + PAGE_SIZE, PAGE_SIZE));
+	edge += PAGE_SIZE - 4;
+	ASSERT_EQ(4, read(self->fd, &value, 4));
+	ASSERT_EQ(EDU_ID_VALUE, value);
+	/* The position is that of the liveness register from now on. */
+	value = 0x01020304;
+	memcpy(edge, &value, 4);
+	EXPECT_EQ(-EFAULT, sys_result(write(self->fd, edge, 8)));
+	EXPECT_EQ(~0x01020304U, edu_read(self->fd, EDU_LIVENESS));
+	memset(edge, 0, 4);
+	EXPECT_EQ(-EFAULT, sys_result(read(self->fd, edge, 8)));
+	memcpy(&value, edge, 4);
+	EXPECT_EQ(~0x01020304U, value);
+	value = 0x05060708;
+	EXPECT_EQ(4, write(self->fd, &value, 4));
+	EXPECT_EQ(~0x05060708U, edu_read(self->fd, EDU_LIVENESS));
+	munmap(edge - (PAGE_SIZE - 4), PAGE_SIZE);
 }
 
 /* 7-3, 1-23: a position that read and write move, though lseek does not. */
