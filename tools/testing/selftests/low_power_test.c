@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Low power: devices that are suspended, in use or not (6.7, 8.3, 10.3). */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -217,10 +218,10 @@ TEST_F(nic, mapped)
 	munmap(later, PAGE_SIZE);
 }
 
-/* 6-90, 6-92, 10-29: it wakes up once, says so, and stays awake. */
+/* 6-90, 6-92, 8-9, 10-29: it wakes up once, says so, and stays awake. */
 TEST_F(nic, wakeup)
 {
-	void *addr;
+	void *addr, *later;
 	long status;
 
 	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &addr));
@@ -229,6 +230,13 @@ TEST_F(nic, wakeup)
 	EXPECT_TRUE(is_suspended(self->bdf));
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 	EXPECT_EQ(-SIGBUS, mmio_at(addr));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	/* Mapping it is no reason to wake up, not even for a moment. */
+	ASSERT_EQ(0, bar_mmap(self->fd, 0, 0, PAGE_SIZE, PROT_READ, &later));
+	EXPECT_TRUE(is_suspended(self->bdf));
+	EXPECT_EQ(-EAGAIN, event_take(self->event));
+	EXPECT_EQ(-SIGBUS, mmio_at(later));
+	EXPECT_EQ(0, munmap(later, PAGE_SIZE));
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
 
 	EXPECT_EQ(0, touch_by_ioctl(self->fd));
@@ -323,17 +331,66 @@ static void acknowledge_interrupt(int fd)
 	region_read(fd, 0, ICR, &cause, 4);
 }
 
+/* Where the host has config space in memory, or zero. */
+static uint64_t ecam_address(void)
+{
+	FILE *file = fopen("/proc/iomem", "re");
+	unsigned long long start = 0;
+	char line[256];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, "PCI ECAM 0000") || strstr(line, "PCI MMCONFIG"))
+			sscanf(line, "%llx", &start);
+	fclose(file);
+	return start;
+}
+
+/*
+ * The command register of a device that sleeps. Whoever asks sysfs wakes the
+ * device up, so this looks at the hardware.
+ */
+static long command_asleep(const char *bdf)
+{
+	unsigned int bus, device, function;
+	uint64_t address = ecam_address();
+	long command;
+	void *page;
+	int fd;
+
+	if (!address ||
+	    sscanf(bdf, "0000:%x:%x.%x", &bus, &device, &function) != 3)
+		return -ENOENT;
+	fd = open("/dev/mem", O_RDONLY | O_SYNC | O_CLOEXEC);
+	page = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd,
+		    address + (bus << 20 | device << 15 | function << 12));
+	if (page == MAP_FAILED)
+		return -errno;
+	command = mmio_at(page + PCI_COMMAND);
+	munmap(page, PAGE_SIZE);
+	close(fd);
+	return command < 0 ? command : command & 0xffff;
+}
+
 /* 10-28, 10-29: INTx is masked by a suspend, and only then unmasked again. */
 TEST_F(nic, interrupts)
 {
 	const uint32_t intx = VFIO_PCI_INTX_IRQ_INDEX;
+	long command;
 	int i;
 
 	ASSERT_EQ(0, irq_eventfd(self->fd, intx, 0, self->event));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, enter(self->fd));
 		EXPECT_TRUE(is_suspended(self->bdf));
+		command = command_asleep(self->bdf);
+		ASSERT_LE(0, command);
+		EXPECT_TRUE(command & PCI_COMMAND_INTX_DISABLE);
+		EXPECT_TRUE(is_suspended(self->bdf));
 		EXPECT_EQ(0, leave(self->fd));
+		EXPECT_FALSE(pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+			     PCI_COMMAND_INTX_DISABLE);
 
 		raise_interrupt(self->fd);
 		EXPECT_EQ(1, event_wait(self->event, 1000));
