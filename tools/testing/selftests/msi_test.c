@@ -83,14 +83,14 @@ static unsigned int signalled(const int *events)
 }
 
 /* What the device has been told, and what the user reads of it. */
-static long hardware(const FIXTURE_DATA(msi) *self)
+static long hardware(const char *bdf, int control)
 {
-	return pci_hw_config(self->session.bdf, self->control, 2) & IN_USE;
+	return pci_hw_config(bdf, control, 2) & IN_USE;
 }
 
-static long shown(const FIXTURE_DATA(msi) *self)
+static long shown(int fd, int control)
 {
-	return config_read(self->fd, self->control, 2) & IN_USE;
+	return config_read(fd, control, 2) & IN_USE;
 }
 
 /* 6-18 */
@@ -117,11 +117,12 @@ TEST_F(msi, message_control)
 
 	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
 		ASSERT_EQ(0, set_events(self->fd, 0, counts[i], self->events));
-		EXPECT_EQ(ON(log2[i]), hardware(self));
+		EXPECT_EQ(ON(log2[i]), hardware(self->session.bdf, self->control));
 		EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
 		EXPECT_EQ((1U << counts[i]) - 1, signalled(self->events));
 		EXPECT_EQ(0, irq_disable(self->fd, MSI));
-		EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+		EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
+			     PCI_MSI_FLAGS_ENABLE);
 	}
 }
 
@@ -129,7 +130,7 @@ TEST_F(msi, message_control)
 TEST_F(msi, without_eventfds)
 {
 	ASSERT_EQ(0, set_events(self->fd, 3, 0, self->events));
-	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_EQ(ON(2), hardware(self->session.bdf, self->control));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
 	EXPECT_EQ(0, signalled(self->events));
@@ -155,21 +156,21 @@ TEST_F(msi, clamp)
 {
 	ASSERT_EQ(0, set_events(self->fd, 0, 3, self->events));
 	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(LOG2_VECTORS)));
-	EXPECT_EQ(ON(2), shown(self));
-	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_EQ(ON(2), shown(self->fd, self->control));
+	EXPECT_EQ(ON(2), hardware(self->session.bdf, self->control));
 	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(1)));
-	EXPECT_EQ(ON(1), shown(self));
-	EXPECT_EQ(ON(1), hardware(self));
+	EXPECT_EQ(ON(1), shown(self->fd, self->control));
+	EXPECT_EQ(ON(1), hardware(self->session.bdf, self->control));
 	EXPECT_EQ(0, config_write(self->fd, self->control, 1, 0));
-	EXPECT_EQ(0, shown(self));
-	EXPECT_EQ(0, hardware(self));
+	EXPECT_EQ(0, shown(self->fd, self->control));
+	EXPECT_EQ(0, hardware(self->session.bdf, self->control));
 	/* With the ioctl's back, and without any. */
 	EXPECT_EQ(0, config_write(self->fd, self->control, 1, ON(2)));
-	EXPECT_EQ(ON(2), hardware(self));
+	EXPECT_EQ(ON(2), hardware(self->session.bdf, self->control));
 	EXPECT_EQ(0, irq_disable(self->fd, MSI));
 	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(LOG2_VECTORS)));
-	EXPECT_EQ(2 << 4, shown(self));
-	EXPECT_EQ(2 << 4, hardware(self));
+	EXPECT_EQ(2 << 4, shown(self->fd, self->control));
+	EXPECT_EQ(2 << 4, hardware(self->session.bdf, self->control));
 }
 
 /* Takes all vectors that @device has, or as many as are left; returns what ended it. */
@@ -214,7 +215,8 @@ TEST_F(msi, none_left)
 	/* Five are too few for all, but not for some. */
 	ASSERT_EQ(0, irq_disable(some.device, MSIX));
 	EXPECT_EQ(-ENOSPC, set_events(self->fd, 0, VECTORS, self->events));
-	EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
+		     PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
 	EXPECT_EQ(0, set_events(self->fd, 0, 4, self->events));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
@@ -231,11 +233,12 @@ TEST_F(msi, fewer)
 		SKIP(return, "needs a boot of its own, with intremap=off");
 	EXPECT_EQ(1, set_events(self->fd, 0, VECTORS, self->events));
 	EXPECT_EQ(1, set_events(self->fd, 1, 1, self->events));
-	EXPECT_EQ(0, hardware(self) & PCI_MSI_FLAGS_ENABLE);
+	EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
+		     PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	EXPECT_EQ(0, set_events(self->fd, 0, 1, self->events));
-	EXPECT_EQ(ON(0), hardware(self));
+	EXPECT_EQ(ON(0), hardware(self->session.bdf, self->control));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
 	EXPECT_EQ(0x1, signalled(self->events));
 }
