@@ -36,7 +36,7 @@ int log_count(int log, const char *text)
 	int count = 0;
 
 	while (log_next(log, line, sizeof(line)))
-		count += strstr(line, text) != NULL;
+		count += !!strstr(line, text);
 	return count;
 }
 
