@@ -120,6 +120,8 @@ static void peer_let_go(struct _test_data_peer *self)
 /* 12-1: the whole BAR; first the bytes, then the owner changes. */
 TEST_F(peer, closed)
 {
+	long users;
+
 	ASSERT_EQ(0, type1_map(self->edu.container, self->bar, IOVA, BAR_SIZE,
 			       DMA_RW));
 	ASSERT_EQ(0, edu_store(self->edu.device, IOVA + 8192, 64));
@@ -131,7 +133,10 @@ TEST_F(peer, closed)
 	/* What was revoked is still a mapping until the user unmaps it. */
 	EXPECT_EQ(-EEXIST, type1_map(self->edu.container, self->ram, IOVA,
 				     PAGE_SIZE, DMA_RW));
+	/* But it does not keep the driver of that device loaded. */
+	users = module_users("vfio_pci");
 	EXPECT_EQ(BAR_SIZE, type1_unmap(self->edu.container, IOVA, BAR_SIZE, 0));
+	EXPECT_EQ(users, module_users("vfio_pci"));
 	EXPECT_EQ(0, type1_map(self->edu.container, self->ram, IOVA, PAGE_SIZE,
 			       DMA_RW));
 }
