@@ -104,6 +104,8 @@ class Rule:
 
     def covers(self, layout, theirs, ours):
         """Whether two reads of config space differ in the rule's bits only."""
+        if theirs.operation == "hardware after the session":
+            return self.covers_left(layout, theirs, ours)
         match = CONFIG.match(theirs.operation)
         values = [RESULT.fullmatch(line.result) for line in (theirs, ours)]
         if not match or not all(values) or values[0][1] != values[1][1]:
@@ -116,6 +118,20 @@ class Rule:
         return len(one) == len(other) and all(
             not (a ^ b) & ~masks[start + number]
             for number, (a, b) in enumerate(zip(one, other)))
+
+    def covers_left(self, layout, theirs, ours):
+        """Whether what is left in config space differs in the rule's bits only. A double word that
+        is missing is as it was before the session, whatever that is."""
+        one, other = (dict(word.split(":") for word in line.result.split())
+                      for line in (theirs, ours))
+        masks = self.allowed(layout)
+        for place in {place for place, _ in one.items() ^ other.items()}:
+            start = int(place, 16)
+            mask = sum(masks[start + number] << 8 * number for number in range(4))
+            if not mask or (place in one and place in other and
+                            (int(one[place], 16) ^ int(other[place], 16)) & ~mask):
+                return False
+        return True
 
 
 class Comparison:
