@@ -12,6 +12,7 @@ ENTER_ROOT='
 set -eu
 root=$1; shift
 mount -t tmpfs tmpfs "$root/mnt"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 while [ "$1" != -- ]; do
 	mode=${1%%:*} rest=${1#*:}
 	from=${rest%%:*} to=$root${rest#*:}
@@ -28,7 +29,6 @@ done
 shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 exec chroot "$root" "$@"'
 
 # in_root [ro:FROM:TO | rw:FROM:TO | overlay:FROM:TO]... -- COMMAND...
