@@ -125,6 +125,10 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         let register = start.saturating_add(capability::EXPRESS_DEVICE_CONTROL);
         let before = load(&self.cells, register, Width::Word);
         self.write_bits(effects, chunk, value)?;
+        // A capability that another one cuts short may not have the register.
+        if !chunk.covers(register) && !chunk.covers(register.saturating_add(1)) {
+            return Ok(());
+        }
         let control = load(&self.cells, register, Width::Word);
         if control & capability::EXPRESS_FLR != 0 {
             // Reads as zero, also if there is no such reset.
@@ -153,6 +157,9 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     ) -> Result<(), E::Error> {
         self.write_bits(effects, chunk, value)?;
         let register = start.saturating_add(capability::AF_CONTROL);
+        if !chunk.covers(register) {
+            return Ok(());
+        }
         let control = load(&self.cells, register, Width::Byte);
         if control & capability::AF_FLR != 0 {
             // Reads as zero, also if there is no such reset.
