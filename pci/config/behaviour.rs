@@ -64,7 +64,8 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         self.write_bits(effects, chunk, value)?;
         let register = start.saturating_add(capability::VPD_ADDRESS);
         let data = start.saturating_add(capability::VPD_DATA);
-        if !chunk.covers(register.saturating_add(1)) {
+        // A capability that another one cuts short may not have the data.
+        if !chunk.covers(register.saturating_add(1)) || !self.belongs(data, start) {
             return Ok(());
         }
         let control = load(&self.cells, register, Width::Word);

@@ -25,7 +25,7 @@ use super::{
 /// Bytes of the header.
 pub const HEADER_SIZE: u16 = 4;
 /// Next Capability Offset, of the header. Its two lowest bits are reserved.
-pub const NEXT: u32 = 0xffc << NEXT_SHIFT;
+pub const NEXT: u32 = 0xfff << NEXT_SHIFT;
 /// Shift of Next Capability Offset.
 pub const NEXT_SHIFT: u32 = 20;
 /// Capability ID, of the header.

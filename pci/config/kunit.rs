@@ -136,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn cut_short() -> Outcome {
+        report(cases::lists::cut_short())
+    }
+
+    #[test]
+    fn reserved_link_bits() -> Outcome {
+        report(cases::lists::reserved_link_bits())
+    }
+
+    #[test]
     fn odd_sizes() -> Outcome {
         report(cases::lists::odd_sizes())
     }

@@ -22,7 +22,8 @@ use super::{
     header,
     walk::Walk,
     width::Width,
-    EXTENDED_SIZE, //
+    EXTENDED_SIZE,
+    HEADER_SIZE, //
 };
 
 use core::ops::DerefMut;
@@ -73,8 +74,9 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Examines a device.
     ///
     /// `cells` has one [`Cell::UNASSIGNED`] for each byte of config space that the host can
-    /// access. Any number will do; of more than [`EXTENDED_SIZE`], the rest is not used. What is
-    /// peculiar about the device is passed to `report`.
+    /// access. Any number will do: less than a header is not used at all; nor is what is behind
+    /// [`EXTENDED_SIZE`], or behind the last whole dword. What is peculiar about the device is
+    /// passed to `report`.
     ///
     /// # Errors
     ///
@@ -205,7 +207,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Whether `chunk`, which may come from another space, is within this one.
     fn contains(&self, chunk: Chunk) -> bool {
         let end = usize::from(chunk.offset).saturating_add(usize::from(chunk.width.bytes()));
-        end <= self.cells.len()
+        end <= usize::from(usable(&self.cells))
     }
 
     /// Which decoders the user has enabled.
@@ -229,6 +231,12 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         for (cell, byte) in cells.zip(value.to_le_bytes()) {
             cell.emulate(byte);
         }
+    }
+
+    /// Whether the byte at `offset` belongs to the capability at `start`.
+    pub(super) fn belongs(&self, offset: u16, start: u16) -> bool {
+        let cell = self.cells.get(usize::from(offset));
+        cell.is_some_and(|cell| cell.start() == start)
     }
 
     /// What a byte belongs to, and where that starts.
@@ -278,7 +286,8 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
 /// Number of bytes of config space that `cells` describe.
 fn usable(cells: &[Cell]) -> u16 {
     match u16::try_from(cells.len()) {
-        Ok(size) => size.min(EXTENDED_SIZE),
+        Ok(..HEADER_SIZE) => 0,
+        Ok(size) => size.min(EXTENDED_SIZE) & !0x3,
         Err(_) => EXTENDED_SIZE,
     }
 }

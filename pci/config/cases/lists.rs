@@ -377,24 +377,84 @@ pub(crate) fn overlap() -> Outcome {
     check(fake.dword(0x48) == 0xffff_8011, "only what is behind it")
 }
 
-/// Config space may be of any size.
+/// A capability that another one cuts short does without the registers that it has lost: what is
+/// there now is not touched, and has no effect.
+///
+/// PARITY: 12-5, 12-6.
+pub(crate) fn cut_short() -> Outcome {
+    // Each is cut short at its second or third dword by one that links to 0xb0, a PCI-X that
+    // nobody would confuse with an address, a bit that asks for a reset, or data.
+    let rows = [
+        // The data of VPD.
+        [(0x40, 0x0000_4403), (0x44, 0x0000_b007)],
+        // Device Control of PCI Express.
+        [(0x40, 0x0002_4810), (0x48, 0x0000_b007)],
+        // The control register of Advanced Features.
+        [(0x40, 0x0306_4413), (0x44, 0x0000_b007)],
+    ];
+    for row in rows {
+        let [(first, _), (second, _)] = row;
+        let list = [
+            (0x04, STATUS_LIST),
+            (0x34, u32::from(first)),
+            (0xb0, 0x0007),
+        ];
+        let mut registers = [(0, 0); 5];
+        for (register, value) in registers.iter_mut().zip(list.iter().chain(&row)) {
+            *register = *value;
+        }
+        let mut fake = Fake::<0x100>::new(&registers);
+        fake.vpd = Some(0x4433_2211);
+        let mut buffer = cells::<0x100>();
+        let mut space = open(&mut buffer, &fake, FACTS)?;
+        for offset in first..second {
+            put(&mut space, &mut fake, offset, 1, u32::MAX)?;
+            put(&mut space, &mut fake, offset, 1, 0)?;
+        }
+        check(fake.happened(&[]), "an effect")?;
+        check(get(&space, &fake, first, 2)? >> 8 == second.into(), "link")?;
+        check(get(&space, &fake, second, 2)? == 0xb007, "the other one")?;
+    }
+    Ok(())
+}
+
+/// The reserved bits of a link do not lead anywhere.
+///
+/// PARITY: 12-4.
+pub(crate) fn reserved_link_bits() -> Outcome {
+    let registers = [(0x100, 0x1431_0003), (0x140, 0x0031_0003)];
+    let mut fake = express_with(&registers);
+    fake.set_dword(0x34, 0x43);
+    let mut buffer = cells::<0x200>();
+    let space = open(&mut buffer, &fake, FACTS)?;
+    check(get(&space, &fake, 0x34, 1)? == 0x40, "first")?;
+    check(get(&space, &fake, 0x100, 4)? == 0x1401_0003, "second")?;
+    check(get(&space, &fake, 0x140, 4)? == 0x0001_0003, "last")
+}
+
+/// Config space may be of any size; less than a header is not used, nor half a dword.
 ///
 /// PARITY: 12-5.
 pub(crate) fn odd_sizes() -> Outcome {
     let registers = [(0x04, STATUS_LIST), (0x34, 0x40), (0x40, 0xb005)];
-    for size in [0, 1, 0x35, 0x40, 0x41, 0x42, 0x43, 0x46, 0xa0] {
+    for size in [0, 1, 5, 0x11, 0x35, 0x40, 0x41, 0x42, 0x43, 0x46, 0xa0] {
         let mut fake = Fake::<0x100>::new(&registers);
         fake.size = size;
         let mut buffer = cells::<0x100>();
         let (buffer, _) = buffer.split_at_mut(size);
         let mut pointer = false;
         let bad = Finding::BadPointer { offset: 0xb0 };
-        let space = open_reporting(buffer, &fake, FACTS, &mut |finding| {
+        let mut space = open_reporting(buffer, &fake, FACTS, &mut |finding| {
             pointer |= finding == bad;
         })?;
-        check(!fake.stray.get(), "outside of config space")?;
-        check(pointer == (size >= 0x42), "pointer out of this space")?;
+        check(pointer == (size >= 0x44), "pointer out of this space")?;
         check(space.chunk(0, size + 1).is_none(), "access out of it")?;
+        let used = space.chunk(0x04, 2).is_some();
+        check(used == (size >= 0x40), "a whole header")?;
+        if used {
+            put(&mut space, &mut fake, 0x04, 2, 0x0002)?;
+        }
+        check(!fake.stray.get(), "outside of config space")?;
     }
     Ok(())
 }

@@ -125,6 +125,16 @@ fn overlap() {
 }
 
 #[test]
+fn cut_short() {
+    assert_eq!(cases::lists::cut_short(), Ok(()));
+}
+
+#[test]
+fn reserved_link_bits() {
+    assert_eq!(cases::lists::reserved_link_bits(), Ok(()));
+}
+
+#[test]
 fn odd_sizes() {
     assert_eq!(cases::lists::odd_sizes(), Ok(()));
 }

@@ -61,6 +61,14 @@ fn device() -> impl Strategy<Value = Device> {
     })
 }
 
+/// A function with all of conventional config space, in whole dwords.
+fn whole_device() -> impl Strategy<Value = Device> {
+    device().prop_map(|device| Device {
+        size: device.size.max(0x100) & !3,
+        ..device
+    })
+}
+
 impl Device {
     /// The registers: noise, sparse in one device of two; then the lists, each linked in order
     /// for its even entries, and anyhow for the odd ones.
@@ -240,7 +248,8 @@ proptest! {
         let fake = device.fake();
         let mut cells = device.cells();
         let space = open(&mut cells, &fake, FACTS).unwrap();
-        let fits = offset as usize + count <= device.size;
+        let used = if device.size < 0x40 { 0 } else { device.size & !3 };
+        let fits = offset as usize + count <= used;
         prop_assert_eq!(space.chunk(offset, count).is_some(), fits);
         let mut done = 0;
         while fits && done < count {
@@ -256,13 +265,12 @@ proptest! {
     /// The lists that the user sees end, and have nothing on them that is to be hidden.
     #[test]
     #[cfg_attr(miri, ignore)]
-    fn lists_end(device in device(), accesses in vec(access(), 0..20)) {
+    fn lists_end(device in whole_device(), accesses in vec(access(), 0..20)) {
         const VISIBLE: [u32; 12] = [1, 2, 3, 5, 7, 8, 9, 0x10, 0x11, 0x12, 0x13, 0x13];
         const EXTENDED: [u32; 21] = [
             0, 1, 2, 3, 4, 8, 9, 0xb, 0xd, 0xe, 0xf, 0x10, 0x12, 0x13, 0x15, 0x16, 0x17, 0x18,
             0x23, 0x23, 0x23,
         ];
-        prop_assume!(device.size >= 0x100 && device.size % 4 == 0);
         let fake = device.fake();
         let mut cells = device.cells();
         let mut space = open(&mut cells, &fake, FACTS).unwrap();
@@ -330,9 +338,12 @@ proptest! {
         let new = space.read(&*fake, chunk).unwrap();
 
         let real = write & !virt;
-        let lost = if real != 0 { clear & !write & !virt } else { 0 };
+        // This hardware has no bit that a one clears; a zero, which the hardware of those would
+        // ignore, clears them here.
+        let lost = if real != 0 { clear & !write } else { 0 };
         let mask = chunk.width().mask();
-        prop_assert_eq!(new, ((old & !write & !lost) | (value & write)) & mask);
+        let kept = old & !write & !(lost & !virt);
+        prop_assert_eq!(new, (kept | (value & write)) & mask);
         let shift = u32::from(offset % 4) * 8;
         let touched = ((real | lost) & mask) << shift;
         for (i, before) in (0..0x400).zip(before) {
