@@ -29,12 +29,12 @@ use crate::{
     },
     device::{
         Device,
-        NodeTarget,
         Opener,
         Use, //
     },
     device_cdev::Binding,
     device_feature,
+    device_node::NodeTarget,
     device_set::SetState,
     group::{
         Group,

@@ -20,6 +20,9 @@ mod device_cdev;
 pub mod device_feature;
 mod device_file;
 pub mod device_hold;
+mod device_node;
+pub mod device_ops;
+pub mod device_registration;
 pub mod device_set;
 mod group;
 mod iommufd;
@@ -41,13 +44,13 @@ struct Vfio {
     #[pin]
     container: abstractions::misc_device::MiscDevice,
     groups: group::Nodes,
-    devices: device::Nodes,
+    devices: device_node::Nodes,
 }
 
 impl kernel::InPlaceModule for Vfio {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            devices: device::Nodes::register()?,
+            devices: device_node::Nodes::register()?,
             groups: group::Nodes::register()?,
             container <- container::node(),
             _: {

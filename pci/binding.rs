@@ -33,9 +33,9 @@ use kernel::{
 use vfio::{
     device::{
         Device,
-        Dma,
-        Registration, //
+        Dma, //
     },
+    device_registration::Registration,
     device_set::DeviceSetKey, //
 };
 

@@ -89,11 +89,9 @@ use vfio::{
         },
         ratelimit, //
     },
-    device::{
-        Device,
-        DeviceOps, //
-    },
-    device_feature, //
+    device::Device,
+    device_feature,
+    device_ops::DeviceOps, //
 };
 
 /// How a driver wants its devices to be handled. Fixed when a device is bound.

@@ -43,10 +43,10 @@ use vfio::{
     },
     device::{
         Device,
-        DeviceOps,
-        Dma,
-        Registration, //
+        Dma, //
     },
+    device_ops::DeviceOps,
+    device_registration::Registration,
     device_set::DeviceSetKey,
     new_rwsem, //
 };

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the core asks of bus drivers.
+
+use crate::{
+    abstractions::pfnmap::{
+        Fault,
+        FaultResult,
+        NewMapping, //
+    },
+    device::Device,
+    device_feature::Request, //
+};
+use kernel::{
+    prelude::*,
+    str::CStr,
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+
+/// What a bus driver does for a device. Everything but opening and closing has
+/// a default: the answer of a device that lacks the operation.
+pub trait DeviceOps: Send + Sync {
+    /// Makes the device usable. Called for the first file only, with the
+    /// device-set lock held.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the device from working; nothing has changed then.
+    fn open(&self, device: &Device) -> Result;
+
+    /// Undoes [`open`](Self::open). Called for the last file, with the
+    /// device-set lock held.
+    fn close(&self, device: &Device);
+
+    /// An ioctl of the device, but those of the character device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: there is no such ioctl.
+    fn ioctl(&self, _device: &Device, _cmd: u32, _arg: usize) -> Result<isize> {
+        Err(ENOTTY)
+    }
+
+    /// Probes for, reads or sets a feature.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: the device does not have it. `EINVAL`: it cannot be read or
+    /// set, or what the user gave for it is wrong.
+    fn feature(&self, _device: &Device, _request: &Request) -> Result<isize> {
+        Err(ENOTTY)
+    }
+
+    /// Reads from a region.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: nothing can be read.
+    fn read(
+        &self,
+        _device: &Device,
+        _buffer: UserSliceWriter,
+        _position: &mut i64,
+    ) -> Result<usize> {
+        Err(EINVAL)
+    }
+
+    /// Writes to a region.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: nothing can be written.
+    fn write(
+        &self,
+        _device: &Device,
+        _buffer: UserSliceReader,
+        _position: &mut i64,
+    ) -> Result<usize> {
+        Err(EINVAL)
+    }
+
+    /// Checks a new mapping of a region and sets its caching. Called with the
+    /// mmap lock held; pages are mapped by [`fault`](Self::fault) only.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: nothing can be mapped there.
+    fn mmap(&self, _device: &Device, _mapping: &NewMapping<'_>) -> Result {
+        Err(EINVAL)
+    }
+
+    /// Maps a page of such a mapping. Called with the mmap lock, or the lock
+    /// of the area, held.
+    fn fault(&self, _device: &Device, _fault: &Fault<'_>) -> FaultResult {
+        FaultResult::SIGBUS
+    }
+
+    /// Asks users to let the device go; called once when it is unregistered
+    /// while in use, and again every ten seconds, with the number of calls
+    /// before.
+    fn request(&self, _device: &Device, _count: u32) {}
+
+    /// Whether `name`, which may have options behind the device's own name,
+    /// means this device.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, `EACCES`: it does, but the options are wrong.
+    fn matches(&self, device: &Device, name: &CStr) -> Result<bool> {
+        Ok(device.parent().name() == name)
+    }
+
+    /// Whether the device can be opened with a token.
+    fn supports_token(&self) -> bool {
+        false
+    }
+
+    /// Checks the token that the opener gave, or that none was given.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there must not be one. `EACCES`: it is missing or wrong.
+    fn match_token(&self, _device: &Device, token: Option<[u8; 16]>) -> Result {
+        match token {
+            None => Ok(()),
+            Some(_) => Err(EINVAL),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration of devices by their bus drivers.
+
+use crate::{
+    abstractions::{
+        completion::Wait,
+        iommu,
+        task::Comm, //
+    },
+    device::{
+        Device,
+        Dma, //
+    },
+    device_node::Node,
+    device_ops::DeviceOps,
+    device_set::DeviceSetKey,
+    group, //
+};
+use kernel::{
+    current,
+    dev_warn,
+    device,
+    prelude::*,
+    sync::Arc,
+    time::msecs_to_jiffies,
+    ThisModule, //
+};
+
+/// How long unregistering waits before it asks users again to let go.
+const REQUEST_PERIOD_MS: u32 = 10_000;
+
+/// A registered device. Dropping it unregisters: the device disappears for
+/// users at once, then the call sleeps until the last of them has let go.
+///
+/// Fields are dropped in order, after the wait.
+pub struct Registration {
+    device: Arc<Device>,
+    node: Node,
+    _group: group::Membership,
+}
+
+impl Registration {
+    /// Registers the device of a bus driver in `module`. May sleep.
+    ///
+    /// From now on users may open it: `ops` must be ready.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: it does DMA, but no IOMMU serves it, or the DMA is not cache
+    /// coherent. `EEXIST`: it is emulated, but an IOMMU serves its parent.
+    /// `ENOSPC`: there are too many devices. `ENOMEM`.
+    pub fn new(
+        parent: &device::Device,
+        ops: Arc<dyn DeviceOps>,
+        set: DeviceSetKey,
+        dma: Dma,
+        module: &'static ThisModule,
+    ) -> Result<Self> {
+        let group = group::Membership::join(parent, dma)?;
+        // Mappings always ask for coherent DMA; there is no way for users to
+        // restore coherency themselves.
+        if dma == Dma::Physical && !iommu::is_cache_coherent(parent) {
+            return Err(EINVAL);
+        }
+        let device = Device::new(parent, ops, set, module, group.group().clone())?;
+        let node = Node::new(&device)?;
+        device.uses().register();
+        let registration = Self {
+            device,
+            node,
+            _group: group,
+        };
+        let device = &registration.device;
+        device.group().publish(device.clone())?;
+        Ok(registration)
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Sleeps until all uses have ended, asking users to end them.
+    fn wait_until_unused(&self) {
+        let device = &self.device;
+        let period = msecs_to_jiffies(REQUEST_PERIOD_MS);
+        let mut interruptible = true;
+        let mut count: u32 = 0;
+        if device.uses().wait_timeout(0) == Wait::Completed {
+            return;
+        }
+        loop {
+            device.ops().request(device, count);
+            count = count.saturating_add(1);
+            let wait = if interruptible {
+                device.uses().wait_interruptible_timeout(period)
+            } else {
+                device.uses().wait_timeout(period)
+            };
+            match wait {
+                Wait::Completed => return,
+                Wait::TimedOut => {}
+                Wait::Interrupted => {
+                    // There is no way to give up: the bus driver needs its
+                    // device back. Say who hangs, and why.
+                    interruptible = false;
+                    dev_warn!(
+                        device.parent(),
+                        "Device is currently in use, task \"{}\" ({}) blocked until device is released\n",
+                        Comm::current(),
+                        current!().pid()
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.device.group().withdraw(&self.device);
+        self.node.remove();
+        // The registration's own use.
+        self.device.uses().end();
+        self.wait_until_unused();
+    }
+}
