@@ -6,6 +6,7 @@
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/miscdevice.h>
@@ -59,6 +60,15 @@ static void watch_released(struct vfio_release_notifier *notifier)
 	wake_up_interruptible(&watch->called);
 }
 
+/* Takes the caller's reference to @device in place of the one before. */
+static void watch_set_device(struct watch *watch,
+			     struct vfio_device_ref *device)
+{
+	if (watch->device)
+		vfio_device_ref_put(watch->device);
+	watch->device = device;
+}
+
 static long watch_look_up(struct watch *watch, unsigned long address)
 {
 	struct vfio_device_ref *device = NULL;
@@ -75,11 +85,53 @@ static long watch_look_up(struct watch *watch, unsigned long address)
 	if (!device)
 		return -ENOENT;
 
-	if (watch->device)
-		vfio_device_ref_put(watch->device);
-	watch->device = device;
+	watch_set_device(watch, device);
 
 	return 0;
+}
+
+static const struct file_operations watch_fops;
+
+/* A reference to the device of the watch behind @fd. */
+static struct vfio_device_ref *watch_device_of(unsigned int fd)
+{
+	CLASS(fd, file)(fd);
+	struct watch *watch;
+
+	if (fd_empty(file))
+		return ERR_PTR(-EBADF);
+	if (fd_file(file)->f_op != &watch_fops)
+		return ERR_PTR(-EINVAL);
+
+	watch = fd_file(file)->private_data;
+	guard(mutex)(&watch->lock);
+	if (!watch->device)
+		return ERR_PTR(-ENOENT);
+	vfio_device_ref_get(watch->device);
+
+	return watch->device;
+}
+
+/* Holds one lock at a time: of two watches neither comes first. */
+static long watch_share(struct watch *watch, unsigned long fd)
+{
+	struct vfio_device_ref *device;
+
+	if (fd > INT_MAX)
+		return -EBADF;
+	device = watch_device_of(fd);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+
+	scoped_guard(mutex, &watch->lock) {
+		if (!watch->registered) {
+			watch_set_device(watch, device);
+			return 0;
+		}
+	}
+	vfio_device_ref_put(device);
+
+	return -EBUSY;
 }
 
 static long watch_register(struct watch *watch, unsigned long milliseconds)
@@ -110,6 +162,9 @@ static void watch_unregister(struct watch *watch)
 static long watch_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct watch *watch = file->private_data;
+
+	if (cmd == RELEASE_WATCH_SHARE)
+		return watch_share(watch, arg);
 
 	guard(mutex)(&watch->lock);
 	switch (cmd) {

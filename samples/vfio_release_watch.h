@@ -29,5 +29,11 @@ struct release_watch_calls {
 #define RELEASE_WATCH_REGISTER	_IO('W', 1)
 /* Unregisters the notifier, if it is registered; waits for a call in flight. */
 #define RELEASE_WATCH_UNREGISTER _IO('W', 2)
+/*
+ * Keeps a reference to the device that another watch has, whose file descriptor
+ * the argument is. EBADF: it is none. EINVAL: it is not one of a watch. ENOENT:
+ * that has no device. EBUSY: the notifier is registered.
+ */
+#define RELEASE_WATCH_SHARE	_IO('W', 3)
 
 #endif

@@ -40,6 +40,15 @@ long irq_eventfd(int device, uint32_t index, uint32_t start, int fd)
 		       start, 1, &data, sizeof(data));
 }
 
+/* Consecutive vectors, from @start on. */
+long irq_eventfds(int device, uint32_t index, uint32_t start, uint32_t count,
+		  const int *fds)
+{
+	return irq_set(device, index,
+		       VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		       start, count, fds, count * sizeof(*fds));
+}
+
 long irq_disable(int device, uint32_t index)
 {
 	return irq_set(device, index,
@@ -59,6 +68,19 @@ long event_take(int fd)
 	long ret = sys_result(read(fd, &count, sizeof(count)));
 
 	return ret < 0 ? ret : (long)count;
+}
+
+/* Which of @fds were signalled once, one bit each; none of them is any more. */
+unsigned int events_take(const int *fds, unsigned int count)
+{
+	unsigned int bits = 0;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (event_take(fds[i]) == 1)
+			bits |= 1U << i;
+	}
+	return bits;
 }
 
 long event_wait(int fd, int milliseconds)

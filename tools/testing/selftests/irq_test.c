@@ -314,26 +314,6 @@ FIXTURE_TEARDOWN(vectors)
 	session_close(&self->session);
 }
 
-static long set_events(int fd, uint32_t index, uint32_t start, uint32_t count,
-		       const int *events)
-{
-	return irq_set(fd, index, EVENTFD | TRIGGER, start, count, events,
-		       count * sizeof(*events));
-}
-
-/* Which of the eventfds were signalled, one bit each. */
-static unsigned int signalled(const int *events)
-{
-	unsigned int bits = 0;
-	unsigned int i;
-
-	for (i = 0; i < VECTORS; i++) {
-		if (event_take(events[i]) == 1)
-			bits |= 1U << i;
-	}
-	return bits;
-}
-
 /* 6-41, 6-47, 6-48 */
 TEST_F(vectors, loopback)
 {
@@ -343,21 +323,21 @@ TEST_F(vectors, loopback)
 	unsigned int i;
 
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
-	ASSERT_EQ(0, set_events(self->fd, index, 0, VECTORS, self->events));
+	ASSERT_EQ(0, irq_eventfds(self->fd, index, 0, VECTORS, self->events));
 	for (i = 0; i < VECTORS; i++) {
 		snprintf(name, sizeof(name), variant->listed, i);
 		EXPECT_TRUE(irq_listed(name, self->session.bdf));
 	}
-	EXPECT_EQ(0, signalled(self->events));
+	EXPECT_EQ(0, events_take(self->events, VECTORS));
 	for (i = 0; i < VECTORS; i++) {
 		EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, i, 1));
-		EXPECT_EQ(1U << i, signalled(self->events));
+		EXPECT_EQ(1U << i, events_take(self->events, VECTORS));
 	}
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 1, 3));
-	EXPECT_EQ(0xe, signalled(self->events));
+	EXPECT_EQ(0xe, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_set(self->fd, index, BOOL | TRIGGER, 0, VECTORS, sparse,
 			     VECTORS));
-	EXPECT_EQ(0x15, signalled(self->events));
+	EXPECT_EQ(0x15, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_disable(self->fd, index));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, index, TRIGGER, 0, 1));
@@ -370,16 +350,16 @@ TEST_F(vectors, single_vectors)
 	const int some[3] = { self->events[0], -1, self->events[2] };
 	int other = event_new();
 
-	ASSERT_EQ(0, set_events(self->fd, index, 0, 3, some));
+	ASSERT_EQ(0, irq_eventfds(self->fd, index, 0, 3, some));
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
-	EXPECT_EQ(0x5, signalled(self->events));
+	EXPECT_EQ(0x5, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_eventfd(self->fd, index, 1, self->events[1]));
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
-	EXPECT_EQ(0x7, signalled(self->events));
+	EXPECT_EQ(0x7, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_eventfd(self->fd, index, 0, -1));
 	EXPECT_EQ(0, irq_eventfd(self->fd, index, 2, other));
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, 3));
-	EXPECT_EQ(0x2, signalled(self->events));
+	EXPECT_EQ(0x2, events_take(self->events, VECTORS));
 	EXPECT_EQ(1, event_take(other));
 	EXPECT_EQ(0, irq_disable(self->fd, index));
 }
@@ -395,19 +375,19 @@ TEST_F(vectors, grow)
 	long ret;
 
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
-	ASSERT_EQ(0, set_events(self->fd, index, 0, 2, self->events));
+	ASSERT_EQ(0, irq_eventfds(self->fd, index, 0, 2, self->events));
 	ret = irq_eventfd(self->fd, index, 4, self->events[4]);
 	if (info.flags & VFIO_IRQ_INFO_NORESIZE) {
 		EXPECT_EQ(-EINVAL, ret);
 		EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
-		EXPECT_EQ(0x3, signalled(self->events));
+		EXPECT_EQ(0x3, events_take(self->events, VECTORS));
 		return;
 	}
 	EXPECT_EQ(0, ret);
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 4, 1));
-	EXPECT_EQ(0x10, signalled(self->events));
+	EXPECT_EQ(0x10, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0x13, signalled(self->events));
+	EXPECT_EQ(0x13, events_take(self->events, VECTORS));
 }
 
 /* 6-23, 6-46 */
@@ -422,7 +402,7 @@ TEST_F(vectors, refusals)
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
 	EXPECT_EQ(-EINVAL, irq_eventfd(self->fd, index, info.count,
 				       self->events[0]));
-	EXPECT_EQ(-EINVAL, set_events(self->fd, index, info.count - 1, 2,
+	EXPECT_EQ(-EINVAL, irq_eventfds(self->fd, index, info.count - 1, 2,
 				      self->events));
 	EXPECT_EQ(-EBADF, irq_eventfd(self->fd, index, 0, 9999));
 	EXPECT_EQ(0, irq_eventfd(self->fd, INTX, 0, self->events[0]));
@@ -440,11 +420,11 @@ TEST_F(vectors, reset_keeps_vectors)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
 	ASSERT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
-	ASSERT_EQ(0, set_events(self->fd, index, 0, VECTORS, self->events));
+	ASSERT_EQ(0, irq_eventfds(self->fd, index, 0, VECTORS, self->events));
 	ASSERT_EQ(info.flags & VFIO_DEVICE_FLAGS_RESET ? 0 : -EINVAL,
 		  vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
 	EXPECT_EQ(0, irq_none(self->fd, index, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0x1f, signalled(self->events));
+	EXPECT_EQ(0x1f, events_take(self->events, VECTORS));
 	EXPECT_EQ(0, irq_disable(self->fd, index));
 }
 

@@ -63,25 +63,6 @@ FIXTURE_TEARDOWN(msi)
 	session_close(&self->session);
 }
 
-static long set_events(int fd, uint32_t start, uint32_t count, const int *events)
-{
-	return irq_set(fd, MSI, EVENTFD | TRIGGER, start, count, events,
-		       count * sizeof(*events));
-}
-
-/* Which of the eventfds were signalled, one bit each. */
-static unsigned int signalled(const int *events)
-{
-	unsigned int bits = 0;
-	unsigned int i;
-
-	for (i = 0; i < VECTORS; i++) {
-		if (event_take(events[i]) == 1)
-			bits |= 1U << i;
-	}
-	return bits;
-}
-
 /* What the device has been told, and what the user reads of it. */
 static long hardware(const char *bdf, int control)
 {
@@ -116,10 +97,12 @@ TEST_F(msi, message_control)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		ASSERT_EQ(0, set_events(self->fd, 0, counts[i], self->events));
+		ASSERT_EQ(0, irq_eventfds(self->fd, MSI, 0, counts[i],
+					  self->events));
 		EXPECT_EQ(ON(log2[i]), hardware(self->session.bdf, self->control));
 		EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-		EXPECT_EQ((1U << counts[i]) - 1, signalled(self->events));
+		EXPECT_EQ((1U << counts[i]) - 1,
+			  events_take(self->events, VECTORS));
 		EXPECT_EQ(0, irq_disable(self->fd, MSI));
 		EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
 			     PCI_MSI_FLAGS_ENABLE);
@@ -129,32 +112,34 @@ TEST_F(msi, message_control)
 /* 6-42: vectors without eventfds, and 6-45: none beyond them. */
 TEST_F(msi, without_eventfds)
 {
-	ASSERT_EQ(0, set_events(self->fd, 3, 0, self->events));
+	ASSERT_EQ(0, irq_eventfds(self->fd, MSI, 3, 0, self->events));
 	EXPECT_EQ(ON(2), hardware(self->session.bdf, self->control));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0, signalled(self->events));
-	EXPECT_EQ(0, set_events(self->fd, 2, 1, self->events + 2));
+	EXPECT_EQ(0, events_take(self->events, VECTORS));
+	EXPECT_EQ(0, irq_eventfds(self->fd, MSI, 2, 1, self->events + 2));
 	/* The device has been given four; the fourth is nobody's. */
-	EXPECT_EQ(-EINVAL, set_events(self->fd, 3, 1, self->events + 3));
-	EXPECT_EQ(-EINVAL, set_events(self->fd, VECTORS - 1, 1, self->events));
+	EXPECT_EQ(-EINVAL, irq_eventfds(self->fd, MSI, 3, 1, self->events + 3));
+	EXPECT_EQ(-EINVAL, irq_eventfds(self->fd, MSI, VECTORS - 1, 1,
+					self->events));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0x4, signalled(self->events));
+	EXPECT_EQ(0x4, events_take(self->events, VECTORS));
 }
 
 /* 6-45, 12-22: nor does a block that goes beyond them do anything. */
 TEST_F(msi, block_beyond)
 {
-	ASSERT_EQ(0, set_events(self->fd, 0, 3, self->events));
-	EXPECT_EQ(-EINVAL, set_events(self->fd, 1, 3, self->events + 4));
+	ASSERT_EQ(0, irq_eventfds(self->fd, MSI, 0, 3, self->events));
+	EXPECT_EQ(-EINVAL, irq_eventfds(self->fd, MSI, 1, 3, self->events + 4));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(on_c_modules() ? 0x1 : 0x7, signalled(self->events));
+	EXPECT_EQ(on_c_modules() ? 0x1 : 0x7,
+		  events_take(self->events, VECTORS));
 }
 
 /* 7-51: the user can have fewer than the ioctl has set up, or none, but not more. */
 TEST_F(msi, clamp)
 {
-	ASSERT_EQ(0, set_events(self->fd, 0, 3, self->events));
+	ASSERT_EQ(0, irq_eventfds(self->fd, MSI, 0, 3, self->events));
 	EXPECT_EQ(0, config_write(self->fd, self->control, 2, ON(LOG2_VECTORS)));
 	EXPECT_EQ(ON(2), shown(self->fd, self->control));
 	EXPECT_EQ(ON(2), hardware(self->session.bdf, self->control));
@@ -211,16 +196,16 @@ TEST_F(msi, none_left)
 		ret = take_vectors(session.device);
 	}
 	ASSERT_EQ(-ENOSPC, ret);
-	EXPECT_EQ(-ENOSPC, set_events(self->fd, 0, 1, self->events));
+	EXPECT_EQ(-ENOSPC, irq_eventfds(self->fd, MSI, 0, 1, self->events));
 	/* Five are too few for all, but not for some. */
 	ASSERT_EQ(0, irq_disable(some.device, MSIX));
-	EXPECT_EQ(-ENOSPC, set_events(self->fd, 0, VECTORS, self->events));
+	EXPECT_EQ(-ENOSPC, irq_eventfds(self->fd, MSI, 0, VECTORS, self->events));
 	EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
 		     PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
-	EXPECT_EQ(0, set_events(self->fd, 0, 4, self->events));
+	EXPECT_EQ(0, irq_eventfds(self->fd, MSI, 0, 4, self->events));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0xf, signalled(self->events));
+	EXPECT_EQ(0xf, events_take(self->events, VECTORS));
 }
 
 /*
@@ -231,16 +216,16 @@ TEST_F(msi, fewer)
 {
 	if (remaps())
 		SKIP(return, "needs a boot of its own, with intremap=off");
-	EXPECT_EQ(1, set_events(self->fd, 0, VECTORS, self->events));
-	EXPECT_EQ(1, set_events(self->fd, 1, 1, self->events));
+	EXPECT_EQ(1, irq_eventfds(self->fd, MSI, 0, VECTORS, self->events));
+	EXPECT_EQ(1, irq_eventfds(self->fd, MSI, 1, 1, self->events));
 	EXPECT_EQ(0, hardware(self->session.bdf, self->control) &
 		     PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(-EINVAL, irq_none(self->fd, MSI, TRIGGER, 0, 1));
 	EXPECT_FALSE(irq_listed("(%s)", self->session.bdf));
-	EXPECT_EQ(0, set_events(self->fd, 0, 1, self->events));
+	EXPECT_EQ(0, irq_eventfds(self->fd, MSI, 0, 1, self->events));
 	EXPECT_EQ(ON(0), hardware(self->session.bdf, self->control));
 	EXPECT_EQ(0, irq_none(self->fd, MSI, TRIGGER, 0, VECTORS));
-	EXPECT_EQ(0x1, signalled(self->events));
+	EXPECT_EQ(0x1, events_take(self->events, VECTORS));
 }
 
 VFIO_TEST_MAIN_OPEN("XHCI", "NVME", "PORT_NVME", "IGB", "PORT_IGB", "E1000E")

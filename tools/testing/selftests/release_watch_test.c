@@ -16,6 +16,7 @@
 #include <linux/pci_regs.h>
 
 #include "edu.h"
+#include "fault_injection.h"
 #include "kselftest_harness.h"
 #include "samples.h"
 #include "vfio_release_watch.h"
@@ -33,6 +34,16 @@ static long watch_look_up(int watch, const void *address)
 static long watch_register(int watch, unsigned int milliseconds)
 {
 	return vfio_ioctl(watch, RELEASE_WATCH_REGISTER, milliseconds);
+}
+
+static long watch_unregister(int watch)
+{
+	return vfio_ioctl(watch, RELEASE_WATCH_UNREGISTER, 0);
+}
+
+static long watch_share(int watch, int other)
+{
+	return vfio_ioctl(watch, RELEASE_WATCH_SHARE, other);
 }
 
 static struct release_watch_calls watch_calls(int watch)
@@ -133,8 +144,8 @@ TEST_F(watch, looks_up_pci_devices)
 	EXPECT_EQ(1, watch_calls(self->watch).count);
 	/* Unbinding does not wait for the reference that the watch has. */
 	EXPECT_EQ(0, pci_bind(bdf, NULL));
-	EXPECT_EQ(-ENODEV, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER, 0)
-				   ?: watch_register(self->watch, 0));
+	EXPECT_EQ(0, watch_unregister(self->watch));
+	EXPECT_EQ(-ENODEV, watch_register(self->watch, 0));
 }
 
 TEST_F(watch, is_told_once_before_close_returns)
@@ -183,8 +194,8 @@ TEST_F(watch, is_not_told_once_unregistered)
 {
 	ASSERT_EQ(0, watch_look_up(self->watch, self->memory));
 	ASSERT_EQ(0, watch_register(self->watch, 0));
-	EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER, 0));
-	EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER, 0));
+	EXPECT_EQ(0, watch_unregister(self->watch));
+	EXPECT_EQ(0, watch_unregister(self->watch));
 	release(&self->session, self->memory);
 	EXPECT_EQ(0, watch_calls(self->watch).count);
 }
@@ -243,7 +254,7 @@ TEST_F(watch, unregistering_waits_for_the_call)
 	ASSERT_EQ(0, pthread_create(&closer, NULL, close_device,
 				    &self->session));
 	usleep(200000);
-	EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER, 0));
+	EXPECT_EQ(0, watch_unregister(self->watch));
 	after = now();
 	calls = watch_calls(self->watch);
 	EXPECT_EQ(1, calls.count);
@@ -328,8 +339,7 @@ TEST_F(watch, registers_while_the_device_is_released)
 			late++;
 		EXPECT_EQ(told, calls.count);
 		EXPECT_EQ(round + 1, told + late);
-		EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_UNREGISTER,
-					0));
+		EXPECT_EQ(0, watch_unregister(self->watch));
 	}
 	self->session.device = -1;
 	TH_LOG("%ld registered in time, %ld too late", told, late);
@@ -357,6 +367,59 @@ TEST_F(watch, is_told_when_the_user_is_killed)
 	EXPECT_TRUE(watch_ready(self->watch, 5000));
 	EXPECT_EQ(1, watch_calls(self->watch).count);
 	EXPECT_EQ(-SIGKILL, child_result(child));
+}
+
+/* Each watch has a reference of its own, which outlives the one it came from. */
+TEST_F(watch, shares_the_device)
+{
+	int other = watch_open();
+
+	ASSERT_LE(0, other);
+	EXPECT_EQ(-ENOENT, watch_share(other, self->watch));
+	EXPECT_EQ(-EBADF, watch_share(other, -1));
+	EXPECT_EQ(-EINVAL, watch_share(other, self->session.device));
+	ASSERT_EQ(0, watch_look_up(self->watch, self->memory));
+	ASSERT_EQ(0, watch_share(other, self->watch));
+	ASSERT_EQ(0, watch_share(other, other));
+	close(self->watch);
+	ASSERT_EQ(0, watch_register(other, 0));
+	EXPECT_EQ(-EBUSY, watch_share(other, other));
+	self->watch = other;
+	munmap(self->memory, MEMORY_SIZE);
+	session_close(&self->session);
+	EXPECT_EQ(1, watch_calls(other).count);
+	/* No reference but this one is left. */
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_memory"));
+	close(other);
+	self->watch = -1;
+	EXPECT_EQ(0, module_unload("vfio_memory"));
+	EXPECT_EQ(0, module_load("vfio_memory"));
+}
+
+/* Each allocation of a registration fails in turn; then nobody is registered. */
+TEST_F(watch, registers_without_memory)
+{
+	bool failed = true;
+	unsigned int nth;
+	long ret = -1;
+
+	NEED_INJECTION();
+	ASSERT_EQ(0, watch_look_up(self->watch, self->memory));
+	for (nth = 1; failed && nth < ATTEMPTS; nth++) {
+		injection_begin(nth);
+		ret = watch_register(self->watch, 0);
+		failed = injection_end();
+		ASSERT_EQ(ret ? -ENOMEM : 0, ret);
+		if (!ret)
+			ASSERT_EQ(0, watch_unregister(self->watch));
+	}
+	EXPECT_EQ(0, ret);
+	/* The callback, its registration, and the place in the list. */
+	EXPECT_LT(3 + 1, nth);
+	ASSERT_EQ(0, watch_register(self->watch, 0));
+	release(&self->session, self->memory);
+	/* Once: of the others nothing is left. */
+	EXPECT_EQ(1, watch_calls(self->watch).count);
 }
 
 /* The device's last reference needs code of the driver. */

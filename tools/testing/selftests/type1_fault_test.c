@@ -5,8 +5,7 @@
  *
  * Needs a kernel with FAULT_INJECTION and FAILSLAB; skipped elsewhere.
  */
-#include <fcntl.h>
-
+#include "fault_injection.h"
 #include "iommu_debug.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
@@ -14,48 +13,6 @@
 #define IOVA	0x10000000UL
 #define PAGES	64
 #define BUFFER	(PAGES * PAGE_SIZE)
-
-/* More allocations than any of the calls makes. */
-#define ATTEMPTS	1000
-
-#define FAILSLAB	"/sys/kernel/debug/failslab/"
-#define FAIL_PAGE	"/sys/kernel/debug/fail_page_alloc/"
-
-static int fail_nth = -1;
-
-static bool injection_ready(void)
-{
-	if (file_write(FAILSLAB "ignore-gfp-wait", "N") ||
-	    file_write(FAIL_PAGE "ignore-gfp-wait", "N") ||
-	    file_write(FAIL_PAGE "ignore-gfp-highmem", "N") ||
-	    file_write(FAIL_PAGE "min-order", "0"))
-		return false;
-	file_write(FAILSLAB "verbose", "0");
-	file_write(FAIL_PAGE "verbose", "0");
-	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	return fail_nth >= 0;
-}
-
-/* The nth allocation from now on will fail. */
-static void injection_begin(unsigned int nth)
-{
-	char buf[16];
-	int length = snprintf(buf, sizeof(buf), "%u", nth);
-
-	if (pwrite(fail_nth, buf, length, 0) != length)
-		abort();
-}
-
-/* Whether it came to that. */
-static bool injection_end(void)
-{
-	char buf[16] = "";
-	bool failed;
-
-	failed = pread(fail_nth, buf, sizeof(buf) - 1, 0) > 0 && atoi(buf) == 0;
-	injection_begin(0);
-	return failed;
-}
 
 /* What must be as before after a call that failed. */
 struct remains {
@@ -86,8 +43,7 @@ FIXTURE_SETUP(fault)
 	const char *bdf;
 
 	NEED_DEVICE(bdf, "EDU");
-	if (!injection_ready())
-		SKIP(return, "no fault injection in this kernel");
+	NEED_INJECTION();
 	self->buffer = memory_new(BUFFER);
 	ASSERT_NE(MAP_FAILED, (void *)self->buffer);
 	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1v2_IOMMU));

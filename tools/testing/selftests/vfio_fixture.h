@@ -140,9 +140,12 @@ long irq_bool(int device, uint32_t index, uint32_t action, uint32_t start,
 long irq_fd(int device, uint32_t index, uint32_t action, int32_t fd);
 bool irq_listed(const char *format, const char *bdf);
 long irq_eventfd(int device, uint32_t index, uint32_t start, int fd);
+long irq_eventfds(int device, uint32_t index, uint32_t start, uint32_t count,
+		  const int *fds);
 long irq_disable(int device, uint32_t index);
 int event_new(void);
 long event_take(int fd);
+unsigned int events_take(const int *fds, unsigned int count);
 long event_wait(int fd, int milliseconds);
 long event_signal(int fd);
 
