@@ -56,13 +56,22 @@ image_make() {
 }
 
 # slot_take: no more machines at a time than there are processors: tests have
-# time limits. Sets slot_fd.
+# time limits. Who waits is served in turn. Sets slot_fd.
 slot_take() {
-	local number waiting=
+	local number queue_fd waiting=
+	exec {queue_fd}>"$CACHE/.lock-machines"
+	flock -n "$queue_fd" || {
+		say "    other test machines wait already"
+		waiting=1
+		flock "$queue_fd"
+	}
 	while :; do
 		for number in $(seq "$(nproc)"); do
 			exec {slot_fd}>"$CACHE/.lock-machine-$number"
-			! flock -n "$slot_fd" || return 0
+			if flock -n "$slot_fd"; then
+				exec {queue_fd}>&-
+				return
+			fi
 			exec {slot_fd}>&-
 		done
 		[ -n "$waiting" ] || say "    all processors have a test machine already; waiting for one to end"
