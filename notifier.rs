@@ -48,6 +48,12 @@ pub trait ReleaseHandler: Send + Sync {
     fn released(&self);
 }
 
+/// A handler and what keeps its code loaded, dropped in this order.
+struct Callback {
+    handler: Arc<dyn ReleaseHandler>,
+    _module: ModuleRef,
+}
+
 /// A call in flight: of which registration, by which task.
 struct Call {
     id: u64,
@@ -61,7 +67,7 @@ struct State {
     /// By the name of their registration, hence in the order of registration.
     /// There may be one for each mapping of a container, tens of thousands, so
     /// neither adding nor removing one looks at all others.
-    handlers: RBTree<u64, Arc<dyn ReleaseHandler>>,
+    handlers: RBTree<u64, Callback>,
     call: Option<Call>,
 }
 
@@ -100,25 +106,25 @@ impl ReleaseNotifiers {
     /// calls all handlers, in the order of their registration. May sleep.
     pub(crate) fn notify(&self) {
         self.state.lock().accepting = false;
-        while let Some(handler) = self.begin_call() {
-            handler.released();
-            // Before the call ends: who waits for that may unload the code of
-            // the handler next.
-            drop(handler);
+        while let Some(callback) = self.begin_call() {
+            callback.handler.released();
+            // Before the call ends: who waits for that expects that nothing of
+            // the handler is left.
+            drop(callback);
             self.end_call();
         }
     }
 
     /// Takes the first handler, if there is any, and says that it is called.
-    fn begin_call(&self) -> Option<Arc<dyn ReleaseHandler>> {
+    fn begin_call(&self) -> Option<Callback> {
         let mut state = self.state.lock();
         let (_, node) = state.handlers.cursor_front_mut()?.remove_current();
-        let (id, handler) = node.to_key_value();
+        let (id, callback) = node.to_key_value();
         state.call = Some(Call {
             id,
             task: current_task(),
         });
-        Some(handler)
+        Some(callback)
     }
 
     fn end_call(&self) {
@@ -131,14 +137,18 @@ impl ReleaseNotifiers {
         drop(self.state.lock());
     }
 
-    fn register(&self, handler: Arc<dyn ReleaseHandler>) -> Result<u64> {
+    fn register(&self, handler: Arc<dyn ReleaseHandler>, module: ModuleRef) -> Result<u64> {
+        let callback = Callback {
+            handler,
+            _module: module,
+        };
         let slot = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let mut state = self.state.lock();
         if !state.accepting {
             return Err(ENODEV);
         }
         let id = state.next_id;
-        state.handlers.insert(slot.into_node(id, handler));
+        state.handlers.insert(slot.into_node(id, callback));
         // At a billion registrations a second this takes five centuries.
         state.next_id = id.wrapping_add(1);
         Ok(id)
@@ -146,13 +156,13 @@ impl ReleaseNotifiers {
 
     fn unregister(&self, id: u64) {
         let mut state = self.state.lock();
-        let handler = state.handlers.remove(&id);
+        let callback = state.handlers.remove(&id);
         while state.call.as_ref().is_some_and(|call| call.is_awaited(id)) {
             self.returned.wait(&mut state);
         }
         drop(state);
         // Without the lock: that runs code of whoever registered it.
-        drop(handler);
+        drop(callback);
     }
 }
 
@@ -180,23 +190,28 @@ fn current_task() -> usize {
 pub struct ReleaseNotifier {
     device: Arc<Device>,
     id: u64,
-    _module: ModuleRef,
+    _driver: ModuleRef,
 }
 
 impl ReleaseNotifier {
-    /// Has `handler` called before `device` is released. Does not sleep for
-    /// long: may be called with the mmap lock held.
+    /// Has `handler`, code of `module`, called before `device` is released. The
+    /// module stays loaded until the handler has returned, or this is dropped.
+    /// Does not sleep for long: may be called with the mmap lock held.
     ///
     /// # Errors
     ///
     /// `ENODEV`: the device is not open, or its release has begun. `ENOMEM`.
-    pub fn register(device: &Arc<Device>, handler: Arc<dyn ReleaseHandler>) -> Result<Self> {
-        let module = device.hold_module()?;
-        let id = device.notifiers().register(handler)?;
+    pub fn register(
+        device: &Arc<Device>,
+        handler: Arc<dyn ReleaseHandler>,
+        module: ModuleRef,
+    ) -> Result<Self> {
+        let driver = device.hold_module()?;
+        let id = device.notifiers().register(handler, module)?;
         Ok(Self {
             device: device.clone(),
             id,
-            _module: module,
+            _driver: driver,
         })
     }
 

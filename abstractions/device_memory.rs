@@ -145,7 +145,9 @@ pub unsafe extern "C" fn vfio_release_notifier_register(
             GFP_KERNEL,
         )?;
         let room = KBox::new_uninit(GFP_KERNEL)?;
-        let registration = ReleaseNotifier::register(&device, callback.clone())?;
+        // SAFETY: `notifier` is valid, and its owner is who calls this.
+        let owner = unsafe { ModuleRef::get_raw((*notifier).owner) }?;
+        let registration = ReleaseNotifier::register(&device, callback.clone(), owner)?;
         let registration = KBox::write(room, registration);
         // SAFETY: `notifier` is valid, and its user does not look at the field.
         // A call, which may, waits for the completion.

@@ -11,8 +11,17 @@ use kernel::{
 };
 
 /// Keeps a module from being unloaded.
+///
+/// # Invariants
+///
+/// The pointer is null, for built-in code, or of a module of which this owns a reference.
 #[must_use = "the module may go once the reference is dropped"]
-pub struct ModuleRef(&'static ThisModule);
+pub struct ModuleRef(*mut bindings::module);
+
+// SAFETY: References to modules are counted atomically, and do not belong to a thread.
+unsafe impl Send for ModuleRef {}
+// SAFETY: As above; the pointer never changes.
+unsafe impl Sync for ModuleRef {}
 
 impl ModuleRef {
     /// Takes a reference on `module`.
@@ -21,9 +30,24 @@ impl ModuleRef {
     ///
     /// `ENODEV`: the module is being unloaded.
     pub fn get(module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: `module` is valid, or null for built-in code, which
-        // `try_module_get()` accepts.
-        if unsafe { bindings::try_module_get(module.as_ptr()) } {
+        // SAFETY: A module that runs this, or is known to who does, is valid, or
+        // null for built-in code.
+        unsafe { Self::get_raw(module.as_ptr()) }
+    }
+
+    /// Takes a reference on the module of a C caller.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the module is being unloaded.
+    ///
+    /// # Safety
+    ///
+    /// `module` must be null, for built-in code, or valid.
+    pub(super) unsafe fn get_raw(module: *mut bindings::module) -> Result<Self> {
+        // SAFETY: By this function's contract; null is accepted.
+        if unsafe { bindings::try_module_get(module) } {
+            // INVARIANT: The reference was just taken.
             Ok(Self(module))
         } else {
             Err(ENODEV)
@@ -45,21 +69,23 @@ impl ModuleRef {
     /// The caller must own a reference that [`into_raw()`](Self::into_raw) gave
     /// away, and give it up.
     pub(super) unsafe fn from_raw(module: &'static ThisModule) -> Self {
-        Self(module)
+        // INVARIANT: By this function's contract.
+        Self(module.as_ptr())
     }
 }
 
 impl Clone for ModuleRef {
     fn clone(&self) -> Self {
-        // SAFETY: This value owns a reference, so the module stays.
-        unsafe { bindings::__module_get(self.0.as_ptr()) };
+        // SAFETY: By the type invariant; so the module stays.
+        unsafe { bindings::__module_get(self.0) };
+        // INVARIANT: The reference was just taken.
         Self(self.0)
     }
 }
 
 impl Drop for ModuleRef {
     fn drop(&mut self) {
-        // SAFETY: This value owns the reference that `get()` took.
-        unsafe { bindings::module_put(self.0.as_ptr()) };
+        // SAFETY: By the type invariant; nobody uses it after this.
+        unsafe { bindings::module_put(self.0) };
     }
 }

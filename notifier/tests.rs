@@ -6,14 +6,19 @@ use super::{
     ReleaseHandler,
     ReleaseNotifiers, //
 };
-use crate::abstractions::{
-    completion::{
-        Completion,
-        Wait, //
+use crate::{
+    abstractions::{
+        completion::{
+            Completion,
+            Wait, //
+        },
+        module_ref::ModuleRef,
+        workqueue, //
     },
-    workqueue, //
+    LocalModule, //
 };
 use kernel::{
+    module::this_module,
     prelude::*,
     sync::{
         atomic::{
@@ -39,6 +44,11 @@ impl<F: Fn() + Send + Sync> ReleaseHandler for Handler<F> {
     fn released(&self) {
         (self.0)();
     }
+}
+
+/// What keeps the code of the handlers here.
+fn module() -> Result<ModuleRef> {
+    ModuleRef::get(this_module::<LocalModule>())
 }
 
 /// Notifiers, and what their handlers have written down.
@@ -90,7 +100,8 @@ impl Bench {
                 .store(bench.calls.load(Relaxed) << 4 | digit, Relaxed);
             work(&bench);
         });
-        self.notifiers.register(Arc::new(handler, GFP_KERNEL)?)
+        self.notifiers
+            .register(Arc::new(handler, GFP_KERNEL)?, module()?)
     }
 
     fn calls(&self) -> u64 {
@@ -130,7 +141,7 @@ mod cases {
         bench.register(2, |bench| {
             // The release has begun.
             let late = Arc::new(Handler(|| ()), GFP_KERNEL).map_err(Error::from);
-            let result = late.and_then(|late| bench.notifiers.register(late));
+            let result = late.and_then(|late| bench.notifiers.register(late, module()?));
             bench.note.store((result == Err(ENODEV)).into(), Relaxed);
         })?;
         bench.notifiers.notify();
@@ -221,7 +232,9 @@ mod cases {
             let handler = Handler(move || {
                 let _ = &probe;
             });
-            bench.notifiers.register(Arc::new(handler, GFP_KERNEL)?)
+            bench
+                .notifiers
+                .register(Arc::new(handler, GFP_KERNEL)?, module()?)
         };
         let dropped = register()?;
         bench.notifiers.unregister(dropped);

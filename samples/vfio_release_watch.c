@@ -6,6 +6,7 @@
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
+#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -67,6 +68,60 @@ static void watch_set_device(struct watch *watch,
 	if (watch->device)
 		vfio_device_ref_put(watch->device);
 	watch->device = device;
+}
+
+/**
+ * struct signal - a notifier that nobody watches over: it frees itself
+ * @notifier: called before the device is released
+ * @event: what is signalled then
+ */
+struct signal {
+	struct vfio_release_notifier notifier;
+	struct eventfd_ctx *event;
+};
+
+static void signal_free(struct signal *signal)
+{
+	eventfd_ctx_put(signal->event);
+	kfree(signal);
+}
+
+static void signal_released(struct vfio_release_notifier *notifier)
+{
+	struct signal *signal = container_of(notifier, struct signal, notifier);
+
+	eventfd_signal(signal->event);
+	vfio_release_notifier_unregister(notifier);
+	signal_free(signal);
+}
+
+static long watch_signal(struct watch *watch, unsigned long fd)
+{
+	struct eventfd_ctx *event;
+	struct signal *signal;
+	int ret;
+
+	if (!watch->device)
+		return -ENOENT;
+	if (fd > INT_MAX)
+		return -EBADF;
+
+	event = eventfd_ctx_fdget(fd);
+	if (IS_ERR(event))
+		return PTR_ERR(event);
+	signal = kzalloc_obj(*signal);
+	if (!signal) {
+		eventfd_ctx_put(event);
+		return -ENOMEM;
+	}
+	signal->event = event;
+	signal->notifier.owner = THIS_MODULE;
+	signal->notifier.released = signal_released;
+	ret = vfio_release_notifier_register(watch->device, &signal->notifier);
+	if (ret)
+		signal_free(signal);
+
+	return ret;
 }
 
 static long watch_look_up(struct watch *watch, unsigned long address)
@@ -175,6 +230,8 @@ static long watch_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case RELEASE_WATCH_UNREGISTER:
 		watch_unregister(watch);
 		return 0;
+	case RELEASE_WATCH_SIGNAL:
+		return watch_signal(watch, arg);
 	}
 
 	return -ENOTTY;
@@ -216,6 +273,7 @@ static int watch_open(struct inode *inode, struct file *file)
 	mutex_init(&watch->lock);
 	spin_lock_init(&watch->calls_lock);
 	init_waitqueue_head(&watch->called);
+	watch->notifier.owner = THIS_MODULE;
 	watch->notifier.released = watch_released;
 	file->private_data = watch;
 

@@ -35,5 +35,11 @@ struct release_watch_calls {
  * that has no device. EBUSY: the notifier is registered.
  */
 #define RELEASE_WATCH_SHARE	_IO('W', 3)
+/*
+ * Has the eventfd that the argument is signalled when the device is released, once,
+ * whatever becomes of the watch until then. EBADF, EINVAL: it is none. ENOENT: there
+ * is no device. ENODEV: it is being released, or has been.
+ */
+#define RELEASE_WATCH_SIGNAL	_IO('W', 4)
 
 #endif

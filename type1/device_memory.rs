@@ -9,10 +9,14 @@
 //! them, in every domain of its container. The device that is watched may be in
 //! another container, or in none.
 
-use super::container::Shared;
+use super::{
+    container::Shared,
+    LocalModule, //
+};
 use core::ops::Range;
 use kernel::{
     mm::virt::VmaRef,
+    module::this_module,
     prelude::*,
     sync::{
         atomic::{
@@ -23,7 +27,10 @@ use kernel::{
     }, //
 };
 use vfio::{
-    abstractions::ratelimit,
+    abstractions::{
+        module_ref::ModuleRef,
+        ratelimit, //
+    },
     device::Device,
     notifier::{
         ReleaseHandler,
@@ -35,6 +42,8 @@ use vfio::{
 struct Watched {
     /// The device's name in the mapping.
     source: u64,
+    /// Whether the device has been released, and the mapping has lost its memory.
+    is_lost: bool,
     notifier: ReleaseNotifier,
 }
 
@@ -82,9 +91,13 @@ impl DeviceMemory {
             .map(|segment| &segment.pages)
     }
 
-    /// Whether it is that of `source` alone.
-    pub(super) fn is_only(&self, source: u64) -> bool {
-        self.watched.iter().all(|watched| watched.source == source)
+    /// The mapping has lost the memory of `source`. Tells whether there is no
+    /// other device whose memory it may have.
+    pub(super) fn lose(&mut self, source: u64) -> bool {
+        for watched in &mut self.watched {
+            watched.is_lost |= watched.source == source;
+        }
+        self.watched.iter().all(|watched| watched.is_lost)
     }
 }
 
@@ -132,14 +145,18 @@ impl Devices<'_> {
             GFP_KERNEL_ACCOUNT,
         )?;
         memory.watched.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let module = ModuleRef::get(this_module::<LocalModule>())?;
         let notifier =
-            ReleaseNotifier::register(&device, handler).map_err(|error| match error {
+            ReleaseNotifier::register(&device, handler, module).map_err(|error| match error {
                 ENOMEM => ENOMEM,
                 _ => EFAULT,
             })?;
-        memory
-            .watched
-            .push(Watched { source, notifier }, GFP_KERNEL_ACCOUNT)?;
+        let watched = Watched {
+            source,
+            is_lost: false,
+            notifier,
+        };
+        memory.watched.push(watched, GFP_KERNEL_ACCOUNT)?;
         Ok(Some(source))
     }
 }

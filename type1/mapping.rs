@@ -229,7 +229,7 @@ impl Mapping {
     /// Returns what has to be dropped without the container's mutex, if the
     /// mapping needs none of it any more.
     pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<KBox<DeviceMemory>> {
-        let devices = self.devices.take()?;
+        let mut devices = self.devices.take()?;
         let mut place = Place::default();
         let mut is_gone = true;
         for range in devices.ranges_of(source) {
@@ -242,7 +242,7 @@ impl Mapping {
             cond_resched();
         }
         // A registration that is of no more use would keep the bus driver loaded.
-        if is_gone && devices.is_only(source) {
+        if is_gone && devices.lose(source) {
             return Some(devices);
         }
         self.devices = Some(devices);

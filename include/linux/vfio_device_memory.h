@@ -6,6 +6,7 @@
 #ifndef _LINUX_VFIO_DEVICE_MEMORY_H
 #define _LINUX_VFIO_DEVICE_MEMORY_H
 
+struct module;
 struct vm_area_struct;
 
 /**
@@ -29,6 +30,8 @@ struct vfio_device_ref;
 
 /**
  * struct vfio_release_notifier - what to do before a device is released
+ * @owner: THIS_MODULE. It stays loaded until @released has returned, or the
+ *	notifier has been unregistered.
  * @released: Called when the last file of the device is closed, once, before
  *	the bus driver closes the device, hence before close() or unbind returns.
  *	Nothing may reach the device's memory any more when it returns. Notifiers are called in
@@ -36,10 +39,11 @@ struct vfio_device_ref;
  *	may register and unregister notifiers, themselves included. The group
  *	and device-set locks of VFIO are held.
  *
- * Usually part of a larger structure. All zero but @released before it is
- * registered.
+ * Usually part of a larger structure, which may be freed by @released once that
+ * has unregistered it. All zero but @owner and @released before it is registered.
  */
 struct vfio_release_notifier {
+	struct module *owner;
 	void (*released)(struct vfio_release_notifier *notifier);
 	/* private: */
 	void *registration;

@@ -396,6 +396,31 @@ TEST_F(watch, shares_the_device)
 	EXPECT_EQ(0, module_load("vfio_memory"));
 }
 
+/* A notifier that unregisters and frees itself; only its code has to stay. */
+TEST_F(watch, signals_by_itself)
+{
+	int events[] = { event_new(), event_new() };
+
+	EXPECT_EQ(-ENOENT, vfio_ioctl(self->watch, RELEASE_WATCH_SIGNAL,
+				      events[0]));
+	ASSERT_EQ(0, watch_look_up(self->watch, self->memory));
+	EXPECT_EQ(-EBADF, vfio_ioctl(self->watch, RELEASE_WATCH_SIGNAL, -1));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->watch, RELEASE_WATCH_SIGNAL,
+				      self->watch));
+	EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_SIGNAL, events[0]));
+	EXPECT_EQ(0, vfio_ioctl(self->watch, RELEASE_WATCH_SIGNAL, events[1]));
+	close(self->watch);
+	self->watch = -1;
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_release_watch"));
+	EXPECT_EQ(0, events_take(events, 2));
+	release(&self->session, self->memory);
+	EXPECT_EQ(0x3, events_take(events, 2));
+	EXPECT_EQ(0, module_unload("vfio_release_watch"));
+	EXPECT_EQ(0, module_load("vfio_release_watch"));
+	close(events[0]);
+	close(events[1]);
+}
+
 /* Each allocation of a registration fails in turn; then nobody is registered. */
 TEST_F(watch, registers_without_memory)
 {
