@@ -100,14 +100,26 @@ struct DriverEntry {
 /// The backend drivers, newest first.
 static DRIVERS: StaticMutex<KVec<DriverEntry>> = static_mutex!(KVec::new(), c"vfio_iommu_drivers");
 
-/// The drivers at this moment, each kept loaded.
-fn drivers() -> Result<KVec<(Arc<dyn IommuDriver>, ModuleRef)>> {
+/// A backend driver that is kept loaded.
+///
+/// Fields are dropped in order: the driver before its code.
+struct Candidate {
+    driver: Arc<dyn IommuDriver>,
+    module: Arc<ModuleRef>,
+}
+
+/// The drivers at this moment.
+fn drivers() -> Result<KVec<Candidate>> {
     let entries = DRIVERS.lock();
     let mut found = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
     for entry in entries.iter() {
         // A driver whose module is going is one that is not there.
         if let Ok(module) = ModuleRef::get(entry.module) {
-            found.push((entry.driver.clone(), module), GFP_KERNEL)?;
+            let candidate = Candidate {
+                driver: entry.driver.clone(),
+                module: Arc::new(module, GFP_KERNEL_ACCOUNT)?,
+            };
+            found.push(candidate, GFP_KERNEL)?;
         }
     }
     Ok(found)
@@ -265,7 +277,7 @@ impl Container {
         }
         let known = drivers()?
             .iter()
-            .any(|(driver, _)| driver.check_extension(extension));
+            .any(|candidate| candidate.driver.check_extension(extension));
         Ok(known.into())
     }
 
@@ -283,18 +295,15 @@ impl Container {
             return Err(EINVAL);
         }
         let mut result = Err(ENODEV);
-        for (driver, module) in candidates {
-            // Dropped in the opposite order: the driver, and what it opens, before its code.
-            let module = Arc::new(module, GFP_KERNEL_ACCOUNT)?;
-            let driver = driver;
-            if !driver.check_extension(iommu_type) {
+        for candidate in candidates {
+            if !candidate.driver.check_extension(iommu_type) {
                 continue;
             }
-            result = driver.open(iommu_type).and_then(|backend| {
+            result = candidate.driver.open(iommu_type).and_then(|backend| {
                 Self::attach_all(&state.groups, &*backend)?;
                 state.chosen = Some(Chosen {
                     backend,
-                    module: module.clone(),
+                    module: candidate.module.clone(),
                 });
                 Ok(())
             });

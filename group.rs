@@ -327,7 +327,9 @@ impl Group {
     /// more.
     fn retire(&self) {
         let mut state = self.lock_of_unused();
-        state.iommu = Iommu::Unset;
+        if matches!(state.iommu, Iommu::Container(_)) {
+            state.iommu = Iommu::Unset;
+        }
         state.iommu_group = None;
     }
 

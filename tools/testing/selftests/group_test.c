@@ -364,4 +364,31 @@ TEST_F(group, iommufd_as_container)
 	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_GROUP_UNSET_CONTAINER, 0));
 }
 
+/* 3-11, 3-12, 3-20: the last device leaves; a container goes with it, no iommufd. */
+TEST_F(group, no_device_left)
+{
+	int iommufd = iommufd_open();
+
+	ASSERT_EQ(0, group_set_container(self->fd, self->container));
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	EXPECT_EQ(-ENODEV, group_set_container(self->fd, self->container));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_GROUP_UNSET_CONTAINER, 0));
+	EXPECT_EQ(-ENODEV, group_device(self->fd, self->bdf));
+	close(self->fd);
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+	self->fd = group_open(self->bdf);
+	ASSERT_LE(0, self->fd);
+
+	if (iommufd < 0)
+		SKIP(return, "no iommufd");
+	ASSERT_EQ(0, group_set_container(self->fd, iommufd));
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	EXPECT_EQ(-EINVAL, group_set_container(self->fd, iommufd));
+	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_GROUP_UNSET_CONTAINER, 0));
+	EXPECT_EQ(-ENODEV, group_set_container(self->fd, iommufd));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_GROUP_UNSET_CONTAINER, 0));
+	close(iommufd);
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci"));
+}
+
 VFIO_TEST_MAIN("EDU")
