@@ -419,7 +419,8 @@ impl Function {
         unsafe { bindings::pci_write_config_dword(self.as_raw(), c_int::from(offset), value) };
     }
 
-    /// Reads four bytes of vital product data; `None` if that fails.
+    /// Reads four bytes of vital product data; `None` if that fails. What is behind the end of the
+    /// data reads as zero.
     pub(crate) fn read_vpd(&self, address: u16) -> Option<u32> {
         let mut data = [0u8; 4];
         // SAFETY: `as_raw()` is valid, and `data` is valid for write of its length.
@@ -432,7 +433,8 @@ impl Function {
             )
         };
 
-        (usize::try_from(read) == Ok(data.len())).then(|| u32::from_le_bytes(data))
+        // The data need not end with a whole word; fewer bytes are no error, nor are none.
+        (read >= 0).then(|| u32::from_le_bytes(data))
     }
 
     /// Writes four bytes of vital product data; false if that fails.
