@@ -45,21 +45,20 @@ impl Function {
         NonNull::new(unsafe { bindings::pci_store_saved_state(self.as_raw()) }).map(SavedState)
     }
 
-    /// Makes `state` the saved one again; without one, there is no saved state after this.
+    /// Makes `state` the saved one again. Without one, nothing counts as saved after this.
     ///
     /// # Errors
     ///
     /// EINVAL if the state does not fit the function.
-    pub(crate) fn load_saved_state(&self, state: Option<SavedState>) -> Result {
-        let raw = state
-            .as_ref()
-            .map_or(core::ptr::null_mut(), |state| state.0.as_ptr());
+    pub(crate) fn load_saved_state(&self, state: Option<&SavedState>) -> Result {
+        let raw = state.map_or(core::ptr::null_mut(), |state| state.0.as_ptr());
 
         // SAFETY: `as_raw()` is valid, and `raw` is null or a saved state, which is only read.
         to_result(unsafe { bindings::pci_load_saved_state(self.as_raw(), raw) })
     }
 
-    /// Writes the saved state, if there is one, to the hardware; there is none afterwards.
+    /// Writes to the hardware what was saved, or loaded, last, whether it still counts as saved or
+    /// not; afterwards nothing does.
     pub(crate) fn restore_state(&self) {
         // SAFETY: `as_raw()` is valid.
         unsafe { bindings::pci_restore_state(self.as_raw()) };

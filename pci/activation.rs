@@ -101,7 +101,7 @@ impl Activation {
     fn load_saved_state(&mut self) -> bool {
         let saved = self.saved.take();
         let function = self.function();
-        if function.load_saved_state(saved).is_ok() {
+        if function.load_saved_state(saved.as_ref()).is_ok() {
             return true;
         }
 

@@ -233,8 +233,10 @@ impl Binding {
 
     /// The link to the device has been reset to recover from an error.
     pub fn link_reset(&self) {
-        self.core.recovery().link_reset(self.core.memory());
-        self.core.irq().sync_intx();
+        if let Some(device) = self.device() {
+            let memory = self.core.memory();
+            self.core.recovery().link_reset(memory, &device);
+        }
     }
 
     /// The device has recovered from an error.

@@ -63,7 +63,8 @@ impl Hardware for Function {
 ///
 /// The PCI core keeps users from config space before it announces a reset, which then waits for
 /// that lock: who held it and waited to get at config space would wait for ever. There is no need
-/// to wait either, as no reset begins meanwhile.
+/// to wait either, as no reset begins meanwhile. (That of a link, to recover from an error, is not
+/// announced; what is written during it is lost like everything else.)
 struct Unhindered<'a>(&'a Function);
 
 impl Hardware for Unhindered<'_> {

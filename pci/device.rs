@@ -287,7 +287,9 @@ impl CoreDevice {
             no_intx: intx.broken,
         });
         let decode = opened.config.lock().decode();
-        self.memory.open(decode.memory, opened.bars.windows());
+        let config = self.function.store_saved_state();
+        self.memory
+            .open(decode.memory, opened.bars.windows(), config);
 
         Ok(Session {
             opened,

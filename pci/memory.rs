@@ -17,7 +17,12 @@
 //!
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
-//! around interrupts are outside too. Those of what has been exported are inside.
+//! around interrupts are outside too. Those of what has been exported are inside, and so is the
+//! lock around the state of the link, a leaf.
+//!
+//! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
+//! which a change of the power state waits with the memory lock held. So they do not wait for the
+//! memory lock, only for that leaf.
 //!
 //! The PCI core blocks config space for users before it announces a reset, so that block is
 //! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
@@ -102,8 +107,6 @@ struct Memory {
     low_power: LowPower,
     /// Is the function being reset?
     resetting: bool,
-    /// Is the link to the function to be relied upon?
-    reachable: bool,
 }
 
 impl Memory {
@@ -117,7 +120,6 @@ impl Memory {
                 kept_in_d0: false,
                 low_power: LowPower::default(),
                 resetting: false,
-                reachable: true,
             },
             c"vfio_pci_memory_lock"
         )
@@ -130,6 +132,24 @@ impl Memory {
 
         Some(window.first.wrapping_add(address.page))
     }
+}
+
+/// How the link to the function is.
+enum Link {
+    /// To be relied upon.
+    Up,
+    /// Not to be relied upon.
+    Down,
+    /// It works again, but the function has lost its config space. Before anybody gets at the
+    /// memory it is put back: to what it was when the error was reported, if that is known.
+    Recovered(Option<SavedState>),
+}
+
+/// What the leaf inside of the memory lock protects.
+struct Reach {
+    link: Link,
+    /// Config space as it was when the device was opened.
+    opened: Option<SavedState>,
 }
 
 /// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler.
@@ -154,6 +174,8 @@ pub(crate) struct MemoryLock {
     state: RwSemaphore<Memory>,
     #[pin]
     gate: ResetGate,
+    #[pin]
+    reach: RwSemaphore<Reach>,
 }
 
 /// What [`MemoryLock::try_access`] finds.
@@ -178,27 +200,41 @@ impl MemoryLock {
             exports: Exports::new()?,
             state <- Memory::new_lock(),
             gate <- ResetGate::new(),
+            reach <- new_rwsem!(
+                Reach {
+                    link: Link::Up,
+                    opened: None,
+                },
+                c"vfio_pci_reach"
+            ),
         })
     }
 
     /// Allows access to the memory, if it is enabled, for as long as the result exists.
     pub(crate) fn access(&self) -> Option<Access<'_>> {
-        let memory = loop {
+        loop {
             let memory = self.state.read();
-            if !memory.resetting {
-                break memory;
+            if memory.resetting {
+                drop(memory);
+                self.gate.wait();
+                continue;
             }
-            drop(memory);
-            self.gate.wait();
-        };
-
-        self.check(memory)
+            let reach = self.reach.read();
+            if matches!(reach.link, Link::Recovered(_)) {
+                drop(reach);
+                drop(memory);
+                drop(self.exclusive());
+                continue;
+            }
+            return self.check(memory, reach);
+        }
     }
 
     /// Allows to map the memory, which stays mapped when the result is gone: never in low power,
     /// where the device may be suspended at any time.
     pub(crate) fn mappable(&self) -> Option<Access<'_>> {
-        self.access().filter(|access| !access.0.low_power.is_on())
+        self.access()
+            .filter(|access| !access.memory.low_power.is_on())
     }
 
     /// Does the same as [`Self::access`] without sleeping.
@@ -209,19 +245,33 @@ impl MemoryLock {
         if memory.resetting || memory.low_power.is_suspended() {
             return TryAccess::Later;
         }
+        let Some(reach) = self.reach.try_read() else {
+            return TryAccess::Later;
+        };
+        if matches!(reach.link, Link::Recovered(_)) {
+            return TryAccess::Later;
+        }
 
-        self.check(memory)
+        self.check(memory, reach)
             .map_or(TryAccess::Disabled, TryAccess::Granted)
     }
 
-    fn check<'a>(&'a self, memory: ReadGuard<'a, Memory>) -> Option<Access<'a>> {
-        self.is_accessible(&memory).then(|| Access(memory))
+    fn check<'a>(
+        &'a self,
+        memory: ReadGuard<'a, Memory>,
+        reach: ReadGuard<'a, Reach>,
+    ) -> Option<Access<'a>> {
+        self.is_accessible(&memory, &reach).then(|| Access {
+            _reach: reach,
+            memory,
+        })
     }
 
-    fn is_accessible(&self, memory: &Memory) -> bool {
+    fn is_accessible(&self, memory: &Memory, reach: &Reach) -> bool {
         let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
+        let is_reachable = matches!(reach.link, Link::Up);
 
-        memory.decode && memory.reachable && !memory.resetting && is_awake
+        memory.decode && is_reachable && !memory.resetting && is_awake
     }
 
     /// Keeps everybody else from the memory.
@@ -229,6 +279,7 @@ impl MemoryLock {
         loop {
             let exclusive = self.exclusive_in_reset();
             if !exclusive.memory.resetting {
+                exclusive.put_back();
                 return exclusive;
             }
             drop(exclusive);
@@ -239,8 +290,13 @@ impl MemoryLock {
     /// Does the same without sleeping: not if somebody is at the memory, or resets the function.
     pub(crate) fn try_exclusive(&self) -> Option<Exclusive<'_>> {
         let memory = self.state.try_write()?;
+        if memory.resetting {
+            return None;
+        }
+        let exclusive = Exclusive { lock: self, memory };
+        exclusive.put_back();
 
-        (!memory.resetting).then(|| Exclusive { lock: self, memory })
+        Some(exclusive)
     }
 
     /// Keeps everybody else from the memory, even during a reset.
@@ -256,6 +312,8 @@ impl MemoryLock {
     pub(crate) fn begin_reset(&self, device: &Device) {
         self.gate.close();
         let mut exclusive = self.exclusive_in_reset();
+        // The PCI core saves config space next, and restores that.
+        exclusive.put_back();
         exclusive.memory.resetting = true;
         exclusive.zap(device);
         if exclusive.memory.asleep.is_some() {
@@ -269,6 +327,30 @@ impl MemoryLock {
     pub(crate) fn end_reset(&self) {
         self.exclusive_in_reset().memory.resetting = false;
         self.gate.open();
+    }
+
+    /// The link to the function is not to be relied upon any more: keeps everybody from the memory
+    /// of `device`, and takes away what user space has mapped.
+    ///
+    /// Waits for accesses that have begun, but not for who holds the memory lock otherwise. What
+    /// has been exported stays: to revoke it is to wait for drivers that may be waiting themselves
+    /// for the recovery of their devices. Their DMA finds nobody who answers.
+    pub(crate) fn cut_off(&self, device: &Device) {
+        self.reach.write().link = Link::Down;
+        device.zap(0, FILE_SPAN);
+    }
+
+    /// The link works again, if it was [`Self::cut_off`], and config space is to be put back: to
+    /// `saved`, or to what it was when the device was opened.
+    ///
+    /// Whoever takes the memory lock next does so, which is this, unless somebody else has it.
+    pub(crate) fn rejoin(&self, saved: Option<SavedState>) {
+        let mut reach = self.reach.write();
+        if matches!(reach.link, Link::Down) {
+            reach.link = Link::Recovered(saved);
+        }
+        drop(reach);
+        drop(self.try_exclusive());
     }
 
     /// Keeps everybody else from the memory of `device`, and takes away what they have mapped, on
@@ -321,12 +403,15 @@ impl MemoryLock {
         visit(&self.exports)
     }
 
-    /// Opens the windows.
-    pub(crate) fn open(&self, decode: bool, windows: Windows) {
+    /// Opens the windows. `config` is config space as it is now.
+    pub(crate) fn open(&self, decode: bool, windows: Windows, config: Option<SavedState>) {
         let mut exclusive = self.exclusive();
         exclusive.memory.decode = decode;
         exclusive.memory.windows = windows;
-        exclusive.memory.reachable = true;
+        *self.reach.write() = Reach {
+            link: Link::Up,
+            opened: config,
+        };
     }
 
     /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
@@ -335,6 +420,7 @@ impl MemoryLock {
         let mut memory = self.state.write();
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
+        self.reach.write().opened = None;
         self.exports.end();
     }
 
@@ -345,7 +431,7 @@ impl MemoryLock {
         };
 
         let first = PageAddress::new(fault.page_offset());
-        match access.0.frame(first) {
+        match access.memory.frame(first) {
             Some(frame) => fault.insert_pfn(frame),
             None => FaultResult::SIGBUS,
         }
@@ -365,7 +451,10 @@ fn is_forgetful(function: &Function) -> bool {
 
 /// The memory of the device is enabled, and stays so.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
-pub(crate) struct Access<'a>(ReadGuard<'a, Memory>);
+pub(crate) struct Access<'a> {
+    _reach: ReadGuard<'a, Reach>,
+    memory: ReadGuard<'a, Memory>,
+}
 
 /// Nobody else is at the memory of the device, nor comes to it.
 ///
@@ -399,13 +488,28 @@ impl Exclusive<'_> {
     }
 
     /// Is the link to the function to be relied upon?
-    pub(crate) fn is_reachable(&self) -> bool {
-        self.memory.reachable
+    fn is_reachable(&self) -> bool {
+        matches!(self.lock.reach.read().link, Link::Up)
     }
 
-    /// Remembers whether the link to the function is to be relied upon.
-    pub(crate) fn set_reachable(&mut self, reachable: bool) {
-        self.memory.reachable = reachable;
+    /// Puts config space back if the function has lost it and the link works again. If that fails
+    /// nobody gets at the memory until the device is opened again.
+    fn put_back(&self) {
+        let mut reach = self.lock.reach.write();
+        if !matches!(reach.link, Link::Recovered(_)) {
+            return;
+        }
+        let Link::Recovered(saved) = core::mem::replace(&mut reach.link, Link::Down) else {
+            return;
+        };
+        let function = &self.lock.function;
+        let saved = saved.as_ref().or(reach.opened.as_ref());
+        if saved.is_none() || !function.is_present() || function.load_saved_state(saved).is_err() {
+            return;
+        }
+        function.restore_state();
+        self.enable_decode();
+        reach.link = Link::Up;
     }
 
     /// Enables memory in hardware. Returns what COMMAND was, and whether that had to be changed.
@@ -421,7 +525,7 @@ impl Exclusive<'_> {
     }
 
     /// Enables memory in hardware if the user sees it enabled.
-    pub(crate) fn enable_decode(&self) {
+    fn enable_decode(&self) {
         let function = &self.lock.function;
         let command = function.read_word(PCI_COMMAND);
         if self.memory.decode && command & PCI_COMMAND_MEMORY == 0 {
@@ -455,8 +559,8 @@ impl Exclusive<'_> {
             self.memory.asleep = function.store_saved_state();
         } else if wakes_up {
             let asleep = self.memory.asleep.take();
-            // A failure leaves nothing to restore, which is what can be done about it.
-            let _ = function.load_saved_state(asleep);
+            // Without it, what the PCI core saved last is as good as anything.
+            let _ = function.load_saved_state(asleep.as_ref());
             function.restore_state();
         }
 
@@ -466,7 +570,11 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        if !self.memory.low_power.is_on() && self.lock.is_accessible(&self.memory) {
+        let is_accessible = {
+            let reach = self.lock.reach.read();
+            self.lock.is_accessible(&self.memory, &reach)
+        };
+        if is_accessible && !self.memory.low_power.is_on() {
             self.lock.exports.restore();
         }
     }

@@ -12,7 +12,13 @@
 //! until the user has closed the device, which a user who waited for recovery would never do.
 //!
 //! The reset of the link is not announced like other resets. It takes config space with it, which
-//! is put back here.
+//! is put back here: to what it was when the error was reported; or, if nothing could be read any
+//! more, or somebody was at work on it, to what it was when the device was opened. Another
+//! function below the port may have asked for the reset, so that it can come after an error that
+//! is not fatal as well; then memory is away from the end of the reset to that of recovery.
+//!
+//! The calls come with the lock of the PCI core's list of functions held; see
+//! [`memory`](crate::memory) for what that means.
 
 use crate::{
     abstractions::{
@@ -34,12 +40,10 @@ use vfio::device::Device;
 
 /// How far recovery has come.
 enum Progress {
-    /// There was no error, or config space could not be saved when it was reported.
+    /// There was no error, or there is no recovery from it.
     Nothing,
-    /// An error has been reported. Config space was like this.
-    Reported(SavedState),
-    /// The link has been reset, and config space put back.
-    Restored,
+    /// An error has been reported. Config space was like this, if it could be saved.
+    Reported(Option<SavedState>),
 }
 
 /// The recovery of a device from errors. All calls but [`Self::forget`] come with the device lock
@@ -63,21 +67,17 @@ impl Recovery {
     /// An error has been reported.
     pub(crate) fn begin(&self, memory: &MemoryLock, device: &Device, state: ChannelState) {
         let progress = match state {
-            // The PCI core holds the lock of its list of functions. Whoever is at the memory may
-            // wait for it, as a change of the power state does, so there is no waiting here.
-            ChannelState::Normal => match memory.try_exclusive() {
-                Some(exclusive) => self.save(&exclusive),
-                None => Progress::Nothing,
-            },
-            ChannelState::Frozen => {
-                let mut exclusive = memory.revoke(device);
-                exclusive.set_reachable(false);
-                self.save(&exclusive)
+            ChannelState::Normal | ChannelState::Frozen => {
+                let exclusive = memory.try_exclusive();
+                Progress::Reported(exclusive.and_then(|exclusive| self.save(&exclusive)))
             }
             // What was cut off stays so until the device is closed.
             ChannelState::Failed => Progress::Nothing,
         };
         *self.progress.lock() = progress;
+        if matches!(state, ChannelState::Frozen) {
+            memory.cut_off(device);
+        }
     }
 
     /// The device is being closed: nothing of its user is to be put back.
@@ -85,51 +85,26 @@ impl Recovery {
         *self.progress.lock() = Progress::Nothing;
     }
 
-    fn save(&self, _exclusive: &Exclusive<'_>) -> Progress {
+    fn save(&self, _exclusive: &Exclusive<'_>) -> Option<SavedState> {
         if !self.function.is_present() {
-            return Progress::Nothing;
+            return None;
         }
         self.function.save_state();
 
-        self.function
-            .store_saved_state()
-            .map_or(Progress::Nothing, Progress::Reported)
+        self.function.store_saved_state()
     }
 
     /// The link has been reset.
-    pub(crate) fn link_reset(&self, memory: &MemoryLock) {
-        let exclusive = memory.exclusive();
-        let mut progress = self.progress.lock();
-        if let Progress::Reported(saved) = core::mem::replace(&mut *progress, Progress::Nothing) {
-            *progress = self.restore(&exclusive, saved);
-        }
-    }
-
-    fn restore(&self, exclusive: &Exclusive<'_>, saved: SavedState) -> Progress {
-        if self.function.load_saved_state(Some(saved)).is_err() {
-            return Progress::Nothing;
-        }
-        self.function.restore_state();
-        exclusive.enable_decode();
-
-        Progress::Restored
+    pub(crate) fn link_reset(&self, memory: &MemoryLock, device: &Device) {
+        memory.cut_off(device);
     }
 
     /// The link works again. If it was reset without a word, as after a fatal error, config space
-    /// is still to be put back. A device that cannot be put back stays cut off until it is closed.
+    /// is still to be put back.
     pub(crate) fn end(&self, memory: &MemoryLock) {
-        let mut exclusive = memory.exclusive();
-        if exclusive.is_reachable() {
-            *self.progress.lock() = Progress::Nothing;
-            return;
-        }
         let progress = core::mem::replace(&mut *self.progress.lock(), Progress::Nothing);
-        let progress = match progress {
-            Progress::Reported(saved) => self.restore(&exclusive, saved),
-            progress => progress,
-        };
-        if matches!(progress, Progress::Restored) {
-            exclusive.set_reachable(true);
+        if let Progress::Reported(saved) = progress {
+            memory.rejoin(saved);
         }
     }
 }
