@@ -406,7 +406,12 @@ impl DeviceOps for CoreDevice {
 
         match cmd {
             VFIO_DEVICE_GET_INFO => info::device(&opened, arg),
-            VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
+            VFIO_DEVICE_GET_REGION_INFO => {
+                let result = info::region(&self.function, &self.memory, &opened, arg);
+                // Looking for a ROM may have written the command register.
+                self.irq.sync_intx();
+                result
+            }
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
             VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),
             VFIO_DEVICE_IOEVENTFD => {

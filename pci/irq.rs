@@ -216,7 +216,7 @@ impl Irqs {
     /// Disables what is in use.
     fn disable(&self, state: &mut State, memory: &MemoryLock) {
         if let Mode::Messages(messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
-            // First, so that nobody enables MSI through config space once the vectors are gone.
+            // First, so that who enables MSI through config space later sees that it is off.
             self.msi_on.store(false, Relaxed);
             messages.disable(memory);
             // Switching MSI off unmasks INTx.

@@ -112,7 +112,14 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             control = (control & !capability::MSI_QUEUE_SIZE) | limit;
         }
         store(&mut self.cells, register, Width::Word, control);
-        effects.write(register, Width::Word, control)
+        effects.write(register, Width::Word, control)?;
+        // The ioctl may have turned MSI off in the meantime, if the write had to wait.
+        if control & capability::MSI_ENABLE != 0 && !effects.msi().active {
+            control &= !capability::MSI_ENABLE;
+            store(&mut self.cells, register, Width::Word, control);
+            effects.write(register, Width::Word, control)?;
+        }
+        Ok(())
     }
 
     /// Writes to the PCI Express capability.

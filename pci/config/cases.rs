@@ -60,7 +60,7 @@ fn express_with(registers: &[(u16, u32)]) -> Fake<0x200> {
 
 /// Rows of the permission tables, spelled out a second time.
 ///
-/// PARITY: 7-23 to 7-66.
+/// PARITY: 7-23 to 7-66, 12-3.
 pub(crate) fn permissions() -> Outcome {
     const RO: Permission = Permission::READ_ONLY;
     const RAW: Permission = Permission::RAW;

@@ -31,6 +31,9 @@ pub(super) fn bar_registers() -> impl Iterator<Item = u16> {
 /// The bits that enable decoders.
 const DECODE: u32 = header::COMMAND_IO | header::COMMAND_MEMORY;
 
+/// The upper byte of the Command Register.
+const COMMAND_UPPER: u16 = header::COMMAND + 1;
+
 impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Writes a chunk of the header.
     pub(super) fn write_header<E: Effects>(
@@ -41,9 +44,16 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     ) -> Result<(), E::Error> {
         match chunk.offset {
             header::COMMAND => self.write_command(effects, chunk, value)?,
+            COMMAND_UPPER => {
+                // The decoders stay as they are. But the host may have masked INTx in between.
+                effects.begin_command(false);
+                let result = self.write_bits(effects, chunk, value);
+                effects.end_command(self.decode());
+                result?;
+            }
             _ => self.write_bits(effects, chunk, value)?,
         }
-        if chunk.covers(header::COMMAND + 1) {
+        if chunk.covers(COMMAND_UPPER) {
             self.update_intx(effects);
         }
         self.size_bars();

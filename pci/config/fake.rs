@@ -66,8 +66,11 @@ pub(crate) struct Fake<const N: usize> {
     pub(crate) resets: bool,
     /// What to answer to [`Effects::msi`].
     pub(crate) msi: Msi,
+    /// Whether the next write has to wait while MSI is turned off by ioctl.
+    pub(crate) msi_ends: Slot<bool>,
     /// What to answer to [`Effects::read_vpd`]; nothing makes writes fail too.
     pub(crate) vpd: Option<u32>,
+    msi_ended: Slot<bool>,
     events: [Option<Event>; EVENTS],
 }
 
@@ -112,7 +115,9 @@ impl<const N: usize> Fake<N> {
                 active: false,
                 log2_vectors: 0,
             },
+            msi_ends: Slot::new(false),
             vpd: None,
+            msi_ended: Slot::new(false),
             events: [None; EVENTS],
         }
     }
@@ -184,6 +189,8 @@ impl<const N: usize> Hardware for Fake<N> {
 
     fn write(&self, offset: u16, width: Width, value: u32) -> Result<(), Failure> {
         self.admit(offset, width)?;
+        self.msi_ended
+            .set(self.msi_ended.get() | self.msi_ends.get());
         let targets = self.bytes.iter().skip(usize::from(offset));
         let offsets = offset..offset.saturating_add(width.bytes());
         for ((offset, byte), value) in offsets.zip(targets).zip(value.to_le_bytes()) {
@@ -240,7 +247,10 @@ impl<const N: usize> Effects for Fake<N> {
     }
 
     fn msi(&self) -> Msi {
-        self.msi
+        Msi {
+            active: self.msi.active && !self.msi_ended.get(),
+            ..self.msi
+        }
     }
 }
 

@@ -115,12 +115,17 @@ pub(crate) fn msi() -> Outcome {
     check(get(&space, &fake, 0x4c, 4)? == 0x1234, "data")?;
     check(fake.dword(0x44) | fake.dword(0x4c) == 0, "of the user only")?;
     put(&mut space, &mut fake, 0x50, 4, 0x5)?;
-    check(fake.dword(0x50) == 0x5, "mask bits of the hardware")
+    check(fake.dword(0x50) == 0x5, "mask bits of the hardware")?;
+
+    fake.msi_ends.set(true);
+    put(&mut space, &mut fake, 0x42, 1, 0x01)?;
+    check(fake.dword(0x40) >> 16 == 0x0186, "off by ioctl meanwhile")?;
+    check(get(&space, &fake, 0x42, 2)? == 0x0186, "and reads so")
 }
 
 /// PCI Express: reset, payload and read request sizes, RW1C bits next to them.
 ///
-/// PARITY: 7-55 to 7-57, 12-8.
+/// PARITY: 7-55 to 7-57, 12-8, 12-9.
 pub(crate) fn express() -> Outcome {
     let registers = [
         (0x04, STATUS_LIST),
@@ -161,7 +166,14 @@ pub(crate) fn express() -> Outcome {
     fake.set_dword(0x44, 0);
     put(&mut space, &mut fake, 0x48, 2, 0xd01f)?;
     check(fake.happened(&[]), "not capable")?;
-    check(get(&space, &fake, 0x49, 1)? == 0x50, "reads as zero")
+    check(get(&space, &fake, 0x49, 1)? == 0x50, "reads as zero")?;
+
+    fake.set_dword(0x44, 0x1000_0000);
+    fake.resets = false;
+    let failed = put(&mut space, &mut fake, 0x48, 2, 0xd01f);
+    check(failed == Err(Failure::Wanted), "a failure is told")?;
+    check(fake.happened(&[Event::Reset]), "reset that fails")?;
+    check(get(&space, &fake, 0x49, 1)? == 0x50, "reads as zero still")
 }
 
 /// Advanced Features: reset.
@@ -188,7 +200,7 @@ pub(crate) fn advanced_features() -> Outcome {
 
 /// MSI-X cannot be written, a vendor's registers can; nor can any list entry.
 ///
-/// PARITY: 7-19, 7-21, 7-22, 7-42, 7-54, 7-58.
+/// PARITY: 7-19, 7-21, 7-22, 7-42, 7-54, 7-58, 7-64.
 pub(crate) fn plain_capabilities() -> Outcome {
     let registers = [
         (0x04, STATUS_LIST),

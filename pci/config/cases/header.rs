@@ -84,7 +84,11 @@ pub(crate) fn command() -> Outcome {
     check(fake.happened(&events), "enable")?;
 
     put(&mut space, &mut fake, 5, 1, 0)?;
-    let events = [Event::Intx { disabled: false }];
+    let events = [
+        Event::BeginCommand { revoke: false },
+        Event::EndCommand(enabled),
+        Event::Intx { disabled: false },
+    ];
     check(fake.happened(&events), "the upper byte alone")?;
 
     // The first access fails, then the second.
