@@ -2,7 +2,7 @@
 
 //! Safe wrappers of the kernel interfaces that the `vfio_pci_core` crate uses.
 //!
-//! One file per C header. All `unsafe` code of the crate is here.
+//! One file per interface of the kernel. All `unsafe` code of the crate is here.
 
 pub(crate) mod bar;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]

@@ -341,6 +341,7 @@ mod tests {
         }
     }
 
+    // PARITY: 6-75.
     #[test]
     fn malformed_requests_are_refused() {
         assert!(Request::check(&raw(4, 0, 0)).is_ok());

@@ -244,6 +244,38 @@ TEST_F(cdev, attach_refusals)
 				&attach));
 }
 
+/* 4-29: nobody has a PASID here; no IOMMU of QEMU's has one with the C modules. */
+TEST_F(cdev, attach_pasid)
+{
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pasid = 1,
+	};
+	struct vfio_device_detach_iommufd_pt detach = {
+		.argsz = sizeof(detach),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = 1,
+	};
+	long ret;
+
+	attach.pt_id = iommufd_ioas(self->iommufd);
+	ASSERT_LT(0, attach.pt_id);
+	ASSERT_LT(0, cdev_bind(self->fd, self->iommufd));
+	ret = vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+	EXPECT_GT(0, ret);
+	if (!on_c_modules())
+		EXPECT_EQ(-EOPNOTSUPP, ret);
+	ret = vfio_ioctl(self->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+	if (!on_c_modules())
+		EXPECT_EQ(-EOPNOTSUPP, ret);
+	/* The device itself is attached as before. */
+	attach.argsz = offsetof(struct vfio_device_attach_iommufd_pt, pasid);
+	attach.flags = 0;
+	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&attach));
+}
+
 /* 4-31 to 4-33, 4-36, 4-41 */
 TEST_F(cdev, attach_and_detach)
 {

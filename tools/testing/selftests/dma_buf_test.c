@@ -787,10 +787,15 @@ static void expect_unreachable(struct __test_metadata *_metadata,
 		unmap(self->iommufd, self->ioas, IOVA + SIZE_2M, PAGE_SIZE);
 }
 
-/* 6-89, 6-91, 12-15: nothing of it is reachable until the user has had enough. */
+/*
+ * 6-89, 6-91, 12-15: nothing of it is reachable until the user, or a wakeup, has ended
+ * low power.
+ */
 TEST_F(registers, low_power)
 {
 	const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+	struct vfio_device_low_power_entry_with_wakeup entry = {};
+	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct export request = good_export();
 	int fd;
 
@@ -809,12 +814,30 @@ TEST_F(registers, low_power)
 	/* A write of the memory bit. */
 	ASSERT_EQ(0, memory_enable(self->nvme, true));
 	expect_unreachable(_metadata, self, self->fd);
+	/* A reset, which wakes it up for as long as it lasts. */
+	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_RESET, 0));
+	expect_unreachable(_metadata, self, self->fd);
 	ASSERT_EQ(0, device_feature(self->nvme,
 				    set | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
 				    NULL, 0));
 	expect_version(_metadata, self);
 	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, fd, 0, PAGE_SIZE,
 				IOVA + SIZE_2M));
+
+	entry.wakeup_eventfd = event_new();
+	ASSERT_EQ(0, device_feature(self->nvme, set |
+			VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+			&entry, sizeof(entry)));
+	ASSERT_TRUE(pci_becomes(self->nvme_bdf, "power/runtime_status",
+				"suspended"));
+	EXPECT_EQ(-ENODEV, map_buffer(self->iommufd, self->ioas, fd, 0,
+				      PAGE_SIZE, IOVA + 2 * SIZE_2M));
+	EXPECT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(1, event_take(entry.wakeup_eventfd));
+	EXPECT_EQ(on_c_modules() ? -ENODEV : 0,
+		  map_buffer(self->iommufd, self->ioas, fd, 0, PAGE_SIZE,
+			     IOVA + 2 * SIZE_2M));
+	close(entry.wakeup_eventfd);
 	close(fd);
 }
 

@@ -469,6 +469,23 @@ TEST_F(edu, modules)
 	}
 }
 
+/* 1-5: a file that has not bound the device yet keeps the driver as well. */
+TEST_F(edu, unbound_cdev)
+{
+	long users = module_users("vfio_pci");
+	int fd;
+
+	if (on_c_modules())
+		SKIP(return, "C modules: unloading waits for the file");
+	if (users < 0)
+		SKIP(return, "vfio_pci is not a module");
+	fd = cdev_open(self->bdf, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EAGAIN, unload("vfio_pci"));
+	close(fd);
+	EXPECT_EQ(users, module_users("vfio_pci"));
+}
+
 /* Many openers at once: one has it, the others are told so. */
 TEST_F(edu, concurrent_openers)
 {

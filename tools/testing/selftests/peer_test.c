@@ -27,6 +27,7 @@
 /* What the log says of page frames that are no VFIO device's. */
 #define REFUSAL		"Refusing to map page frames of an area"
 #define REFUSALS	100
+#define ROUNDS		300
 
 FIXTURE(peer)
 {
@@ -191,6 +192,42 @@ TEST_F(peer, mixed)
 					     3 * PAGE_SIZE, 0));
 }
 
+/* One mapping of two devices' memory, which go one after the other. */
+TEST_F(peer, two_devices)
+{
+	uint8_t *area = memory_new(2 * PAGE_SIZE);
+	struct vfio_session other;
+	const char *bdf;
+	long users;
+
+	NEED_DEVICE(bdf, "TESTDEV");
+	ASSERT_NE(MAP_FAILED, (void *)area);
+	ASSERT_EQ(0, session_open(&other, bdf, variant->iommu));
+	ASSERT_EQ(0, memory_enable(other.device, true));
+	ASSERT_EQ((void *)area,
+		  mmap(area, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED |
+		       MAP_FIXED, self->peer.device, REGION_OFFSET(BAR)));
+	ASSERT_EQ((void *)(area + PAGE_SIZE),
+		  mmap(area + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, other.device,
+		       REGION_OFFSET(BAR)));
+	ASSERT_EQ(0, type1_map(self->edu.container, area, IOVA, 2 * PAGE_SIZE,
+			       DMA_RW));
+	munmap(area, PAGE_SIZE);
+	peer_let_go(self);
+	EXPECT_EQ(on_c_modules(), iommu_maps_iova(self->edu_bdf, IOVA));
+	EXPECT_TRUE(iommu_maps_iova(self->edu_bdf, IOVA + PAGE_SIZE));
+	munmap(area + PAGE_SIZE, PAGE_SIZE);
+	session_close(&other);
+	EXPECT_EQ(left_of(2 * PAGE_SIZE),
+		  iommu_mapped(self->edu_bdf, IOVA, 2 * PAGE_SIZE));
+	/* It keeps the drivers of neither of them loaded. */
+	users = module_users("vfio_pci");
+	EXPECT_EQ(2 * PAGE_SIZE, type1_unmap(self->edu.container, IOVA,
+					     2 * PAGE_SIZE, 0));
+	EXPECT_EQ(users, module_users("vfio_pci"));
+}
+
 /* The user unmaps first: nothing is left to revoke. */
 TEST_F(peer, unmapped_first)
 {
@@ -340,6 +377,93 @@ TEST_F(peer, memory_disable)
 	EXPECT_EQ(PATTERN, ((uint8_t *)self->bar)[0]);
 }
 
+struct toggle {
+	int device;
+	volatile bool stop;
+};
+
+/* Off and on again: mostly before the other thread notices. */
+static void *toggle_memory(void *data)
+{
+	struct toggle *toggle = data;
+
+	while (!toggle->stop) {
+		memory_enable(toggle->device, false);
+		memory_enable(toggle->device, true);
+		usleep(5000);
+	}
+	return NULL;
+}
+
+/* A place where pages of the BAR are mapped one by one. */
+static void *map_in_pages(struct _test_data_peer *self, size_t size)
+{
+	char *place = memory_new_aligned(2 * SIZE_2M + size, SIZE_2M);
+
+	return mmap(place + PAGE_SIZE, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, self->peer.device,
+		    REGION_OFFSET(BAR));
+}
+
+/*
+ * Page frames that are taken away between the fault and the look-up: the mapping
+ * has all of them or none, and who waits for that can be killed.
+ */
+TEST_F_TIMEOUT(peer, memory_vanishes, 120)
+{
+	const size_t size = 256 * PAGE_SIZE;
+	struct toggle toggle = { .device = self->peer.device };
+	long mapped = 0, refused = 0;
+	pthread_t thread;
+	void *bar = map_in_pages(self, size);
+	int round;
+
+	ASSERT_NE(MAP_FAILED, bar);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle_memory, &toggle));
+	for (round = 0; round < ROUNDS; round++) {
+		long ret = type1_map(self->edu.container, bar, IOVA, size,
+				     DMA_RW);
+
+		if (!ret) {
+			mapped++;
+			EXPECT_EQ(size, type1_unmap(self->edu.container, IOVA,
+						    size, 0));
+		} else if (ret == -EFAULT || on_c_modules()) {
+			refused++;
+		} else {
+			ASSERT_EQ(0, ret);
+		}
+	}
+	EXPECT_EQ(0, iommu_mapped(self->edu_bdf, IOVA, size));
+	TH_LOG("%ld mapped, %ld refused", mapped, refused);
+	EXPECT_EQ(ROUNDS, mapped + refused);
+	if (!on_c_modules())
+		EXPECT_LT(0, mapped);
+
+	for (round = 0; round < 10; round++) {
+		pid_t child = fork();
+
+		ASSERT_LE(0, child);
+		if (!child) {
+			for (;;) {
+				type1_map(self->edu.container, bar, IOVA, size,
+					  DMA_RW);
+				type1_unmap(self->edu.container, IOVA, size, 0);
+			}
+		}
+		usleep(50000 + round * 1000);
+		ASSERT_EQ(0, kill(child, SIGKILL));
+		EXPECT_EQ(-SIGKILL, child_result(child));
+		type1_unmap(self->edu.container, IOVA, size, 0);
+		EXPECT_EQ(0, iommu_mapped(self->edu_bdf, IOVA, size));
+	}
+	toggle.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, type1_map(self->edu.container, bar, IOVA, size, DMA_RW));
+	EXPECT_EQ(size, iommu_mapped(self->edu_bdf, IOVA, size));
+	munmap(bar, size);
+}
+
 struct race {
 	int container;
 	void *bar;
@@ -425,7 +549,7 @@ FIXTURE_TEARDOWN(foreign)
 	session_close(&self->session);
 }
 
-/* Page frames of an area that is no VFIO device's: nobody says when they go. */
+/* 5-25: page frames of an area that is no VFIO device's: nobody says when they go. */
 TEST_F(foreign, refused)
 {
 	uint64_t start, size;

@@ -209,7 +209,7 @@ static void *use(void *data)
 	return NULL;
 }
 
-/* Other users of the device wait until the reset is over. */
+/* 10-34: other users of the device wait until the reset is over. */
 TEST_F(igb, in_use)
 {
 	struct user user = {

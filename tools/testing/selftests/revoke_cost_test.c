@@ -159,6 +159,7 @@ static void report(struct _test_data_cost *self)
 	fflush(stdout);
 }
 
+/* 12-46 */
 TEST_F_TIMEOUT(cost, goes_with_the_entries, 200)
 {
 	struct cost *costs = self->costs;
