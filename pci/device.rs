@@ -36,6 +36,7 @@ use crate::{
     ioeventfd::IoEventFds,
     irq::{
         self,
+        IntxMask,
         Irqs, //
     },
     memory::MemoryLock,
@@ -124,7 +125,6 @@ pub struct CoreDevice {
     /// Has the device been used, and not been reset since?
     needs_reset: Atomic<bool>,
     memory: Arc<MemoryLock>,
-    #[pin]
     recovery: Recovery,
     #[pin]
     irq: Irqs,
@@ -147,15 +147,16 @@ impl CoreDevice {
     ) -> Result<Arc<Self>> {
         dma_buf::prepare(device)?;
         let function = Function::new(device);
+        let intx = Arc::pin_init(IntxMask::new(function.clone()), GFP_KERNEL_ACCOUNT)?;
 
         Arc::pin_init(
             try_pin_init!(Self {
                 memory: Arc::pin_init(
-                    MemoryLock::new(function.clone()),
+                    MemoryLock::new(function.clone(), intx.clone()),
                     GFP_KERNEL_ACCOUNT,
                 )?,
-                recovery <- Recovery::new(function.clone()),
-                irq <- Irqs::new(function.clone()),
+                recovery: Recovery::new(function.clone()),
+                irq <- Irqs::new(function.clone(), intx),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
                 role: Role::of(&function)?,
@@ -271,6 +272,9 @@ impl CoreDevice {
     }
 
     fn begin_session(&self) -> Result<Session> {
+        if self.memory.with_reach(|reach| reach.is_recovering()) {
+            return Err(EAGAIN);
+        }
         let activation = Activation::new(&self.function, !self.options.disable_idle_d3)?;
         let intx = Intx::probe(&self.function, self.options.nointxmask);
         let opened = Opened::new(
@@ -394,7 +398,7 @@ impl DeviceOps for CoreDevice {
         self.function.clear_master();
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
-        self.recovery.forget();
+        self.recovery.forget(&self.memory);
         drop(opened);
         let ended = activation.end();
         self.set_needs_reset(!ended.was_reset);

@@ -20,6 +20,8 @@ mod notifier;
 mod request;
 mod set;
 
+pub(crate) use intx::Mask as IntxMask;
+
 use crate::{
     abstractions::{
         pci::Function,
@@ -75,7 +77,7 @@ struct State {
 #[pin_data]
 pub(crate) struct Irqs {
     function: Function,
-    intx: Arc<intx::Mask>,
+    intx: Arc<IntxMask>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -89,9 +91,9 @@ pub(crate) struct Irqs {
 
 impl Irqs {
     /// Prepares the interrupts of `function`; none is in use.
-    pub(crate) fn new(function: Function) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            intx: Arc::pin_init(intx::Mask::new(function.clone()), GFP_KERNEL)?,
+    pub(crate) fn new(function: Function, intx: Arc<IntxMask>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            intx,
             function,
             state <- new_mutex!(
                 State {
@@ -105,7 +107,7 @@ impl Irqs {
             request <- notifier::Notifier::new(),
             msi_on: Atomic::new(false),
             msi_log2_vectors: Atomic::new(0),
-        }? Error)
+        })
     }
 
     /// The device is opened by its first user.

@@ -38,7 +38,9 @@ use crate::{
         pci_reset::SavedState, //
     },
     dma_buf::Exports,
+    irq::IntxMask,
     low_power::LowPower,
+    reach::Reach,
     region::{
         PageAddress,
         FILE_SPAN, //
@@ -134,24 +136,6 @@ impl Memory {
     }
 }
 
-/// How the link to the function is.
-enum Link {
-    /// To be relied upon.
-    Up,
-    /// Not to be relied upon.
-    Down,
-    /// It works again, but the function has lost its config space. Before anybody gets at the
-    /// memory it is put back: to what it was when the error was reported, if that is known.
-    Recovered(Option<SavedState>),
-}
-
-/// What the leaf inside of the memory lock protects.
-struct Reach {
-    link: Link,
-    /// Config space as it was when the device was opened.
-    opened: Option<SavedState>,
-}
-
 /// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler.
 ///
 /// # Errors
@@ -174,8 +158,9 @@ pub(crate) struct MemoryLock {
     state: RwSemaphore<Memory>,
     #[pin]
     gate: ResetGate,
+    intx: Arc<IntxMask>,
     #[pin]
-    reach: RwSemaphore<Reach>,
+    reach: RwSemaphore<Reach<SavedState>>,
 }
 
 /// What [`MemoryLock::try_access`] finds.
@@ -191,7 +176,7 @@ pub(crate) enum TryAccess<'a> {
 
 impl MemoryLock {
     /// Creates the lock of a device that is closed.
-    pub(crate) fn new(function: Function) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(function: Function, intx: Arc<IntxMask>) -> impl PinInit<Self, Error> {
         let forgetful = is_forgetful(&function);
 
         try_pin_init!(Self {
@@ -200,13 +185,8 @@ impl MemoryLock {
             exports: Exports::new()?,
             state <- Memory::new_lock(),
             gate <- ResetGate::new(),
-            reach <- new_rwsem!(
-                Reach {
-                    link: Link::Up,
-                    opened: None,
-                },
-                c"vfio_pci_reach"
-            ),
+            intx,
+            reach <- new_rwsem!(Reach::new(), c"vfio_pci_reach"),
         })
     }
 
@@ -220,7 +200,7 @@ impl MemoryLock {
                 continue;
             }
             let reach = self.reach.read();
-            if matches!(reach.link, Link::Recovered(_)) {
+            if reach.is_to_be_put_back() {
                 drop(reach);
                 drop(memory);
                 drop(self.exclusive());
@@ -248,7 +228,7 @@ impl MemoryLock {
         let Some(reach) = self.reach.try_read() else {
             return TryAccess::Later;
         };
-        if matches!(reach.link, Link::Recovered(_)) {
+        if reach.is_to_be_put_back() {
             return TryAccess::Later;
         }
 
@@ -259,7 +239,7 @@ impl MemoryLock {
     fn check<'a>(
         &'a self,
         memory: ReadGuard<'a, Memory>,
-        reach: ReadGuard<'a, Reach>,
+        reach: ReadGuard<'a, Reach<SavedState>>,
     ) -> Option<Access<'a>> {
         self.is_accessible(&memory, &reach).then(|| Access {
             _reach: reach,
@@ -267,11 +247,10 @@ impl MemoryLock {
         })
     }
 
-    fn is_accessible(&self, memory: &Memory, reach: &Reach) -> bool {
+    fn is_accessible(&self, memory: &Memory, reach: &Reach<SavedState>) -> bool {
         let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
-        let is_reachable = matches!(reach.link, Link::Up);
 
-        memory.decode && is_reachable && !memory.resetting && is_awake
+        memory.decode && reach.is_up() && !memory.resetting && is_awake
     }
 
     /// Keeps everybody else from the memory.
@@ -329,6 +308,11 @@ impl MemoryLock {
         self.gate.open();
     }
 
+    /// Changes what is known of the link; see [`Reach`].
+    pub(crate) fn with_reach<R>(&self, change: impl FnOnce(&mut Reach<SavedState>) -> R) -> R {
+        change(&mut self.reach.write())
+    }
+
     /// The link to the function is not to be relied upon any more: keeps everybody from the memory
     /// of `device`, and takes away what user space has mapped.
     ///
@@ -336,20 +320,14 @@ impl MemoryLock {
     /// has been exported stays: to revoke it is to wait for drivers that may be waiting themselves
     /// for the recovery of their devices. Their DMA finds nobody who answers.
     pub(crate) fn cut_off(&self, device: &Device) {
-        self.reach.write().link = Link::Down;
+        self.with_reach(Reach::cut_off);
         device.zap(0, FILE_SPAN);
     }
 
-    /// The link works again, if it was [`Self::cut_off`], and config space is to be put back: to
-    /// `saved`, or to what it was when the device was opened.
-    ///
-    /// Whoever takes the memory lock next does so, which is this, unless somebody else has it.
-    pub(crate) fn rejoin(&self, saved: Option<SavedState>) {
-        let mut reach = self.reach.write();
-        if matches!(reach.link, Link::Down) {
-            reach.link = Link::Recovered(saved);
-        }
-        drop(reach);
+    /// Recovery has ended. If the link was [`Self::cut_off`], config space is put back by whoever
+    /// takes the memory lock next, which is this, unless somebody else has it.
+    pub(crate) fn recover(&self) {
+        self.with_reach(Reach::recover);
         drop(self.try_exclusive());
     }
 
@@ -408,10 +386,7 @@ impl MemoryLock {
         let mut exclusive = self.exclusive();
         exclusive.memory.decode = decode;
         exclusive.memory.windows = windows;
-        *self.reach.write() = Reach {
-            link: Link::Up,
-            opened: config,
-        };
+        self.with_reach(|reach| reach.open(config));
     }
 
     /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
@@ -420,7 +395,6 @@ impl MemoryLock {
         let mut memory = self.state.write();
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
-        self.reach.write().opened = None;
         self.exports.end();
     }
 
@@ -452,7 +426,7 @@ fn is_forgetful(function: &Function) -> bool {
 /// The memory of the device is enabled, and stays so.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
 pub(crate) struct Access<'a> {
-    _reach: ReadGuard<'a, Reach>,
+    _reach: ReadGuard<'a, Reach<SavedState>>,
     memory: ReadGuard<'a, Memory>,
 }
 
@@ -488,28 +462,25 @@ impl Exclusive<'_> {
     }
 
     /// Is the link to the function to be relied upon?
-    fn is_reachable(&self) -> bool {
-        matches!(self.lock.reach.read().link, Link::Up)
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.lock.reach.read().is_up()
     }
 
-    /// Puts config space back if the function has lost it and the link works again. If that fails
-    /// nobody gets at the memory until the device is opened again.
+    /// Puts config space back if the function has lost it and the link works again.
     fn put_back(&self) {
-        let mut reach = self.lock.reach.write();
-        if !matches!(reach.link, Link::Recovered(_)) {
-            return;
-        }
-        let Link::Recovered(saved) = core::mem::replace(&mut reach.link, Link::Down) else {
-            return;
-        };
         let function = &self.lock.function;
-        let saved = saved.as_ref().or(reach.opened.as_ref());
-        if saved.is_none() || !function.is_present() || function.load_saved_state(saved).is_err() {
-            return;
-        }
-        function.restore_state();
-        self.enable_decode();
-        reach.link = Link::Up;
+        self.lock.with_reach(|reach| {
+            reach.put_back(|saved| {
+                if !function.is_present() || function.load_saved_state(Some(saved)).is_err() {
+                    return false;
+                }
+                function.restore_state();
+                self.enable_decode();
+                // What has been restored is as old as the error.
+                self.lock.intx.sync();
+                true
+            });
+        });
     }
 
     /// Enables memory in hardware. Returns what COMMAND was, and whether that had to be changed.

@@ -29,64 +29,39 @@ use crate::{
     memory::{
         Exclusive,
         MemoryLock, //
-    }, //
-};
-use kernel::{
-    new_mutex,
-    prelude::*,
-    sync::Mutex, //
+    },
+    reach::Reach, //
 };
 use vfio::device::Device;
 
-/// How far recovery has come.
-enum Progress {
-    /// There was no error, or there is no recovery from it.
-    Nothing,
-    /// An error has been reported. Config space was like this, if it could be saved.
-    Reported(Option<SavedState>),
-}
-
 /// The recovery of a device from errors. All calls but [`Self::forget`] come with the device lock
 /// held.
-#[pin_data]
 pub(crate) struct Recovery {
     function: Function,
-    #[pin]
-    progress: Mutex<Progress>,
 }
 
 impl Recovery {
     /// Creates the recovery of a device without errors.
-    pub(crate) fn new(function: Function) -> impl PinInit<Self> {
-        pin_init!(Self {
-            function,
-            progress <- new_mutex!(Progress::Nothing, "vfio_pci_recovery"),
-        })
+    pub(crate) fn new(function: Function) -> Self {
+        Self { function }
     }
 
     /// An error has been reported.
     pub(crate) fn begin(&self, memory: &MemoryLock, device: &Device, state: ChannelState) {
-        let progress = match state {
-            ChannelState::Normal | ChannelState::Frozen => {
-                let exclusive = memory.try_exclusive();
-                Progress::Reported(exclusive.and_then(|exclusive| self.save(&exclusive)))
-            }
-            // What was cut off stays so until the device is closed.
-            ChannelState::Failed => Progress::Nothing,
-        };
-        *self.progress.lock() = progress;
+        if matches!(state, ChannelState::Failed) {
+            return memory.with_reach(Reach::give_up);
+        }
+        let saved = memory
+            .try_exclusive()
+            .and_then(|exclusive| self.save(&exclusive));
+        memory.with_reach(|reach| reach.report(saved));
         if matches!(state, ChannelState::Frozen) {
             memory.cut_off(device);
         }
     }
 
-    /// The device is being closed: nothing of its user is to be put back.
-    pub(crate) fn forget(&self) {
-        *self.progress.lock() = Progress::Nothing;
-    }
-
-    fn save(&self, _exclusive: &Exclusive<'_>) -> Option<SavedState> {
-        if !self.function.is_present() {
+    fn save(&self, exclusive: &Exclusive<'_>) -> Option<SavedState> {
+        if !exclusive.is_reachable() || !self.function.is_present() {
             return None;
         }
         self.function.save_state();
@@ -102,9 +77,11 @@ impl Recovery {
     /// The link works again. If it was reset without a word, as after a fatal error, config space
     /// is still to be put back.
     pub(crate) fn end(&self, memory: &MemoryLock) {
-        let progress = core::mem::replace(&mut *self.progress.lock(), Progress::Nothing);
-        if let Progress::Reported(saved) = progress {
-            memory.rejoin(saved);
-        }
+        memory.recover();
+    }
+
+    /// The device is being closed: nothing that its user did is to be put back.
+    pub(crate) fn forget(&self, memory: &MemoryLock) {
+        memory.with_reach(Reach::forget);
     }
 }

@@ -32,6 +32,7 @@ mod irq;
 mod low_power;
 mod memory;
 mod opened;
+mod reach;
 mod recovery;
 mod region;
 mod region_access;

@@ -51,7 +51,7 @@ use vfio::{
 /// taken in hard interrupt context and under the lock of an eventfd, hence an
 /// eventfd is never signalled, nor dropped, with it held.
 #[pin_data]
-pub(super) struct Mask {
+pub(crate) struct Mask {
     function: Function,
     #[pin]
     state: SpinLockIrq<State>,
@@ -84,7 +84,8 @@ impl State {
 }
 
 impl Mask {
-    pub(super) fn new(function: Function) -> impl PinInit<Self> {
+    /// Nothing is masked, as nothing is in use.
+    pub(crate) fn new(function: Function) -> impl PinInit<Self> {
         pin_init!(Self {
             function,
             state <- new_spinlock_irq!(
@@ -122,7 +123,7 @@ impl Mask {
 
     /// Somebody wrote the whole command register, with a value from before. An interrupt or an
     /// eventfd may have masked or unmasked INTx meanwhile.
-    pub(super) fn sync(&self) {
+    pub(crate) fn sync(&self) {
         let state = self.state.lock();
 
         if state.in_function && state.delivery.is_some() {

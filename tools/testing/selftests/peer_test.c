@@ -390,7 +390,7 @@ static void *toggle_memory(void *data)
 	while (!toggle->stop) {
 		memory_enable(toggle->device, false);
 		memory_enable(toggle->device, true);
-		usleep(5000);
+		usleep(kernel_has_checkers() ? 20000 : 5000);
 	}
 	return NULL;
 }
@@ -411,7 +411,7 @@ static void *map_in_pages(struct _test_data_peer *self, size_t size)
  */
 TEST_F_TIMEOUT(peer, memory_vanishes, 120)
 {
-	const size_t size = 256 * PAGE_SIZE;
+	const size_t size = (kernel_has_checkers() ? 16 : 256) * PAGE_SIZE;
 	struct toggle toggle = { .device = self->peer.device };
 	long mapped = 0, refused = 0;
 	pthread_t thread;

@@ -7,4 +7,5 @@ mod config_fuzz;
 mod config_laws;
 mod irq_cases;
 mod irq_laws;
+mod reach_cases;
 mod type1_iova;

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What becomes of a device between an error of the bus and the end of recovery.
+//!
+//! PARITY: 10-31, 12-27.
+
+use crate::pci::reach::Reach;
+
+/// What is put back, if anything is.
+fn put_back(reach: &mut Reach<u32>) -> Option<u32> {
+    let mut found = None;
+    reach.put_back(|saved| {
+        found = Some(*saved);
+        true
+    });
+    found
+}
+
+/// A device that was opened when config space was 1.
+fn open() -> Reach<u32> {
+    let mut reach = Reach::new();
+    reach.open(Some(1));
+    reach
+}
+
+#[test]
+fn not_fatal() {
+    let mut reach = open();
+    reach.report(Some(2));
+    assert!(reach.is_up() && !reach.is_recovering());
+    reach.recover();
+    assert!(reach.is_up() && !reach.is_to_be_put_back());
+    assert_eq!(put_back(&mut reach), None);
+}
+
+#[test]
+fn fatal() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    assert!(!reach.is_up() && reach.is_recovering());
+    assert_eq!(put_back(&mut reach), None);
+    // The reset of the link cuts off what is cut off.
+    reach.cut_off();
+    reach.recover();
+    assert!(!reach.is_up() && reach.is_to_be_put_back());
+    assert_eq!(put_back(&mut reach), Some(2));
+    assert!(reach.is_up());
+}
+
+#[test]
+fn link_reset_for_another_function() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(2));
+}
+
+#[test]
+fn link_down_before_the_report() {
+    let mut reach = open();
+    reach.report(None);
+    reach.cut_off();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(1));
+    assert!(reach.is_up());
+}
+
+#[test]
+fn nothing_to_put_back() {
+    let mut reach = Reach::<u32>::new();
+    reach.report(None);
+    reach.cut_off();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), None);
+    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+    reach.open(Some(3));
+    assert!(reach.is_up());
+}
+
+#[test]
+fn put_back_fails() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.recover();
+    reach.put_back(|_| false);
+    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+}
+
+#[test]
+fn second_error_before_it_is_put_back() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.recover();
+    // What could be saved now is what the reset has left.
+    reach.report(Some(9));
+    reach.cut_off();
+    assert!(reach.is_recovering());
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(2));
+}
+
+#[test]
+fn second_error_during_recovery() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.report(Some(9));
+    reach.cut_off();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(2));
+    reach.recover();
+    assert!(reach.is_up());
+}
+
+#[test]
+fn given_up() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.give_up();
+    // A later error below another port: nothing that can be saved is of use.
+    reach.report(Some(9));
+    reach.recover();
+    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+    reach.open(Some(3));
+    assert!(reach.is_up());
+}
+
+#[test]
+fn closed_during_recovery() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.forget();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(1));
+    // After the end of recovery, before anybody has put it back.
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.recover();
+    reach.forget();
+    assert_eq!(put_back(&mut reach), Some(1));
+}
+
+#[test]
+fn opened_during_recovery() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.cut_off();
+    reach.open(Some(3));
+    assert!(reach.is_recovering());
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(3));
+    assert!(reach.is_up());
+}
