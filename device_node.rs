@@ -159,6 +159,7 @@ impl Node {
             _number: number,
         })
     }
+
     /// Removes the node, and takes the device from those who still have it open.
     pub(crate) fn remove(&mut self) {
         self.char_device = None;

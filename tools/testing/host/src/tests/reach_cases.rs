@@ -23,6 +23,12 @@ fn open() -> Reach<u32> {
     reach
 }
 
+/// A fatal error, reported when config space was `saved`, if that is known.
+fn fail(reach: &mut Reach<u32>, saved: Option<u32>) {
+    reach.report(saved);
+    reach.cut_off();
+}
+
 #[test]
 fn not_fatal() {
     let mut reach = open();
@@ -36,8 +42,7 @@ fn not_fatal() {
 #[test]
 fn fatal() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     assert!(!reach.is_up() && reach.is_recovering());
     assert_eq!(put_back(&mut reach), None);
     // The reset of the link cuts off what is cut off.
@@ -52,6 +57,8 @@ fn fatal() {
 fn link_reset_for_another_function() {
     let mut reach = open();
     reach.report(Some(2));
+    // It is in use until the reset.
+    assert!(reach.is_up());
     reach.cut_off();
     reach.recover();
     assert_eq!(put_back(&mut reach), Some(2));
@@ -60,8 +67,7 @@ fn link_reset_for_another_function() {
 #[test]
 fn link_down_before_the_report() {
     let mut reach = open();
-    reach.report(None);
-    reach.cut_off();
+    fail(&mut reach, None);
     reach.recover();
     assert_eq!(put_back(&mut reach), Some(1));
     assert!(reach.is_up());
@@ -70,8 +76,7 @@ fn link_down_before_the_report() {
 #[test]
 fn nothing_to_put_back() {
     let mut reach = Reach::<u32>::new();
-    reach.report(None);
-    reach.cut_off();
+    fail(&mut reach, None);
     reach.recover();
     assert_eq!(put_back(&mut reach), None);
     assert!(!reach.is_up() && !reach.is_to_be_put_back());
@@ -82,8 +87,7 @@ fn nothing_to_put_back() {
 #[test]
 fn put_back_fails() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.recover();
     reach.put_back(|_| false);
     assert!(!reach.is_up() && !reach.is_to_be_put_back());
@@ -92,12 +96,10 @@ fn put_back_fails() {
 #[test]
 fn second_error_before_it_is_put_back() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.recover();
     // What could be saved now is what the reset has left.
-    reach.report(Some(9));
-    reach.cut_off();
+    fail(&mut reach, Some(9));
     assert!(reach.is_recovering());
     reach.recover();
     assert_eq!(put_back(&mut reach), Some(2));
@@ -106,10 +108,8 @@ fn second_error_before_it_is_put_back() {
 #[test]
 fn second_error_during_recovery() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
-    reach.report(Some(9));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
+    fail(&mut reach, Some(9));
     reach.recover();
     assert_eq!(put_back(&mut reach), Some(2));
     reach.recover();
@@ -119,8 +119,7 @@ fn second_error_during_recovery() {
 #[test]
 fn given_up() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.give_up();
     // A later error below another port: nothing that can be saved is of use.
     reach.report(Some(9));
@@ -133,14 +132,12 @@ fn given_up() {
 #[test]
 fn closed_during_recovery() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.forget();
     reach.recover();
     assert_eq!(put_back(&mut reach), Some(1));
     // After the end of recovery, before anybody has put it back.
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.recover();
     reach.forget();
     assert_eq!(put_back(&mut reach), Some(1));
@@ -149,8 +146,7 @@ fn closed_during_recovery() {
 #[test]
 fn opened_during_recovery() {
     let mut reach = open();
-    reach.report(Some(2));
-    reach.cut_off();
+    fail(&mut reach, Some(2));
     reach.open(Some(3));
     assert!(reach.is_recovering());
     reach.recover();
