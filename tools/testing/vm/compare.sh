@@ -7,8 +7,8 @@ COMPARE_DEVICES=(IGB NVME E1000E EDU IVSHMEM VIRTIO_NET VF VGA PORT_NVME PORT_IV
 COMPARE_KEPT=5
 # Seconds for a thousand operations, and for what does not depend on them; a
 # guest does a thousand a second, unless the host has other things to do.
-COMPARE_PACE=10
-COMPARE_EXTRA=300
+COMPARE_PACE=20
+COMPARE_EXTRA=600
 
 # compare_build: builds what changed; sets COMPARE.
 compare_build() {

@@ -29,7 +29,8 @@ intree_make() {
 
 # intree_boot: the =y kernel has the device nodes and takes devices, and its type1
 # lets page frames of other drivers be mapped, as the C stack does. It boots without
-# interrupt remapping, which a test of MSI needs, and type1 accepts if it is told to.
+# interrupt remapping, which a test of MSI needs, and type1 accepts if it is told to; so
+without x2APIC too.
 # Needs intree_build y and own_selftests_build.
 intree_boot() {
 	local job='[ -c /dev/vfio/vfio ] && bind $IGB && [ -c /dev/vfio/6 ] && unbind $IGB && '
@@ -39,5 +40,5 @@ intree_boot() {
 	run_directory
 	MODULES_DIR=
 	image_make none 120 "" "$OWN_SELFTESTS/peer_test" "$OWN_SELFTESTS/msi_test" -- -- "$job"
-	BUILD=$INTREE image_run 120 --append "intremap=off vfio_iommu_type1.allow_unsafe_interrupts=1" --
+	BUILD=$INTREE image_run 120 --single-thread --append "intremap=off vfio_iommu_type1.allow_unsafe_interrupts=1" --
 }
