@@ -30,7 +30,7 @@ intree_make() {
 # intree_boot: the =y kernel has the device nodes and takes devices, and its type1
 # lets page frames of other drivers be mapped, as the C stack does. It boots without
 # interrupt remapping, which a test of MSI needs, and type1 accepts if it is told to; so
-without x2APIC too.
+# without x2APIC too.
 # Needs intree_build y and own_selftests_build.
 intree_boot() {
 	local job='[ -c /dev/vfio/vfio ] && bind $IGB && [ -c /dev/vfio/6 ] && unbind $IGB && '
