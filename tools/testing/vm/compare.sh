@@ -13,7 +13,7 @@ COMPARE_EXTRA=600
 # compare_build: builds what changed; sets COMPARE.
 compare_build() {
 	COMPARE=$CACHE/compare-$(tree_key)
-	locked compare compare_make
+	locked "compare-$(tree_key)" compare_make
 }
 
 compare_make() {

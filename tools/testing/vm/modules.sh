@@ -11,8 +11,8 @@ modules_build() {
 	modules_locked modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log"
 }
 
-# modules_locked COMMAND...: while nobody builds modules for this kernel.
-modules_locked() { locked "modules-${KERNEL##*/}" "$@"; }
+# modules_locked COMMAND...: while nobody builds this tree's modules for this kernel.
+modules_locked() { locked "modules-${KERNEL##*/}-$(tree_key)" "$@"; }
 
 # modules_make DIRECTORY LOG [MAKE ARGUMENT...]: builds in DIRECTORY.
 modules_make() {

@@ -24,7 +24,7 @@ kernel_selftests_build() {
 # own_selftests_build: builds what changed; sets OWN_SELFTESTS.
 own_selftests_build() {
 	OWN_SELFTESTS=$CACHE/own-selftests-$(tree_key)
-	locked own-selftests own_selftests_make
+	locked "own-selftests-$(tree_key)" own_selftests_make
 }
 
 own_selftests_make() {
