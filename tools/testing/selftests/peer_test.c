@@ -409,7 +409,7 @@ static void *map_in_pages(struct _test_data_peer *self, size_t size)
  * Page frames that are taken away between the fault and the look-up: the mapping
  * has all of them or none, and who waits for that can be killed.
  */
-TEST_F_TIMEOUT(peer, memory_vanishes, 120)
+TEST_F(peer, memory_vanishes)
 {
 	const size_t size = (kernel_has_checkers() ? 16 : 256) * PAGE_SIZE;
 	struct toggle toggle = { .device = self->peer.device };
@@ -487,7 +487,7 @@ static void *map_and_unmap(void *data)
 }
 
 /* Mapping, unmapping and closing at once: nothing is left, nothing hangs. */
-TEST_F_TIMEOUT(peer, races, 120)
+TEST_F(peer, races)
 {
 	struct race race = { .container = self->edu.container };
 	pthread_t threads[2];

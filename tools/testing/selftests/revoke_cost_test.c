@@ -160,7 +160,7 @@ static void report(struct _test_data_cost *self)
 }
 
 /* 12-46 */
-TEST_F_TIMEOUT(cost, goes_with_the_entries, 200)
+TEST_F(cost, goes_with_the_entries)
 {
 	struct cost *costs = self->costs;
 	int i, repeat;
