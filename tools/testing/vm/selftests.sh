@@ -5,16 +5,22 @@
 
 # kernel_selftests_ready: sets KERNEL_SELFTESTS. Needs kernel_ready.
 kernel_selftests_ready() {
-	KERNEL_SELFTESTS=$CACHE/selftests-$(key "$(basename "$ROOT")" "$(basename "$SOURCE")")
+	KERNEL_SELFTESTS=$CACHE/selftests-$(key "$(basename "$ROOT")" "$(basename "$SOURCE")" \
+		"$(cat "$TREE/tools/testing/selftests/test_limit.h")")
 	[ -e "$KERNEL_SELFTESTS/done" ] ||
 		step "the kernel's vfio selftests" locked selftests kernel_selftests_build
 }
 
+# Their source is as it is, but for how long the harness lets a test take.
 kernel_selftests_build() {
 	[ ! -e "$KERNEL_SELFTESTS/done" ] || return 0
+	local header=tools/testing/selftests/kselftest_harness.h limit
+	limit=$(grep '^#define TEST_TIMEOUT_DEFAULT' "$TREE/tools/testing/selftests/test_limit.h")
 	mkdir -p "$KERNEL_SELFTESTS"
+	sed "s|^#define TEST_TIMEOUT_DEFAULT.*|$limit|" "$SOURCE/$header" >"$KERNEL_SELFTESTS/harness.h"
 	quietly "$CACHE/log/selftests.log" \
-		in_root "ro:$SOURCE:/src" "ro:$KERNEL:/kernel" "rw:$KERNEL_SELFTESTS:/selftests" -- \
+		in_root "ro:$SOURCE:/src" "ro:$KERNEL_SELFTESTS/harness.h:/src/$header" \
+		"ro:$KERNEL:/kernel" "rw:$KERNEL_SELFTESTS:/selftests" -- \
 		make -C /src/tools/testing/selftests/vfio LLVM=1 -j"$JOBS" OUTPUT=/selftests \
 		EXTRA_CFLAGS=-static LDFLAGS=-static KHDR_INCLUDES="-isystem /kernel/headers/include" ||
 		die "the kernel's vfio selftests did not build"
