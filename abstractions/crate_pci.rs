@@ -15,6 +15,7 @@ pub(crate) mod irq_line;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 pub(crate) mod p2pdma;
 pub(crate) mod pci;
+pub(crate) mod pci_command;
 pub mod pci_driver;
 pub(crate) mod pci_irq;
 pub(crate) mod pci_reset;

@@ -371,16 +371,6 @@ impl Function {
         })
     }
 
-    /// Reads a byte; all ones if that fails.
-    pub(crate) fn read_byte(&self, offset: u16) -> u8 {
-        let mut value = u8::MAX;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-        // stores all ones.
-        unsafe { bindings::pci_read_config_byte(self.as_raw(), c_int::from(offset), &mut value) };
-
-        value
-    }
-
     /// Reads an aligned word; all ones if that fails.
     pub(crate) fn read_word(&self, offset: u16) -> u16 {
         let mut value = u16::MAX;
@@ -401,13 +391,8 @@ impl Function {
         value
     }
 
-    /// Writes a byte. A function that is gone does not notice.
-    pub(crate) fn write_byte(&self, offset: u16, value: u8) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_write_config_byte(self.as_raw(), c_int::from(offset), value) };
-    }
-
-    /// Writes an aligned word. A function that is gone does not notice.
+    /// Writes an aligned word. A function that is gone does not notice. The Command Register is
+    /// written by [`super::pci_command`] only.
     pub(crate) fn write_word(&self, offset: u16, value: u16) {
         // SAFETY: `as_raw()` is valid.
         unsafe { bindings::pci_write_config_word(self.as_raw(), c_int::from(offset), value) };
@@ -483,18 +468,6 @@ impl Function {
     pub(crate) fn disable(&self) {
         // SAFETY: `as_raw()` is valid.
         unsafe { bindings::pci_disable_device(self.as_raw()) };
-    }
-
-    /// Stops the function from doing DMA.
-    pub(crate) fn clear_master(&self) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_clear_master(self.as_raw()) };
-    }
-
-    /// Lets the function assert INTx or not.
-    pub(crate) fn set_intx(&self, enable: bool) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_intx(self.as_raw(), c_int::from(enable)) };
     }
 
     /// Sets the largest read request. What the function does not support is not set.

@@ -24,24 +24,8 @@ use kernel::{
 };
 use vfio::abstractions::bindings;
 
-/// INTx as PCI 2.3 functions offer it: a mask bit and a pending bit.
+/// Message signalled interrupts.
 impl Function {
-    /// Masks INTx in the function if it is the one that asserts it.
-    ///
-    /// Returns whether it was. May be called in any context.
-    pub(crate) fn mask_pending_intx(&self) -> bool {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_check_and_mask_intx(self.as_raw()) }
-    }
-
-    /// Unmasks INTx in the function unless it would be asserted at once.
-    ///
-    /// Returns whether it is unmasked. May be called in any context.
-    pub(crate) fn unmask_idle_intx(&self) -> bool {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_check_and_unmask_intx(self.as_raw()) }
-    }
-
     /// Can MSI-X vectors be allocated one by one while MSI-X is on?
     pub(crate) fn allocates_msix_dynamically(&self) -> bool {
         // SAFETY: `as_raw()` is valid.

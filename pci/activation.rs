@@ -2,15 +2,15 @@
 
 //! A device that is in use: powered, enabled, reset, and put back afterwards.
 
-use crate::abstractions::{
-    pci::Function,
-    pci_reset::SavedState,
-    pm_runtime::Resumed, //
+use crate::{
+    abstractions::{
+        pci::Function,
+        pci_reset::SavedState,
+        pm_runtime::Resumed, //
+    },
+    command::Command, //
 };
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The function is enabled. Disables it when dropped.
 struct Enabled(Function);
@@ -50,15 +50,15 @@ pub(crate) struct Ended {
 }
 
 impl Activation {
-    /// Activates a function; with `resume`, it may have been suspended.
+    /// Activates a function, whose register `command` is; with `resume`, it may have been suspended.
     ///
     /// # Errors
     ///
     /// That of the resume, that of enabling the function, or EAGAIN if somebody holds the
     /// function's lock.
-    pub(crate) fn new(function: &Function, resume: bool) -> Result<Self> {
+    pub(crate) fn new(function: &Function, command: &Command, resume: bool) -> Result<Self> {
         let resumed = resume.then(|| Resumed::new(function.clone())).transpose()?;
-        function.clear_master();
+        command.clear_master();
         let enabled = Enabled::new(function.clone())?;
         let reset_works = match function.try_reset() {
             Err(error) if error == EAGAIN => return Err(error),
@@ -80,10 +80,12 @@ impl Activation {
     }
 
     /// Puts the function back to how it was when it was activated, and disables it.
-    pub(crate) fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self, command: &Command) -> Ended {
         let mut was_reset = false;
         if self.load_saved_state() {
-            was_reset = self.quiesce_and_reset();
+            // Silent, whether somebody else holds its lock or not.
+            command.quiesce();
+            was_reset = self.reset_works && self.function().try_reset_keeping_saved_state().is_ok();
             self.function().restore_state();
         }
 
@@ -112,17 +114,5 @@ impl Activation {
         }
 
         self.reset_works
-    }
-
-    /// Silences the function, and resets it if nobody else holds its lock. Tells whether it has
-    /// been reset.
-    fn quiesce_and_reset(&self) -> bool {
-        const COMMAND: u16 = bindings::PCI_COMMAND as u16;
-        const INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
-
-        let function = self.function();
-        function.write_word(COMMAND, INTX_DISABLE);
-
-        self.reset_works && function.try_reset_keeping_saved_state().is_ok()
     }
 }

@@ -242,6 +242,5 @@ impl Binding {
     /// The device has recovered from an error.
     pub fn error_recovered(&self) {
         self.core.recovery().end(self.core.memory());
-        self.core.irq().sync_intx();
     }
 }

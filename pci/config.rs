@@ -90,12 +90,15 @@ pub use self::{
         Cell,
         Kind, //
     },
+    command::bar_registers,
     finding::Finding,
     hardware::{
+        CommandWrite,
         Decode,
         Effects,
         Facts,
         Hardware,
+        Lost,
         Msi,
         PowerState, //
     },

@@ -8,17 +8,18 @@ use crate::{
         PowerState, //
     },
     config::{
+        bar_registers,
         Chunk,
-        Decode,
+        CommandWrite,
         Effects,
         Finding,
         Hardware,
+        Lost,
         Msi,
         PowerState as ConfigPowerState,
         Width, //
     },
     device::CoreDevice,
-    memory::Exclusive,
     opened::Opened, //
 };
 use kernel::{
@@ -59,90 +60,43 @@ impl Hardware for Function {
     }
 }
 
-/// Config space for whoever holds the memory lock.
-///
-/// The PCI core keeps users from config space before it announces a reset, which then waits for
-/// that lock: who held it and waited to get at config space would wait for ever. There is no need
-/// to wait either, as no reset begins meanwhile. (That of a link, to recover from an error, is not
-/// announced; what is written during it is lost like everything else.)
-struct Unhindered<'a>(&'a Function);
-
-impl Hardware for Unhindered<'_> {
-    type Error = Error;
-
-    fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        Ok(match width {
-            Width::Byte => u32::from(self.0.read_byte(offset)),
-            Width::Word => u32::from(self.0.read_word(offset)),
-            Width::Dword => self.0.read_dword(offset),
-        })
-    }
-
-    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        match width {
-            // CAST: Only the low bytes are to be written.
-            Width::Byte => self.0.write_byte(offset, value as u8),
-            // CAST: As above.
-            Width::Word => self.0.write_word(offset, value as u16),
-            Width::Dword => self.0.write_dword(offset, value),
-        }
-        Ok(())
-    }
-}
-
 /// The device as the config space of a user acts on it.
 struct Access<'a> {
     core: &'a CoreDevice,
     device: &'a Device,
-    /// Held from `begin_command()` to `end_command()`.
-    exclusive: Option<Exclusive<'a>>,
-}
-
-impl Hardware for Access<'_> {
-    type Error = Error;
-
-    fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        let function = self.core.function();
-
-        match self.exclusive {
-            Some(_) => Unhindered(function).read(offset, width),
-            None => function.read(offset, width),
-        }
-    }
-
-    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        let function = self.core.function();
-
-        match self.exclusive {
-            Some(_) => Unhindered(function).write(offset, width, value),
-            None => function.write(offset, width, value),
-        }
-    }
 }
 
 impl Effects for Access<'_> {
-    fn begin_command(&mut self, revoke: bool) {
+    type Error = Error;
+    type Hardware = Function;
+
+    fn hardware(&self) -> &Function {
+        self.core.function()
+    }
+
+    /// The PCI core keeps users from config space before it announces a reset, which then waits
+    /// for the memory lock: who held that and waited to get at config space would wait for ever.
+    /// So nothing here is an access on behalf of the user, which would wait. There is no need to,
+    /// either, as no reset begins meanwhile. (That of a link, to recover from an error, is not
+    /// announced; what is written during it is lost like everything else.)
+    fn write_command(&mut self, write: &CommandWrite) -> Result {
         let memory = self.core.memory();
-        self.exclusive = Some(if revoke {
+        let mut exclusive = if write.revoke {
             memory.revoke(self.device)
         } else {
             memory.exclusive()
-        });
-    }
-
-    fn end_command(&mut self, decode: Decode) {
-        if let Some(mut exclusive) = self.exclusive.take() {
-            exclusive.set_decode(decode.memory);
-            self.core.irq().sync_intx();
+        };
+        if let Some(lost) = &write.lost {
+            self.give_back(lost);
         }
+        self.core.command().write(write.mask, write.value);
+        exclusive.set_decode(write.decode.memory);
+
+        Ok(())
     }
 
     fn set_intx_disabled(&mut self, disabled: bool) {
         self.core.irq().set_intx_disabled(disabled);
-    }
-
-    fn bars_restored(&mut self) {
-        dev_info!(self.core.function(), "reset recovery - restoring BARs\n");
     }
 
     fn set_power_state(&mut self, state: ConfigPowerState) {
@@ -156,7 +110,6 @@ impl Effects for Access<'_> {
 
         // The user sees in the register whether the device has followed.
         let _ = exclusive.set_power_state(state);
-        self.core.irq().sync_intx();
     }
 
     fn reset_function(&mut self) -> Result {
@@ -178,6 +131,24 @@ impl Effects for Access<'_> {
 
     fn msi(&self) -> Msi {
         self.core.irq().msi()
+    }
+}
+
+impl Access<'_> {
+    /// Gives the device back what it has lost in a reset that nobody announced.
+    fn give_back(&self, lost: &Lost) {
+        let function = self.core.function();
+        let command = self.core.command();
+
+        dev_info!(function, "reset recovery - restoring BARs\n");
+        for (offset, bar) in bar_registers().zip(lost.bars) {
+            function.write_dword(offset, bar);
+        }
+        if lost.intx_disable {
+            command.set_intx_disabled(true);
+        } else {
+            command.restore_intx_disable();
+        }
     }
 }
 
@@ -229,11 +200,7 @@ impl Opened {
         offset: u64,
         buffer: &mut UserSliceReader,
     ) -> Result<usize> {
-        let mut access = Access {
-            core,
-            device,
-            exclusive: None,
-        };
+        let mut access = Access { core, device };
         let count = buffer.len();
         let mut done = 0;
         while done < count {

@@ -30,6 +30,7 @@ use crate::{
         }, //
     },
     activation::Activation,
+    command::Command,
     dma_buf,
     hot_reset,
     info,
@@ -124,6 +125,7 @@ pub struct CoreDevice {
     role: Role,
     /// Has the device been used, and not been reset since?
     needs_reset: Atomic<bool>,
+    command: Arc<Command>,
     memory: Arc<MemoryLock>,
     recovery: Recovery,
     #[pin]
@@ -147,12 +149,14 @@ impl CoreDevice {
     ) -> Result<Arc<Self>> {
         dma_buf::prepare(device)?;
         let function = Function::new(device);
-        let intx = Arc::pin_init(IntxMask::new(function.clone()), GFP_KERNEL_ACCOUNT)?;
+        let command = Arc::pin_init(Command::new(function.clone()), GFP_KERNEL_ACCOUNT)?;
+        let intx = IntxMask::new(function.clone(), command.clone());
+        let intx = Arc::pin_init(intx, GFP_KERNEL_ACCOUNT)?;
 
         Arc::pin_init(
             try_pin_init!(Self {
                 memory: Arc::pin_init(
-                    MemoryLock::new(function.clone(), intx.clone()),
+                    MemoryLock::new(function.clone(), command.clone()),
                     GFP_KERNEL_ACCOUNT,
                 )?,
                 recovery: Recovery::new(function.clone()),
@@ -161,6 +165,7 @@ impl CoreDevice {
                 scope: function.reset_scope(),
                 role: Role::of(&function)?,
                 needs_reset: Atomic::new(false),
+                command,
                 function,
                 options,
                 variant,
@@ -183,6 +188,11 @@ impl CoreDevice {
     /// The memory lock.
     pub(crate) fn memory(&self) -> &MemoryLock {
         &self.memory
+    }
+
+    /// The Command Register.
+    pub(crate) fn command(&self) -> &Command {
+        &self.command
     }
 
     /// The interrupts.
@@ -275,8 +285,9 @@ impl CoreDevice {
         if self.memory.with_reach(|reach| reach.is_recovering()) {
             return Err(EAGAIN);
         }
-        let activation = Activation::new(&self.function, !self.options.disable_idle_d3)?;
-        let intx = Intx::probe(&self.function, self.options.nointxmask);
+        let may_be_suspended = !self.options.disable_idle_d3;
+        let activation = Activation::new(&self.function, &self.command, may_be_suspended)?;
+        let intx = Intx::probe(&self.function, &self.command, self.options.nointxmask);
         let opened = Opened::new(
             &self.function,
             intx,
@@ -288,7 +299,6 @@ impl CoreDevice {
         self.irq.open(irq::Facts {
             intx: opened.interrupt_pin != 0,
             maskable: intx.maskable,
-            no_intx: intx.broken,
         });
         let decode = opened.config.lock().decode();
         let config = self.function.store_saved_state();
@@ -321,11 +331,12 @@ impl CoreDevice {
     /// The function is about to be reset, by whomever. Called with its device lock held.
     pub(crate) fn begin_reset(&self, device: &Device) {
         self.memory.begin_reset(device);
+        self.command.hand_over();
     }
 
     /// The reset is over, and the PCI core has restored config space.
     pub(crate) fn end_reset(&self) {
-        self.irq.sync_intx();
+        self.command.take_back();
         self.memory.end_reset();
     }
 
@@ -351,10 +362,12 @@ impl CoreDevice {
         exclusive.low_power().fall_asleep();
         drop(exclusive);
         self.irq.suspend();
+        self.command.hand_over();
     }
 
     /// The function has been resumed.
     pub(crate) fn resume(&self) {
+        self.command.take_back();
         self.end_sleep();
         self.irq.resume();
     }
@@ -395,12 +408,12 @@ impl DeviceOps for CoreDevice {
         self.function.resume();
         let _ = self.memory.exclusive().set_power_state(PowerState::D0);
         // From here on the device does no DMA.
-        self.function.clear_master();
+        self.command.clear_master();
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
         self.recovery.forget(&self.memory);
         drop(opened);
-        let ended = activation.end();
+        let ended = activation.end(&self.command);
         self.set_needs_reset(!ended.was_reset);
         reset_set::reset_if_unused(self);
     }
@@ -410,12 +423,7 @@ impl DeviceOps for CoreDevice {
 
         match cmd {
             VFIO_DEVICE_GET_INFO => info::device(&opened, arg),
-            VFIO_DEVICE_GET_REGION_INFO => {
-                let result = info::region(&self.function, &self.memory, &opened, arg);
-                // Looking for a ROM may have written the command register.
-                self.irq.sync_intx();
-                result
-            }
+            VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
             VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),
             VFIO_DEVICE_IOEVENTFD => {

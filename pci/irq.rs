@@ -9,7 +9,8 @@
 //!
 //! Lock order: config space mutex, interrupt mutex, memory lock. No user memory
 //! is touched under any of them. INTx has a spinlock of its own
-//! ([`intx::Mask`]), ERR and REQ have one each; both are leaves.
+//! ([`intx::Mask`]), and inside of it is that of the Command Register
+//! ([`crate::command`]); ERR and REQ have one each. These are leaves.
 
 mod info;
 mod intx;
@@ -50,8 +51,6 @@ pub(crate) struct Facts {
     pub(crate) intx: bool,
     /// INTx can be masked, and seen pending, in the function itself.
     pub(crate) maskable: bool,
-    /// INTx of this device is known to be broken and kept masked.
-    pub(crate) no_intx: bool,
 }
 
 /// Which interrupts are in use.
@@ -163,12 +162,6 @@ impl Irqs {
         self.intx.set_disabled(disabled);
     }
 
-    /// The command register of the hardware was written, or restored, with what INTx Disable was
-    /// some time before: makes it what it has to be now.
-    pub(crate) fn sync_intx(&self) {
-        self.intx.sync();
-    }
-
     /// Returns what config space shows of MSI.
     pub(crate) fn msi(&self) -> config::Msi {
         config::Msi {
@@ -199,7 +192,6 @@ impl Irqs {
     pub(crate) fn resume(&self) {
         let mut state = self.state.lock();
 
-        self.intx.sync();
         if core::mem::take(&mut state.suspended) {
             self.intx.unmask_and_signal();
         }
@@ -221,10 +213,6 @@ impl Irqs {
             // First, so that who enables MSI through config space later sees that it is off.
             self.msi_on.store(false, Relaxed);
             messages.disable(memory);
-            // Switching MSI off unmasks INTx.
-            if state.facts.no_intx {
-                self.function.set_intx(false);
-            }
         }
     }
 }

@@ -37,8 +37,11 @@ use crate::{
         },
         pci_reset::SavedState, //
     },
+    command::{
+        Command,
+        KeptBits, //
+    },
     dma_buf::Exports,
-    irq::IntxMask,
     low_power::LowPower,
     reach::Reach,
     region::{
@@ -69,9 +72,6 @@ use vfio::{
     lock_order,
     new_rwsem, //
 };
-
-const PCI_COMMAND: u16 = bindings::PCI_COMMAND as u16;
-const PCI_COMMAND_MEMORY: u16 = bindings::PCI_COMMAND_MEMORY as u16;
 
 /// Page frames of a BAR that user space may map.
 #[derive(Clone, Copy)]
@@ -158,7 +158,7 @@ pub(crate) struct MemoryLock {
     state: RwSemaphore<Memory>,
     #[pin]
     gate: ResetGate,
-    intx: Arc<IntxMask>,
+    command: Arc<Command>,
     #[pin]
     reach: RwSemaphore<Reach<SavedState>>,
 }
@@ -176,7 +176,7 @@ pub(crate) enum TryAccess<'a> {
 
 impl MemoryLock {
     /// Creates the lock of a device that is closed.
-    pub(crate) fn new(function: Function, intx: Arc<IntxMask>) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(function: Function, command: Arc<Command>) -> impl PinInit<Self, Error> {
         let forgetful = is_forgetful(&function);
 
         try_pin_init!(Self {
@@ -185,7 +185,7 @@ impl MemoryLock {
             exports: Exports::new()?,
             state <- Memory::new_lock(),
             gate <- ResetGate::new(),
-            intx,
+            command,
             reach <- new_rwsem!(Reach::new(), c"vfio_pci_reach"),
         })
     }
@@ -340,33 +340,29 @@ impl MemoryLock {
         exclusive
     }
 
-    /// Keeps everybody else from the memory, and enables it in hardware meanwhile. In the end the
-    /// command register is what it was, whoever has written to it.
+    /// Keeps everybody else from the memory, and enables it in hardware meanwhile, for the PCI core
+    /// to set up MSI or MSI-X. What that does to Interrupt Disable is undone, since it is the user
+    /// who decides. Called with the mutex around interrupts held, and INTx not in use.
     pub(crate) fn with_decode(&self) -> DecodeGuard<'_> {
         let exclusive = self.exclusive();
-        let (command, _) = exclusive.force_decode();
 
-        DecodeGuard { exclusive, command }
+        DecodeGuard {
+            _intx_disable: self.command.keep_intx_disable(),
+            _memory: self.command.force_memory(),
+            _exclusive: exclusive,
+        }
     }
 
     /// Calls `visit` with everybody else kept from the memory, and with memory enabled in hardware.
-    /// All that is changed of the command register, and changed back, is that. `None` if the device
-    /// sleeps or cannot be reached.
+    /// `None` if the device sleeps or cannot be reached.
     pub(crate) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
         let exclusive = self.exclusive();
         if !exclusive.is_reachable() || self.function.is_in_d3() {
             return None;
         }
 
-        let (_, was_forced) = exclusive.force_decode();
-        let result = visit();
-        if was_forced {
-            let command = self.function.read_word(PCI_COMMAND);
-            self.function
-                .write_word(PCI_COMMAND, command & !PCI_COMMAND_MEMORY);
-        }
-
-        Some(result)
+        let _memory = self.command.force_memory();
+        Some(visit())
     }
 
     /// What has been exported to other drivers.
@@ -474,34 +470,15 @@ impl Exclusive<'_> {
                 if !function.is_present() || function.load_saved_state(Some(saved)).is_err() {
                     return false;
                 }
+                // What is restored is as old as the error.
+                let _handed_over = self.lock.command.handed_over();
                 function.restore_state();
-                self.enable_decode();
-                // What has been restored is as old as the error.
-                self.lock.intx.sync();
+                if self.memory.decode {
+                    self.lock.command.enable_memory();
+                }
                 true
             });
         });
-    }
-
-    /// Enables memory in hardware. Returns what COMMAND was, and whether that had to be changed.
-    fn force_decode(&self) -> (u16, bool) {
-        let function = &self.lock.function;
-        let command = function.read_word(PCI_COMMAND);
-        let is_off = command & PCI_COMMAND_MEMORY == 0;
-        if is_off {
-            function.write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
-        }
-
-        (command, is_off)
-    }
-
-    /// Enables memory in hardware if the user sees it enabled.
-    fn enable_decode(&self) {
-        let function = &self.lock.function;
-        let command = function.read_word(PCI_COMMAND);
-        if self.memory.decode && command & PCI_COMMAND_MEMORY == 0 {
-            function.write_word(PCI_COMMAND, command | PCI_COMMAND_MEMORY);
-        }
     }
 
     /// Changes the power state, and with it keeps the config space of a forgetful device.
@@ -522,6 +499,9 @@ impl Exclusive<'_> {
         if falls_asleep {
             function.save_state();
         }
+        // From when the function has lost the register until it is restored, to what it was long
+        // ago.
+        let _handed_over = wakes_up.then(|| self.lock.command.handed_over());
         function.set_power_state(state)?;
 
         if falls_asleep && function.is_in_d3() {
@@ -554,15 +534,8 @@ impl Drop for Exclusive<'_> {
 /// Nobody else is at the memory of the device, and its hardware has memory enabled.
 #[must_use = "memory is as the user left it as soon as this is dropped"]
 pub(crate) struct DecodeGuard<'a> {
-    exclusive: Exclusive<'a>,
-    command: u16,
-}
-
-impl Drop for DecodeGuard<'_> {
-    fn drop(&mut self) {
-        self.exclusive
-            .lock
-            .function
-            .write_word(PCI_COMMAND, self.command);
-    }
+    // Dropped in this order.
+    _intx_disable: KeptBits<'a>,
+    _memory: KeptBits<'a>,
+    _exclusive: Exclusive<'a>,
 }

@@ -13,6 +13,7 @@ use crate::{
         Bars,
         MsixTable, //
     },
+    command::Command,
     config::{
         self,
         Cell,
@@ -45,22 +46,16 @@ pub(crate) struct Intx {
 }
 
 impl Intx {
-    /// Finds out. With `no_masking`, the device is not relied upon to mask anything.
-    pub(crate) fn probe(function: &Function, no_masking: bool) -> Self {
-        const COMMAND: u16 = bindings::PCI_COMMAND as u16;
-        const DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
-
+    /// Finds out, and masks or unmasks it in `command`, the register of the function. With
+    /// `no_masking`, the device is not relied upon to mask anything.
+    pub(crate) fn probe(function: &Function, command: &Command, no_masking: bool) -> Self {
         let broken = !no_masking && has_broken_intx(function);
         let maskable = !no_masking && !broken && function.masks_intx();
         if broken {
             dev_info!(function, "Masking broken INTx support\n");
-            function.set_intx(false);
         }
-        if maskable {
-            let command = function.read_word(COMMAND);
-            if command & DISABLE != 0 {
-                function.write_word(COMMAND, command & !DISABLE);
-            }
+        if broken || maskable {
+            command.set_intx_disabled(broken);
         }
 
         Self { maskable, broken }

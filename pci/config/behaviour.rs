@@ -38,7 +38,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         chunk: Chunk,
         value: u32,
     ) -> Result<(), E::Error> {
-        self.write_bits(effects, chunk, value)?;
+        self.write_bits(effects.hardware(), chunk, value)?;
         if chunk.offset == start.saturating_add(capability::PM_CONTROL) {
             effects.set_power_state(match value & capability::PM_STATE {
                 0 => PowerState::D0,
@@ -61,7 +61,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         chunk: Chunk,
         value: u32,
     ) -> Result<(), E::Error> {
-        self.write_bits(effects, chunk, value)?;
+        self.write_bits(effects.hardware(), chunk, value)?;
         let register = start.saturating_add(capability::VPD_ADDRESS);
         let data = start.saturating_add(capability::VPD_DATA);
         // A capability that another one cuts short may not have the data.
@@ -97,7 +97,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         chunk: Chunk,
         value: u32,
     ) -> Result<(), E::Error> {
-        self.write_bits(effects, chunk, value)?;
+        self.write_bits(effects.hardware(), chunk, value)?;
         let register = start.saturating_add(capability::MSI_CONTROL);
         if !chunk.covers(register) {
             return Ok(());
@@ -112,12 +112,12 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             control = (control & !capability::MSI_QUEUE_SIZE) | limit;
         }
         store(&mut self.cells, register, Width::Word, control);
-        effects.write(register, Width::Word, control)?;
+        effects.hardware().write(register, Width::Word, control)?;
         // The ioctl may have turned MSI off in the meantime, if the write had to wait.
         if control & capability::MSI_ENABLE != 0 && !effects.msi().active {
             control &= !capability::MSI_ENABLE;
             store(&mut self.cells, register, Width::Word, control);
-            effects.write(register, Width::Word, control)?;
+            effects.hardware().write(register, Width::Word, control)?;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     ) -> Result<(), E::Error> {
         let register = start.saturating_add(capability::EXPRESS_DEVICE_CONTROL);
         let before = load(&self.cells, register, Width::Word);
-        self.write_bits(effects, chunk, value)?;
+        self.write_bits(effects.hardware(), chunk, value)?;
         // A capability that another one cuts short may not have the register.
         if !chunk.covers(register) && !chunk.covers(register.saturating_add(1)) {
             return Ok(());
@@ -144,12 +144,12 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             store(&mut self.cells, register, Width::Word, control);
             let capabilities = start.saturating_add(capability::EXPRESS_DEVICE_CAPABILITIES);
             let needed = capability::EXPRESS_FLR_CAPABLE;
-            if has_bits(effects, capabilities, Width::Dword, needed) {
+            if has_bits(effects.hardware(), capabilities, Width::Dword, needed) {
                 effects.reset_function()?;
             }
         }
         if (before ^ control) & capability::EXPRESS_READ_REQUEST != 0 {
-            let bytes = read_request(control).max(payload(effects, register));
+            let bytes = read_request(control).max(payload(effects.hardware(), register));
             effects.set_read_request(bytes);
         }
         Ok(())
@@ -163,7 +163,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         chunk: Chunk,
         value: u32,
     ) -> Result<(), E::Error> {
-        self.write_bits(effects, chunk, value)?;
+        self.write_bits(effects.hardware(), chunk, value)?;
         let register = start.saturating_add(capability::AF_CONTROL);
         if !chunk.covers(register) {
             return Ok(());
@@ -175,7 +175,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             store(&mut self.cells, register, Width::Byte, control);
             let capabilities = start.saturating_add(capability::AF_CAPABILITIES);
             let needed = capability::AF_RESET_CAPABLE;
-            if has_bits(effects, capabilities, Width::Byte, needed) {
+            if has_bits(effects.hardware(), capabilities, Width::Byte, needed) {
                 effects.reset_function()?;
             }
         }

@@ -6,11 +6,14 @@ use super::{
     cell::{
         load,
         store,
-        Cell, //
+        Cell,
+        Masks, //
     },
     hardware::{
+        CommandWrite,
         Effects,
-        Hardware, //
+        Hardware,
+        Lost, //
     },
     header,
     space::{
@@ -23,7 +26,7 @@ use super::{
 use core::ops::DerefMut;
 
 /// Offsets of the BARs, and behind them that of the ROM BAR.
-pub(super) fn bar_registers() -> impl Iterator<Item = u16> {
+pub fn bar_registers() -> impl Iterator<Item = u16> {
     let bars = (header::BASE_ADDRESS_0..header::BASE_ADDRESS_END).step_by(4);
     bars.chain([header::ROM_ADDRESS])
 }
@@ -43,15 +46,9 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         value: u32,
     ) -> Result<(), E::Error> {
         match chunk.offset {
-            header::COMMAND => self.write_command(effects, chunk, value)?,
-            COMMAND_UPPER => {
-                // The decoders stay as they are. But the host may have masked INTx in between.
-                effects.begin_command(false);
-                let result = self.write_bits(effects, chunk, value);
-                effects.end_command(self.decode());
-                result?;
-            }
-            _ => self.write_bits(effects, chunk, value)?,
+            header::COMMAND => self.write_decoders(effects, chunk, value)?,
+            COMMAND_UPPER => self.write_command(effects, chunk, value, self.command(), None)?,
+            _ => self.write_bits(effects.hardware(), chunk, value)?,
         }
         if chunk.covers(COMMAND_UPPER) {
             self.update_intx(effects);
@@ -61,24 +58,51 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     }
 
     /// Writes a chunk that starts with the Command Register, so has the bits that enable decoders.
-    fn write_command<E: Effects>(
+    fn write_decoders<E: Effects>(
         &mut self,
         effects: &mut E,
         chunk: Chunk,
         value: u32,
     ) -> Result<(), E::Error> {
-        let real = effects.read(header::COMMAND, Width::Word)?;
-        effects.begin_command(value & header::COMMAND_MEMORY == 0);
-        if self.reset_was_missed(effects, real, value) {
-            self.restore_bars(effects);
-        }
-        let result = self.write_bits(effects, chunk, value);
-        if result.is_ok() {
-            let command = (self.command() & !DECODE) | (value & DECODE);
-            store(&mut self.cells, header::COMMAND, Width::Word, command);
-        }
-        effects.end_command(self.decode());
-        result
+        let hardware = effects.hardware();
+        let real = hardware.read(header::COMMAND, Width::Word)?;
+        let lost = self.reset_was_missed(hardware, real, value);
+        // The BARs of a virtual function are not its own.
+        let lost = (lost && !self.facts.is_virtfn).then_some(Lost {
+            bars: self.host_bars,
+            intx_disable: self.facts.no_intx,
+        });
+        let command = (self.command() & !DECODE) | (value & DECODE);
+        self.write_command(effects, chunk, value, command, lost)
+    }
+
+    /// Writes a chunk with a part of the Command Register. The shadow becomes `command`, but for
+    /// the virtual bits, which are written as others are.
+    fn write_command<E: Effects>(
+        &mut self,
+        effects: &mut E,
+        chunk: Chunk,
+        value: u32,
+        command: u32,
+        lost: Option<Lost>,
+    ) -> Result<(), E::Error> {
+        let masks = Masks::of(&self.cells, chunk.offset, chunk.width);
+        // What is behind the register cannot be written.
+        let in_register = |bits: u32| {
+            let shift = 8 * u32::from(chunk.offset.saturating_sub(header::COMMAND));
+            // CAST: The register has 16 bits.
+            (bits << shift) as u16
+        };
+        effects.write_command(&CommandWrite {
+            mask: in_register(masks.write & !masks.virt & chunk.width.mask()),
+            value: in_register(value),
+            decode: self.decode_of(command),
+            revoke: chunk.offset == header::COMMAND && value & header::COMMAND_MEMORY == 0,
+            lost,
+        })?;
+        store(&mut self.cells, header::COMMAND, Width::Word, command);
+        self.store_virtual(chunk, masks, value);
+        Ok(())
     }
 
     /// Whether the device was reset behind the host's back.
@@ -103,25 +127,6 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
                 let real = hardware.read(offset, Width::Dword);
                 real.map_or(true, |real| real != saved)
             })
-    }
-
-    /// Gives the BARs of the hardware the values that they had when the device was opened.
-    ///
-    /// This is an attempt to recover; if it fails, the write that follows fails too.
-    fn restore_bars<E: Effects>(&self, effects: &mut E) {
-        if self.facts.is_virtfn {
-            return;
-        }
-        effects.bars_restored();
-        for (offset, saved) in bar_registers().zip(self.host_bars) {
-            let _ = effects.write(offset, Width::Dword, saved);
-        }
-        if self.facts.no_intx {
-            if let Ok(command) = effects.read(header::COMMAND, Width::Word) {
-                let command = command | header::COMMAND_INTX_DISABLE;
-                let _ = effects.write(header::COMMAND, Width::Word, command);
-            }
-        }
     }
 
     /// Tells the host if Interrupt Disable is not what it was told last.

@@ -3,8 +3,11 @@
 //! A function that exists only in memory, for tests.
 
 use super::{
+    bar_registers,
+    header,
     Cell,
     Chunk,
+    CommandWrite,
     Decode,
     Effects,
     Facts,
@@ -31,10 +34,17 @@ pub(crate) enum Failure {
 /// What the engine asked the host to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
-    BeginCommand { revoke: bool },
-    EndCommand(Decode),
-    Intx { disabled: bool },
-    BarsRestored,
+    Command {
+        revoke: bool,
+        decode: Decode,
+        lost: bool,
+    },
+    CommandFailed {
+        revoke: bool,
+    },
+    Intx {
+        disabled: bool,
+    },
     Power(PowerState),
     Reset,
     ReadRequest(u32),
@@ -202,21 +212,49 @@ impl<const N: usize> Hardware for Fake<N> {
     }
 }
 
+impl<const N: usize> Fake<N> {
+    /// Gives back what was lost, and changes the Command Register of the hardware.
+    fn change_command(&self, write: &CommandWrite) -> Result<(), Failure> {
+        let mut other = 0;
+        if let Some(lost) = &write.lost {
+            for (offset, bar) in bar_registers().zip(lost.bars) {
+                self.write(offset, Width::Dword, bar)?;
+            }
+            if lost.intx_disable {
+                other = header::COMMAND_INTX_DISABLE;
+            }
+        }
+        let mask = u32::from(write.mask);
+        let before = self.read(header::COMMAND, Width::Word)?;
+        let after = (before & !mask) | (u32::from(write.value) & mask) | other;
+        self.write(header::COMMAND, Width::Word, after)
+    }
+}
+
 impl<const N: usize> Effects for Fake<N> {
-    fn begin_command(&mut self, revoke: bool) {
-        self.note(Event::BeginCommand { revoke });
+    type Error = Failure;
+    type Hardware = Self;
+
+    fn hardware(&self) -> &Self {
+        self
     }
 
-    fn end_command(&mut self, decode: Decode) {
-        self.note(Event::EndCommand(decode));
+    fn write_command(&mut self, write: &CommandWrite) -> Result<(), Failure> {
+        let result = self.change_command(write);
+        let CommandWrite { revoke, decode, .. } = *write;
+        self.note(match result {
+            Ok(()) => Event::Command {
+                revoke,
+                decode,
+                lost: write.lost.is_some(),
+            },
+            Err(_) => Event::CommandFailed { revoke },
+        });
+        result
     }
 
     fn set_intx_disabled(&mut self, disabled: bool) {
         self.note(Event::Intx { disabled });
-    }
-
-    fn bars_restored(&mut self) {
-        self.note(Event::BarsRestored);
     }
 
     fn set_power_state(&mut self, state: PowerState) {

@@ -62,30 +62,59 @@ pub struct Msi {
     pub log2_vectors: u8,
 }
 
+/// A write of the Command Register.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CommandWrite {
+    /// The bits that are written. The host uses Interrupt Disable itself, so that is not one.
+    pub mask: u16,
+    /// What they become.
+    pub value: u16,
+    /// The decoders that are enabled then.
+    pub decode: Decode,
+    /// Whether memory is being disabled.
+    pub revoke: bool,
+    /// What the device has lost.
+    pub lost: Option<Lost>,
+}
+
+/// What a device has lost that was reset without a word to the host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lost {
+    /// The BARs and the ROM BAR, as they were when the device was opened.
+    pub bars: [u32; 7],
+    /// Interrupt Disable, which has to be set because INTx is broken.
+    pub intx_disable: bool,
+}
+
 /// What a write asks the host to do.
 ///
 /// Where there is no error to return, the user sees in a register whether it worked, as with
 /// hardware.
 ///
 /// The calls come with the lock around the [`Space`](super::Space) held.
-pub trait Effects: Hardware {
-    /// The Command Register is about to be written.
-    ///
-    /// Keep device memory from being touched until [`end_command`](Self::end_command). With
-    /// `revoke`, memory is being disabled: take it away from everybody who maps it, now.
-    fn begin_command(&mut self, revoke: bool);
+pub trait Effects {
+    /// Why a call failed.
+    type Error;
+    /// What else the user's accesses reach.
+    type Hardware: Hardware<Error = Self::Error>;
 
-    /// The Command Register was written, or the attempt failed.
+    /// The config space of the physical function.
+    fn hardware(&self) -> &Self::Hardware;
+
+    /// Writes the Command Register, which other parts of the host write at the same time: all but
+    /// the bits that are written have to keep the value that they have by then.
     ///
-    /// `decode` is what holds from now on. Follows each call of
-    /// [`begin_command`](Self::begin_command).
-    fn end_command(&mut self, decode: Decode);
+    /// Device memory is to be kept from being touched meanwhile, and if it is being disabled, to
+    /// be taken away before from everybody who maps it. What the device has lost it gets back
+    /// first. This is an attempt to recover; if it fails, so does the write.
+    ///
+    /// # Errors
+    ///
+    /// The register has not been written; decoders are as they were.
+    fn write_command(&mut self, write: &CommandWrite) -> Result<(), Self::Error>;
 
     /// Interrupt Disable has changed: mask or unmask INTx.
     fn set_intx_disabled(&mut self, disabled: bool);
-
-    /// The BARs had lost their values in a reset and were given back those of the host.
-    fn bars_restored(&mut self) {}
 
     /// Changes the power state. Device memory has to be taken away before it stops to respond.
     fn set_power_state(&mut self, state: PowerState);

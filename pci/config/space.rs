@@ -169,7 +169,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             Kind::Msi(_) => self.write_msi(effects, cell.start(), chunk, value),
             Kind::Express => self.write_express(effects, cell.start(), chunk, value),
             Kind::AdvancedFeatures => self.write_advanced(effects, cell.start(), chunk, value),
-            _ => self.write_bits(effects, chunk, value),
+            _ => self.write_bits(effects.hardware(), chunk, value),
         }
     }
 
@@ -195,13 +195,19 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             }
             hardware.write(offset, width, merged & width.mask())?;
         }
+        self.store_virtual(chunk, masks, value);
+        Ok(())
+    }
+
+    /// Writes the virtual bits that can be written.
+    pub(super) fn store_virtual(&mut self, chunk: Chunk, masks: Masks, value: u32) {
+        let Chunk { offset, width } = chunk;
         let virt = masks.write & masks.virt;
         if virt != 0 {
             let old = load(&self.cells, offset, width);
             let new = (old & !virt) | (value & virt);
             store(&mut self.cells, offset, width, new);
         }
-        Ok(())
     }
 
     /// Whether `chunk`, which may come from another space, is within this one.
@@ -212,7 +218,11 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
 
     /// Which decoders the user has enabled.
     pub fn decode(&self) -> Decode {
-        let command = self.command();
+        self.decode_of(self.command())
+    }
+
+    /// Which decoders are enabled when the Command Register is `command`.
+    pub(super) fn decode_of(&self, command: u32) -> Decode {
         Decode {
             memory: self.facts.no_command_memory || command & header::COMMAND_MEMORY != 0,
             io: command & header::COMMAND_IO != 0,

@@ -12,16 +12,19 @@
 //! While it is set, nothing is delivered. The physical bit follows it even when
 //! INTx is not in use.
 
-use crate::abstractions::{
-    irq_line::{
-        IrqLine,
-        Sharing, //
+use crate::{
+    abstractions::{
+        irq_line::{
+            IrqLine,
+            Sharing, //
+        },
+        pci::Function,
+        pci_irq::{
+            EagerDisable,
+            IntxLine, //
+        },
     },
-    pci::Function,
-    pci_irq::{
-        EagerDisable,
-        IntxLine, //
-    },
+    command::Command,
 };
 use core::pin::Pin;
 use kernel::{
@@ -53,6 +56,7 @@ use vfio::{
 #[pin_data]
 pub(crate) struct Mask {
     function: Function,
+    command: Arc<Command>,
     #[pin]
     state: SpinLockIrq<State>,
 }
@@ -85,9 +89,10 @@ impl State {
 
 impl Mask {
     /// Nothing is masked, as nothing is in use.
-    pub(crate) fn new(function: Function) -> impl PinInit<Self> {
+    pub(crate) fn new(function: Function, command: Arc<Command>) -> impl PinInit<Self> {
         pin_init!(Self {
             function,
+            command,
             state <- new_spinlock_irq!(
                 State {
                     in_function: false,
@@ -121,16 +126,6 @@ impl Mask {
         }
     }
 
-    /// Somebody wrote the whole command register, with a value from before. An interrupt or an
-    /// eventfd may have masked or unmasked INTx meanwhile.
-    pub(crate) fn sync(&self) {
-        let state = self.state.lock();
-
-        if state.in_function && state.delivery.is_some() {
-            self.function.set_intx(!state.masked);
-        }
-    }
-
     /// Masks INTx. Returns whether it was delivered until now.
     pub(super) fn mask(&self) -> bool {
         let mut guard = self.state.lock();
@@ -138,7 +133,7 @@ impl Mask {
 
         let Some(delivery) = &state.delivery else {
             if state.in_function {
-                self.function.set_intx(false);
+                self.command.set_intx_disabled(true);
             }
             return false;
         };
@@ -147,7 +142,7 @@ impl Mask {
         }
         // Masked in any case, not only when pending.
         if state.in_function {
-            self.function.set_intx(false);
+            self.command.set_intx_disabled(true);
         } else {
             delivery.line.disable();
         }
@@ -163,7 +158,7 @@ impl Mask {
 
         let Some(delivery) = &state.delivery else {
             if state.in_function {
-                self.function.set_intx(true);
+                self.command.set_intx_disabled(false);
             }
             return false;
         };
@@ -171,7 +166,7 @@ impl Mask {
             return false;
         }
         if state.in_function {
-            state.masked = !self.function.unmask_idle_intx();
+            state.masked = !self.command.unmask_idle_intx();
         } else {
             delivery.line.enable();
             state.masked = false;
@@ -204,7 +199,7 @@ impl Mask {
         state.delivery = Some(Delivery { line, trigger });
         let sharing = match (state.in_function, state.masked) {
             (true, masked) => {
-                this.function.set_intx(!masked);
+                this.command.begin_intx(masked);
                 Sharing::Shared
             }
             (false, true) => Sharing::ExclusiveDisabled,
@@ -236,8 +231,13 @@ impl Mask {
             return IrqReturn::None;
         };
         if state.in_function {
-            // Somebody else's, or one that was masked meanwhile.
-            if state.masked || !self.function.mask_pending_intx() {
+            // Somebody else's, or one that was masked meanwhile; or the function has lost its mask,
+            // in a reset that nobody announced. Then it would go on until the kernel disables the
+            // line, for all who share it.
+            if state.masked && self.command.mask_lost_intx() {
+                return IrqReturn::Handled;
+            }
+            if state.masked || !self.command.mask_pending_intx() {
                 return IrqReturn::None;
             }
         } else if !state.masked {
@@ -265,7 +265,13 @@ struct Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let delivery = self.mask.state.lock().delivery.take();
+        let delivery = {
+            let mut state = self.mask.state.lock();
+            if state.in_function {
+                self.mask.command.end_intx();
+            }
+            state.delivery.take()
+        };
         // Released after the lock.
         drop(delivery);
     }

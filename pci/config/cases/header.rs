@@ -52,11 +52,10 @@ pub(crate) fn virtual_function() -> Outcome {
         memory: true,
         io: false,
     };
-    let events = [
-        Event::BeginCommand { revoke: true },
-        Event::EndCommand(expected),
-    ];
-    check(fake.happened(&events), "memory cannot be disabled")?;
+    check(
+        fake.happened(&[wrote(true, expected)]),
+        "memory cannot be disabled",
+    )?;
     check(get(&space, &fake, 4, 2)? == 0, "but reads as if")
 }
 
@@ -76,30 +75,19 @@ pub(crate) fn command() -> Outcome {
         memory: true,
         io: false,
     };
-    let events = [
-        Event::BeginCommand { revoke: false },
-        Event::EndCommand(enabled),
-        Event::Intx { disabled: true },
-    ];
+    let events = [wrote(false, enabled), Event::Intx { disabled: true }];
     check(fake.happened(&events), "enable")?;
 
     put(&mut space, &mut fake, 5, 1, 0)?;
-    let events = [
-        Event::BeginCommand { revoke: false },
-        Event::EndCommand(enabled),
-        Event::Intx { disabled: false },
-    ];
+    let events = [wrote(false, enabled), Event::Intx { disabled: false }];
     check(fake.happened(&events), "the upper byte alone")?;
 
-    // The first access fails, then the second.
-    let attempt = [
-        Event::BeginCommand { revoke: true },
-        Event::EndCommand(enabled),
-    ];
-    for (count, events) in [(0, &attempt[..0]), (1, &attempt[..])] {
+    // The first access fails, then the second, then the third.
+    let attempt = [Event::CommandFailed { revoke: true }];
+    for (count, events) in [(0, &attempt[..0]), (1, &attempt[..]), (2, &attempt[..])] {
         fake.break_after(count);
-        check(put(&mut space, &mut fake, 4, 2, 0).is_err(), "broken")?;
-        check(fake.happened(events), "what was revoked comes back")?;
+        check(put(&mut space, &mut fake, 4, 2, 0x400).is_err(), "broken")?;
+        check(fake.happened(events), "the host is asked, and fails")?;
         check(space.decode() == enabled, "a failed write changes nothing")?;
         fake.budget = u32::MAX;
     }
@@ -109,12 +97,25 @@ pub(crate) fn command() -> Outcome {
         memory: false,
         io: true,
     };
-    let events = [
-        Event::BeginCommand { revoke: true },
-        Event::EndCommand(disabled),
-    ];
-    check(fake.happened(&events), "disable")?;
-    check(space.decode() == disabled, "decoders")
+    check(fake.happened(&[wrote(true, disabled)]), "disable")?;
+    check(space.decode() == disabled, "decoders")?;
+
+    // What the host has done to its bit, and to others, since the user wrote last.
+    fake.set_dword(4, 0xf900_0440);
+    put(&mut space, &mut fake, 4, 1, 0x06)?;
+    check(fake.dword(4) == 0xf900_0406, "the host's bit stays")?;
+    fake.set_dword(4, 0xf900_0042);
+    put(&mut space, &mut fake, 5, 1, 0x05)?;
+    check(fake.dword(4) == 0xf900_0142, "all of the lower byte stays")
+}
+
+/// A write of the Command Register that succeeds.
+fn wrote(revoke: bool, decode: Decode) -> Event {
+    Event::Command {
+        revoke,
+        decode,
+        lost: false,
+    }
 }
 
 /// After a reset that went past the host, its BARs come back.
@@ -133,19 +134,22 @@ pub(crate) fn missed_reset() -> Outcome {
         memory: true,
         io: false,
     };
-    let begin = Event::BeginCommand { revoke: false };
-    let end = Event::EndCommand(decode);
+    let well = wrote(false, decode);
 
     put(&mut space, &mut fake, 4, 2, 0x2)?;
-    check(fake.happened(&[begin, end]), "all is well")?;
+    check(fake.happened(&[well]), "all is well")?;
 
     // The decoder is off, then a BAR is different.
     for (offset, value) in [(0x04, 0), (0x10, 0)] {
         fake.set_dword(offset, value);
         fake.set_dword(0x30, 0);
         put(&mut space, &mut fake, 4, 2, 0x2)?;
-        let events = [begin, Event::BarsRestored, end];
-        check(fake.happened(&events), "the reset is noticed")?;
+        let noticed = Event::Command {
+            revoke: false,
+            decode,
+            lost: true,
+        };
+        check(fake.happened(&[noticed]), "the reset is noticed")?;
         check(fake.dword(0x10) == 0xfeb0_0000, "BAR 0 is back")?;
         check(fake.dword(0x30) == 0xfec0_0001, "the ROM BAR is back")?;
         check(fake.dword(4) == 0x402, "broken INTx stays off")?;
@@ -161,7 +165,7 @@ pub(crate) fn missed_reset() -> Outcome {
     let mut space = open(&mut buffer, &fake, facts)?;
     fake.set_dword(0x10, 0);
     put(&mut space, &mut fake, 4, 2, 0x2)?;
-    check(fake.happened(&[begin, end]), "a virtual function")?;
+    check(fake.happened(&[well]), "a virtual function")?;
     check(fake.dword(0x10) == 0, "whose BAR is left alone")
 }
 

@@ -14,6 +14,7 @@ extern crate std;
 #[path = "../../../../pci"]
 pub mod pci {
     pub mod config;
+    pub mod intx_disable;
     pub mod reach;
 
     /// Interrupts.

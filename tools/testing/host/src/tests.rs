@@ -5,6 +5,7 @@
 mod config_cases;
 mod config_fuzz;
 mod config_laws;
+mod intx_disable;
 mod irq_cases;
 mod irq_laws;
 mod reach_cases;

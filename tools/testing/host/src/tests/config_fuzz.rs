@@ -10,7 +10,7 @@
 use crate::pci::config::{
     Bar,
     Cell,
-    Decode,
+    CommandWrite,
     Effects,
     Facts,
     Hardware,
@@ -153,10 +153,18 @@ impl Hardware for Hostile {
 }
 
 impl Effects for Hostile {
-    fn begin_command(&mut self, _revoke: bool) {}
-    fn end_command(&mut self, _decode: Decode) {}
+    type Error = ();
+    type Hardware = Self;
+
+    fn hardware(&self) -> &Self {
+        self
+    }
+
+    fn write_command(&mut self, write: &CommandWrite) -> Result<(), ()> {
+        self.write(0x04, Width::Word, u32::from(write.value & write.mask))
+    }
+
     fn set_intx_disabled(&mut self, _disabled: bool) {}
-    fn bars_restored(&mut self) {}
     fn set_power_state(&mut self, _state: PowerState) {}
     fn reset_function(&mut self) -> Result<(), Self::Error> {
         Ok(())

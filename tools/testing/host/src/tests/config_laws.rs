@@ -387,6 +387,21 @@ proptest! {
         prop_assert_eq!(fake.dword(4) >> 16, u32::from(status));
     }
 
+    /// Interrupt Disable of the hardware is the host's; of the rest of the Command Register, what is
+    /// not written stays as the host has it.
+    #[test]
+    fn command_is_shared(offset in 4..8u16, count in 1..=4usize, value: u32, command: u16) {
+        let mut fake = Fake::<0x40>::new(&[(4, 0)]);
+        let mut cells = [Cell::UNASSIGNED; 0x40];
+        let mut space = open(&mut cells, &fake, FACTS).unwrap();
+        fake.set_dword(4, u32::from(command));
+        put(&mut space, &mut fake, offset, count, value).unwrap();
+        let written = (u64::from(u32::MAX) >> (32 - 8 * count) << (8 * (offset - 4))) as u16 & !0x400;
+        let value = (u64::from(value) << (8 * (offset - 4))) as u16;
+        let expected = (command & !written) | (value & written);
+        prop_assert_eq!(fake.dword(4), u32::from(expected));
+    }
+
     /// The MSI of the hardware is never on, nor larger, unless that was set up by ioctl.
     #[test]
     fn msi_is_limited(accesses in vec((0x40..0x60u16, 1..=4usize, any::<u32>()), 1..20),
