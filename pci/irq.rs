@@ -33,15 +33,13 @@ use crate::{
 };
 use kernel::{
     new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         Arc,
-        Mutex, //
-    },
+        Mutex,
+        SpinLock, //
+    }, //
 };
 
 /// What was found out about a device when it was opened.
@@ -83,9 +81,11 @@ pub(crate) struct Irqs {
     error: notifier::Notifier,
     #[pin]
     request: notifier::Notifier,
-    // Copies for config space, which must not take the mutex.
-    msi_on: Atomic<bool>,
-    msi_log2_vectors: Atomic<u32>,
+    /// A copy for config space, which must not take the mutex. Who reads this has written to the
+    /// hardware before, and who writes it does that after: the lock keeps both in order, on any
+    /// machine.
+    #[pin]
+    msi: SpinLock<config::Msi>,
 }
 
 impl Irqs {
@@ -104,8 +104,13 @@ impl Irqs {
             ),
             error <- notifier::Notifier::new(),
             request <- notifier::Notifier::new(),
-            msi_on: Atomic::new(false),
-            msi_log2_vectors: Atomic::new(0),
+            msi <- new_spinlock!(
+                config::Msi {
+                    active: false,
+                    log2_vectors: 0,
+                },
+                "vfio_pci_msi"
+            ),
         })
     }
 
@@ -117,7 +122,7 @@ impl Irqs {
         state.suspended = false;
         self.intx.reset(facts.maskable);
         // What the last user had says nothing about this one.
-        self.msi_log2_vectors.store(0, Relaxed);
+        self.msi.lock().log2_vectors = 0;
     }
 
     /// The device is closed by its last user: nothing stays in use.
@@ -164,10 +169,7 @@ impl Irqs {
 
     /// Returns what config space shows of MSI.
     pub(crate) fn msi(&self) -> config::Msi {
-        config::Msi {
-            active: self.msi_on.load(Relaxed),
-            log2_vectors: u8::try_from(self.msi_log2_vectors.load(Relaxed)).unwrap_or(0),
-        }
+        *self.msi.lock()
     }
 
     /// Tells userspace that the device had an error.
@@ -202,8 +204,11 @@ impl Irqs {
             // Rounded up, as MSI has a power of two of vectors.
             let log2 = u32::BITS - count.saturating_sub(1).leading_zeros();
 
-            self.msi_log2_vectors.store(log2, Relaxed);
-            self.msi_on.store(true, Relaxed);
+            *self.msi.lock() = config::Msi {
+                active: true,
+                // CAST: At most 32.
+                log2_vectors: log2 as u8,
+            };
         }
     }
 
@@ -211,7 +216,7 @@ impl Irqs {
     fn disable(&self, state: &mut State, memory: &MemoryLock) {
         if let Mode::Messages(messages) = core::mem::replace(&mut state.mode, Mode::Disabled) {
             // First, so that who enables MSI through config space later sees that it is off.
-            self.msi_on.store(false, Relaxed);
+            self.msi.lock().active = false;
             messages.disable(memory);
         }
     }
