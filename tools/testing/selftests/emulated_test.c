@@ -13,21 +13,12 @@
 
 #include "edu.h"
 #include "kselftest_harness.h"
+#include "locked_memory.h"
 #include "samples.h"
 
 #define IOVA		0x10000000UL
 #define IOVA_MEMORY	0x40000000UL
 #define PATTERN		0x5a
-
-/* Pages pinned, once it is what is expected, or what it is a second later. */
-static long settled_pinned(long expected)
-{
-	int i;
-
-	for (i = 0; i < 100 && memory_pinned_pages() != expected; i++)
-		usleep(10000);
-	return memory_pinned_pages();
-}
 
 static bool all_bytes(const uint8_t *bytes, size_t size, uint8_t value)
 {
@@ -277,7 +268,7 @@ TEST_F(mixed, first_domain_gets_what_is_mapped)
 	ASSERT_EQ(0, type1_map(container, self->page, IOVA, PAGE_SIZE, DMA_RW));
 	for (round = 0; round < 2; round++) {
 		ASSERT_EQ(0, group_set_container(self->group, container));
-		EXPECT_EQ(pinned + 1, settled_pinned(pinned + 1));
+		EXPECT_EQ(pinned + 1, settled_pinned_pages(pinned + 1));
 		EXPECT_EQ(locked + 4, memory_locked_kb());
 		self->device = group_device(self->group, self->bdf);
 		ASSERT_LE(0, self->device);
@@ -291,7 +282,7 @@ TEST_F(mixed, first_domain_gets_what_is_mapped)
 		self->device = -1;
 		ASSERT_EQ(0, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER,
 					NULL));
-		EXPECT_EQ(pinned, settled_pinned(pinned));
+		EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 		EXPECT_EQ(locked, memory_locked_kb());
 	}
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE, 0));
@@ -307,7 +298,7 @@ TEST_F(mixed, first_domain_gets_all_or_nothing)
 	ASSERT_EQ(0, type1_map(container, NULL, IOVA + SIZE_2M,
 			       PAGE_SIZE, DMA_RW));
 	EXPECT_EQ(-EFAULT, group_set_container(self->group, container));
-	EXPECT_EQ(pinned, settled_pinned(pinned));
+	EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 	EXPECT_EQ(-EINVAL, group_device(self->group, self->bdf));
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA + SIZE_2M, PAGE_SIZE,
 					 0));
@@ -317,7 +308,7 @@ TEST_F(mixed, first_domain_gets_all_or_nothing)
 	EXPECT_EQ(-EINVAL, group_set_container(self->group, container));
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, 0xfee00000, PAGE_SIZE, 0));
 	EXPECT_EQ(0, group_set_container(self->group, container));
-	EXPECT_EQ(pinned + 1, settled_pinned(pinned + 1));
+	EXPECT_EQ(pinned + 1, settled_pinned_pages(pinned + 1));
 }
 
 /* An emulated device can leave without anybody losing a mapping. */

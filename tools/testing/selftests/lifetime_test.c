@@ -11,6 +11,7 @@
 #include "edu.h"
 #include "iommu_debug.h"
 #include "kselftest_harness.h"
+#include "locked_memory.h"
 #include "vfio_fixture.h"
 
 #define IOVA	0x10000000UL
@@ -43,16 +44,6 @@ FIXTURE_TEARDOWN(edu)
 	ASSERT_EQ(0, session_join(&next, self->bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, session_works(&next));
 	session_close(&next);
-}
-
-/* Pages pinned, once it is what is expected, or what it is a second later. */
-static long settled_pinned(long expected)
-{
-	int i;
-
-	for (i = 0; i < 100 && memory_pinned_pages() != expected; i++)
-		usleep(10000);
-	return memory_pinned_pages();
 }
 
 /* 2-18, 3-40: six orders of closing three fds, a mapping in each kind of table. */
@@ -89,7 +80,7 @@ TEST_F(edu, closing_orders)
 			EXPECT_EQ(EDU_ID_VALUE, *(volatile uint32_t *)bar);
 			munmap(bar, PAGE_SIZE);
 		}
-		EXPECT_EQ(pinned, settled_pinned(pinned));
+		EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 	}
 }
 
@@ -248,7 +239,7 @@ TEST_F(edu, killed)
 	group = group_open(self->bdf);
 	EXPECT_LE(0, group);
 	close(group);
-	EXPECT_EQ(pinned, settled_pinned(pinned));
+	EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 	EXPECT_EQ(0, iommu_mapped(self->bdf, IOVA, LARGE));
 	EXPECT_FALSE(irq_listed("(%s)", self->bdf));
 	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
@@ -290,7 +281,7 @@ TEST_F(edu, killed_while_mapping)
 		usleep(3000 + 7000 * i);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, child_result(pid));
-		EXPECT_EQ(pinned, settled_pinned(pinned));
+		EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 		close(ready[0]);
 		close(ready[1]);
 	}
@@ -322,7 +313,7 @@ TEST_F(edu, killed_with_shared_memory)
 	struct sharer sharer = { .bdf = self->bdf };
 	long locked = memory_locked_kb();
 	char *stack = memory_new(STACK);
-	int i, ready[2];
+	int ready[2];
 	char byte = 0;
 	pid_t pid;
 
@@ -336,9 +327,7 @@ TEST_F(edu, killed_with_shared_memory)
 	EXPECT_EQ(locked + LARGE / 1024, memory_locked_kb());
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(-SIGKILL, child_result(pid));
-	for (i = 0; i < 100 && memory_locked_kb() != locked; i++)
-		usleep(10000);
-	EXPECT_EQ(locked, memory_locked_kb());
+	EXPECT_EQ(locked, settled_locked_kb(locked));
 }
 
 /* The child goes on with what its parent has opened, mapped and closed. */
@@ -543,7 +532,7 @@ TEST_F(edu, concurrent_mappers)
 		EXPECT_EQ(0, child_result(pids[i]));
 	}
 	EXPECT_EQ(0, type1_unmap(session->container, IOVA, PAGE_SIZE, 0));
-	EXPECT_EQ(pinned, settled_pinned(pinned));
+	EXPECT_EQ(pinned, settled_pinned_pages(pinned));
 }
 
 VFIO_TEST_MAIN("EDU")

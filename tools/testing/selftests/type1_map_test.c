@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MAP_DMA: what is refused, in which order, and what is pinned (5.1, 5.2). */
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
-
-#include <linux/capability.h>
 
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
@@ -365,60 +362,6 @@ TEST_F(map, caller_that_exits)
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(self->container, IOVA, PAGE_SIZE, 0));
 }
 
-static bool drop_ipc_lock(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(__NR_capget, &header, data))
-		return false;
-	data[CAP_IPC_LOCK / 32].effective &= ~(1U << (CAP_IPC_LOCK % 32));
-	return !syscall(__NR_capset, &header, data);
-}
-
-/* The charge is given back by the time UNMAP_DMA returns, or soon after. */
-static long settled_locked_kb(long expected)
-{
-	int i;
-
-	for (i = 0; i < 200 && memory_locked_kb() != expected; i++)
-		usleep(10000);
-	return memory_locked_kb();
-}
-
-/* 5-32, 5-34: pinned memory counts as locked, against the limit too. */
-TEST_F(map, memlock_limit)
-{
-	const struct rlimit limit = { 16 * PAGE_SIZE, 16 * PAGE_SIZE };
-	long before = memory_locked_kb();
-
-	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-	/* CAP_IPC_LOCK: charged, but not limited. */
-	EXPECT_EQ(0, type1_map(self->container, self->buffer, IOVA, BUFFER,
-			       DMA_RW));
-	EXPECT_EQ(before + BUFFER / 1024, settled_locked_kb(before +
-							    BUFFER / 1024));
-	EXPECT_EQ(BUFFER, type1_unmap(self->container, IOVA, BUFFER, 0));
-	EXPECT_EQ(before, settled_locked_kb(before));
-
-	ASSERT_TRUE(drop_ipc_lock());
-	EXPECT_EQ(-ENOMEM, type1_map(self->container, self->buffer, IOVA,
-				     17 * PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(before, settled_locked_kb(before));
-	EXPECT_EQ(0, type1_map(self->container, self->buffer, IOVA,
-			       15 * PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(before + 60, settled_locked_kb(before + 60));
-	EXPECT_EQ(0, type1_map(self->container, self->buffer,
-			       IOVA + 15 * PAGE_SIZE, PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(-ENOMEM, type1_map(self->container, self->buffer,
-				     IOVA + 16 * PAGE_SIZE, PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(16 * PAGE_SIZE, type1_unmap(self->container, IOVA,
-					      16 * PAGE_SIZE, 0));
-	EXPECT_EQ(before, settled_locked_kb(before));
-}
-
 /* 5-30, 5-25, 5-29: a BAR of another device as the target of DMA. */
 TEST_F(map, device_memory)
 {
@@ -486,28 +429,6 @@ TEST_F(map, own_device_memory)
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(self->container, IOVA, PAGE_SIZE, 0));
 }
 
-/* 5-33: each container charges for itself. */
-TEST_F(map, two_containers)
-{
-	struct vfio_session other;
-	const char *bdf = pci_device("TESTDEV");
-	long before = memory_locked_kb();
-
-	if (!bdf)
-		SKIP(return, "TESTDEV names no device");
-	ASSERT_EQ(0, session_join(&other, bdf, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(0, type1_map(self->container, self->buffer, IOVA,
-			       8 * PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(0, type1_map(other.container, self->buffer, IOVA,
-			       8 * PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(before + 64, settled_locked_kb(before + 64));
-	session_close(&other);
-	EXPECT_EQ(before + 32, settled_locked_kb(before + 32));
-	EXPECT_EQ(8 * PAGE_SIZE, type1_unmap(self->container, IOVA,
-					     8 * PAGE_SIZE, 0));
-	EXPECT_EQ(before, settled_locked_kb(before));
-}
-
 FIXTURE(limit)
 {
 	struct vfio_session session;
@@ -567,4 +488,4 @@ TEST_F(limit, number_of_mappings)
 	session_close(&self->session);
 }
 
-VFIO_TEST_MAIN("EDU", "TESTDEV", "IVSHMEM")
+VFIO_TEST_MAIN("EDU", "IVSHMEM")

@@ -74,13 +74,16 @@ void *memory_new_aligned(size_t size, size_t alignment)
 	return start + (alignment - (uintptr_t)start % alignment) % alignment;
 }
 
-/* What this process is charged for in locked memory, mlock or DMA alike. */
+/*
+ * What this process is charged for in locked memory, mlock or DMA alike. Its first
+ * thread may have ended.
+ */
 long memory_locked_kb(void)
 {
 	char buf[4096];
 	char *line;
 
-	if (file_read("/proc/self/status", buf, sizeof(buf)) < 0)
+	if (file_read("/proc/thread-self/status", buf, sizeof(buf)) < 0)
 		return -1;
 	line = strstr(buf, "VmLck:");
 	return line ? atol(line + strlen("VmLck:")) : -1;
