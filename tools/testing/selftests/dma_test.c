@@ -7,6 +7,7 @@
 
 #include "edu.h"
 #include "kselftest_harness.h"
+#include "locked_memory.h"
 #include "vfio_fixture.h"
 
 #define IOVA	0x10000000UL
@@ -246,6 +247,97 @@ TEST_F(dma, peer)
 	EXPECT_TRUE(is_filled_with(seen, sizeof(seen), 0));
 	munmap(bar, 2 * PAGE_SIZE);
 	session_close(&peer);
+}
+
+#define HUGE_PAGES	6
+#define HUGE_SIZE	(HUGE_PAGES * SIZE_2M)
+/* The part that is asked for, in the middle. */
+#define PART		(2 * SIZE_2M)
+#define PART_SIZE	(2 * SIZE_2M)
+
+FIXTURE(v1)
+{
+	struct vfio_session session;
+	int container;
+	int device;
+	uint8_t *huge;
+	uint8_t *window;
+};
+
+FIXTURE_SETUP(v1)
+{
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "EDU");
+	self->window = memory_new(2 * PAGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)self->window);
+	self->huge = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			  MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	if (self->huge == MAP_FAILED)
+		SKIP(return, "no huge pages");
+	ASSERT_EQ(0, session_open(&self->session, bdf, VFIO_TYPE1_IOMMU));
+	self->container = self->session.container;
+	self->device = self->session.device;
+	ASSERT_EQ(0, edu_bus_master(self->device, true));
+}
+
+FIXTURE_TEARDOWN(v1)
+{
+	EXPECT_EQ(0, session_works(&self->session));
+	session_close(&self->session);
+}
+
+/*
+ * 5-50: a part is asked for, does not go, and its memory is given back to the
+ * kernel and taken anew. Devices still reach the old pages; these stay as long as
+ * the mapping, so that nobody else gets them.
+ */
+TEST_F(v1, part_that_does_not_go)
+{
+	uint8_t *part = self->huge + PART;
+	uint8_t *window = self->window;
+	int container = self->container;
+	int device = self->device;
+	long before;
+
+	ASSERT_EQ(0, type1_map(container, self->huge, IOVA, HUGE_SIZE, DMA_RW));
+	ASSERT_EQ(0, type1_map(container, window, IOVA + SIZE_1G, 2 * PAGE_SIZE,
+			       DMA_RW));
+	memset(part, 0x0d, PART_SIZE);
+	EXPECT_EQ(0, type1_unmap(container, IOVA + PART, PART_SIZE, 0));
+
+	before = huge_pages_free();
+	ASSERT_EQ(0, munmap(part, PART_SIZE));
+	EXPECT_EQ(before, huge_pages_free());
+	ASSERT_EQ(part, mmap(part, PART_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+			     MAP_FIXED | MAP_POPULATE, -1, 0));
+	EXPECT_EQ(before - 2, huge_pages_free());
+	memset(part, 0x99, PART_SIZE);
+	EXPECT_EQ(-EEXIST, type1_map(container, part, IOVA + PART, PART_SIZE,
+				     DMA_RW));
+
+	EXPECT_EQ(0, edu_load(device, IOVA + PART, PAGE_SIZE));
+	EXPECT_EQ(0, edu_store(device, IOVA + SIZE_1G, PAGE_SIZE));
+	EXPECT_TRUE(is_filled_with(window, PAGE_SIZE, 0x0d));
+	fill(window, PAGE_SIZE, 61);
+	EXPECT_EQ(0, edu_load(device, IOVA + SIZE_1G, PAGE_SIZE));
+	EXPECT_EQ(0, edu_store(device, IOVA + PART + SIZE_2M, PAGE_SIZE));
+	EXPECT_TRUE(is_filled_with(part, PART_SIZE, 0x99));
+	EXPECT_EQ(0, edu_load(device, IOVA + PART + SIZE_2M, PAGE_SIZE));
+	EXPECT_EQ(0, edu_store(device, IOVA + SIZE_1G + PAGE_SIZE, PAGE_SIZE));
+	EXPECT_EQ(0, memcmp(window, window + PAGE_SIZE, PAGE_SIZE));
+
+	/* The first part takes the whole mapping along, and the old pages. */
+	EXPECT_EQ(HUGE_SIZE, type1_unmap(container, IOVA, SIZE_2M, 0));
+	EXPECT_EQ(before, huge_pages_free());
+	EXPECT_EQ(0, type1_map(container, part, IOVA + PART, PART_SIZE, DMA_RW));
+	EXPECT_EQ(0, edu_store(device, IOVA + PART + SIZE_2M, PAGE_SIZE));
+	EXPECT_EQ(0, memcmp(window, part + SIZE_2M, PAGE_SIZE));
+	EXPECT_EQ(0, munmap(self->huge, HUGE_SIZE));
+	EXPECT_EQ(before + 4, huge_pages_free());
+	EXPECT_EQ(PART_SIZE, type1_unmap(container, IOVA + PART, PART_SIZE, 0));
+	EXPECT_EQ(before + 6, huge_pages_free());
 }
 
 FIXTURE(iommufd)
