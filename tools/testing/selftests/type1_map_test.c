@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+#include "iommu_debug.h"
 #include "kselftest_harness.h"
+#include "locked_memory.h"
 #include "vfio_fixture.h"
 
 #define IOVA	0x10000000UL
@@ -321,6 +323,41 @@ TEST_F(map, large)
 		munmap(huge, SIZE_2M);
 	}
 	munmap(buffer, size);
+}
+
+/*
+ * 5-24: pages of which there are too few. Those that could be had are the process's
+ * own, and are good for a mapping of their own.
+ */
+TEST_F(map, more_huge_pages_than_there_are)
+{
+	const long pages = huge_pages_free();
+	const size_t size = (pages + 6) * SIZE_2M;
+	long avail = type1_dma_avail(self->container);
+	long pinned = memory_pinned_pages();
+	long locked = memory_locked_kb();
+	char *huge;
+
+	if (pages <= 0)
+		SKIP(return, "no huge pages");
+	huge = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		    MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)huge);
+	EXPECT_EQ(-EFAULT, type1_map(self->container, huge, IOVA, size, DMA_RW));
+	EXPECT_EQ(0, huge_pages_free());
+	EXPECT_EQ(locked, settled_locked_kb(locked));
+	EXPECT_EQ(pinned, memory_pinned_pages());
+	EXPECT_EQ(avail, type1_dma_avail(self->container));
+	EXPECT_EQ(0, iommu_mapped(self->session.bdf, IOVA, size));
+
+	EXPECT_EQ(0, type1_map(self->container, huge, IOVA, pages * SIZE_2M,
+			       DMA_RW));
+	EXPECT_EQ(pages * SIZE_2M, iommu_mapped(self->session.bdf, IOVA, size));
+	EXPECT_EQ(-EFAULT, type1_map(self->container, huge + pages * SIZE_2M,
+				     IOVA + pages * SIZE_2M, SIZE_2M, DMA_RW));
+	EXPECT_EQ(pages * SIZE_2M, type1_unmap(self->container, IOVA, size, 0));
+	EXPECT_EQ(0, munmap(huge, size));
+	EXPECT_EQ(pages, huge_pages_free());
 }
 
 /* 5-27: memory of the machine through a raw PFN mapping is not for DMA. */
