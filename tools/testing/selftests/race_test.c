@@ -22,6 +22,9 @@
 
 #define SECONDS		20
 
+/* How many steps and reads of each reader it takes to say anything. */
+#define ENOUGH		20
+
 #define READERS		8
 #define CHILD_READS	20
 
@@ -52,7 +55,7 @@ struct reader {
 	struct race *race;
 	pthread_t thread;
 	unsigned int index;
-	unsigned long reads;
+	atomic_ulong reads;
 };
 
 static unsigned int seconds(void)
@@ -130,7 +133,22 @@ static int go_first(void)
 	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
 }
 
-/* Runs all readers, and one step after the other until time is over. */
+/* Whether each reader has read something. */
+static bool all_have_read(const struct reader *readers)
+{
+	unsigned int i;
+
+	for (i = 0; i < READERS; i++) {
+		if (atomic_load(&readers[i].reads) <= ENOUGH)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Runs all readers, and one step after the other until time is over. On a host that
+ * has other things to do that takes longer, until there is something to judge by.
+ */
 static unsigned long race_run(struct race *race, struct reader *readers,
 			      int (*step)(struct race *race, unsigned int *seed))
 {
@@ -148,7 +166,8 @@ static unsigned long race_run(struct race *race, struct reader *readers,
 	}
 	if (go_first())
 		_exit(KSFT_FAIL);
-	while (now() < end) {
+	while (!atomic_load(&race->broken) &&
+	       (now() < end || steps < ENOUGH || !all_have_read(readers))) {
 		if (step(race, &seed))
 			atomic_fetch_add(&race->broken, 1);
 		else
@@ -410,9 +429,6 @@ TEST_F(race, faults)
 	EXPECT_EQ(variant->sigbus, !!race->sigbus);
 	EXPECT_EQ(variant->sigsegv, !!race->sigsegv);
 	EXPECT_LT(0, race->works);
-	EXPECT_LT(seconds(), steps);
-	for (i = 0; i < READERS; i++)
-		EXPECT_LT(seconds(), self->readers[i].reads);
 	/* And when all is over, every mapping works. */
 	for (i = 0; i < READERS; i++)
 		EXPECT_EQ(race->value, mmio_at(race->places[i].addr));
