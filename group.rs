@@ -64,6 +64,7 @@ use kernel::{
     module::this_module,
     new_mutex,
     new_spinlock,
+    page::PAGE_SIZE,
     prelude::*,
     str::{
         CStr,
@@ -80,10 +81,6 @@ use kernel::{
     time::{
         delay::fsleep,
         Delta, //
-    },
-    uaccess::{
-        UserPtr,
-        UserSlice, //
     }, //
 };
 
@@ -474,7 +471,7 @@ impl Group {
     }
 
     fn device_fd(&self, group: &Arc<Self>, file: &File, arg: usize) -> Result<isize> {
-        let name = read_name(arg)?;
+        let name = uapi::read_string(arg, PAGE_SIZE)?;
         let registered = self.find(&name)?;
         let reservation = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
         let opened = DeviceFile::open_from_group(registered, group.clone(), file.into())?;
@@ -514,24 +511,6 @@ impl Drop for Block {
         let mut state = self.0.state.lock();
         state.cdev_users = state.cdev_users.saturating_sub(1);
     }
-}
-
-/// Reads the name of a device, with its options, from user memory.
-///
-/// # Errors
-///
-/// `EFAULT`: the memory is not readable. `EINVAL`: the string is longer than a
-/// page. `ENOMEM`.
-fn read_name(arg: usize) -> Result<CString> {
-    // One byte more than the longest string, so that cutting shows.
-    const LIMIT: usize = kernel::page::PAGE_SIZE + 1;
-    let mut buffer = KVec::from_elem(0u8, LIMIT, GFP_KERNEL)?;
-    let reader = UserSlice::new(UserPtr::from_addr(arg), LIMIT).reader();
-    let name = reader.strcpy_into_buf(&mut buffer)?;
-    if name.count_bytes() >= kernel::page::PAGE_SIZE {
-        return Err(EINVAL);
-    }
-    Ok(CString::try_from(name)?)
 }
 
 /// An open group.

@@ -4,10 +4,16 @@
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
+use super::bindings;
 use core::mem::offset_of;
 use kernel::{
+    error::from_err_ptr,
     ioctl::_IO,
     prelude::*,
+    str::{
+        CStr,
+        CString, //
+    },
     transmute::{
         AsBytes,
         FromBytes, //
@@ -174,6 +180,26 @@ pub fn read<T: FromBytes>(address: usize) -> Result<T> {
     UserSlice::new(UserPtr::from_addr(address), size_of::<T>())
         .reader()
         .read()
+}
+
+/// Reads a string that takes at most `size` bytes with its NUL; looks at nothing
+/// beyond them.
+///
+/// # Errors
+///
+/// `EFAULT`: the memory is not readable, up to the NUL. `EINVAL`: there is none in
+/// `size` bytes. `ENOMEM`.
+pub fn read_string(address: usize, size: usize) -> Result<CString> {
+    let address = core::ptr::with_exposed_provenance(address);
+    let size = isize::try_from(size).map_err(|_| EINVAL)?;
+    // SAFETY: `strndup_user()` checks the address, which need not be valid.
+    let copy = from_err_ptr(unsafe { bindings::strndup_user(address, size) })?;
+    // SAFETY: It was successful, so this is a string that ends in a NUL, and nobody
+    // else has it.
+    let result = CString::try_from(unsafe { CStr::from_char_ptr(copy) });
+    // SAFETY: The memory is from `kmalloc()`, and not used any more.
+    unsafe { bindings::kfree(copy.cast()) };
+    Ok(result?)
 }
 
 /// Writes one value to user memory.

@@ -186,6 +186,11 @@ TEST_F(group, device_names)
 	EXPECT_EQ(-ENODEV, group_device(self->fd, name));
 	/* The name runs into a page that is not there. */
 	ASSERT_EQ(0, munmap(page + PAGE_SIZE, PAGE_SIZE));
+	/* Without its NUL a page is too long, whatever comes after it. */
+	EXPECT_EQ(-EINVAL, group_device(self->fd, page));
+	page[PAGE_SIZE - 1] = '\0';
+	EXPECT_EQ(-ENODEV, group_device(self->fd, page));
+	page[PAGE_SIZE - 1] = 'x';
 	EXPECT_EQ(-EFAULT, group_device(self->fd, page + PAGE_SIZE - 4));
 }
 
