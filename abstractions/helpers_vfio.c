@@ -9,6 +9,7 @@
 #include <linux/highmem.h>
 #include <linux/iommufd.h>
 #include <linux/kvm_host.h>
+#include <linux/mutex.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
@@ -49,6 +50,19 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
 struct file *vfio_rust_fget(int fd)
 {
 	return fget(fd);
+}
+
+/* Held while a mutex in a static of Rust code is initialised, at its first use. */
+static DEFINE_MUTEX(first_use);
+
+void vfio_rust_first_use_lock(void)
+{
+	mutex_lock(&first_use);
+}
+
+void vfio_rust_first_use_unlock(void)
+{
+	mutex_unlock(&first_use);
 }
 
 bool vfio_rust_ratelimit(void)
