@@ -9,8 +9,13 @@ use crate::{
             Class,
             ClassRegistration,
             Description,
+            DeviceNumber,
             DeviceNumbers,
             NodeFolder, //
+        },
+        ida::{
+            Ida,
+            Number, //
         },
         static_mutex::StaticMutex, //
     },
@@ -39,14 +44,16 @@ use kernel::{
 /// the device for that long: dropping it needs code of the bus driver.
 #[pin_data]
 pub(crate) struct NodeTarget {
+    number: DeviceNumber,
     #[pin]
     device: Mutex<Option<Arc<Device>>>,
 }
 
 impl NodeTarget {
-    fn new(device: Arc<Device>) -> Result<Arc<Self>> {
+    fn new(number: DeviceNumber, device: Arc<Device>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
+                number,
                 device <- new_mutex!(Some(device), "vfio_device_node"),
             }),
             GFP_KERNEL,
@@ -59,21 +66,17 @@ impl NodeTarget {
     }
 }
 
-/// The numbers of all devices, and of their nodes while the module is loaded.
+/// What devices and their nodes are numbered from.
 struct Numbers {
-    nodes: Option<DeviceNumbers>,
-    taken: KVec<u32>,
+    /// The N of `vfioN`: users expect the lowest that no other device has.
+    names: Arc<Ida>,
+    nodes: DeviceNumbers,
 }
 
 static CLASS: Class = Class::new(c"vfio-dev", NodeFolder::VfioDevices);
 
-static NUMBERS: StaticMutex<Numbers> = static_mutex!(
-    Numbers {
-        nodes: None,
-        taken: KVec::new(),
-    },
-    c"vfio_device_numbers"
-);
+/// There while the module is loaded.
+static NUMBERS: StaticMutex<Option<Numbers>> = static_mutex!(None, c"vfio_device_numbers");
 
 /// The class and the device numbers of devices, until this is dropped.
 pub(crate) struct Nodes {
@@ -84,80 +87,65 @@ impl Nodes {
     /// Registers both.
     pub(crate) fn register() -> Result<Self> {
         let class = ClassRegistration::new(&CLASS)?;
-        NUMBERS.lock().nodes = Some(DeviceNumbers::allocate(c"vfio-dev")?);
+        *NUMBERS.lock() = Some(Numbers {
+            names: Ida::new(DeviceNumbers::LAST)?,
+            nodes: DeviceNumbers::allocate(c"vfio-dev")?,
+        });
         Ok(Self { _class: class })
     }
 }
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        NUMBERS.lock().nodes = None;
+        *NUMBERS.lock() = None;
     }
 }
 
-/// The N of `vfioN`: the lowest number that no other device has.
-struct Number(u32);
-
-impl Number {
-    fn take() -> Result<Self> {
-        let mut numbers = NUMBERS.lock();
-        let number = (0..DeviceNumbers::COUNT)
-            .find(|number| !numbers.taken.contains(number))
-            .ok_or(ENOSPC)?;
-        numbers.taken.push(number, GFP_KERNEL)?;
-        Ok(Self(number))
-    }
-}
-
-impl Drop for Number {
-    fn drop(&mut self) {
-        let mut numbers = NUMBERS.lock();
-        numbers.taken.retain(|number| *number != self.0);
-        if numbers.taken.is_empty() {
-            numbers.taken = KVec::new();
-        }
-    }
-}
-
-/// The node of a registered device. Its number stays taken until this is
-/// dropped.
+/// The node of a device. Its name and number stay taken until this is dropped.
 pub(crate) struct Node {
-    /// Until it is removed.
+    /// From when it is shown until it is removed.
     char_device: Option<CharDevice<NodeTarget>>,
     target: Arc<NodeTarget>,
-    _number: Number,
+    name: Number,
 }
 
 impl Node {
-    /// Creates the node. May sleep; users may open it from now on.
+    /// Prepares the node; nobody sees it yet. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOSPC`: there are too many devices. `ENOMEM`.
     pub(crate) fn new(device: &Arc<Device>) -> Result<Self> {
-        let number = Number::take()?;
-        let name = CString::try_from_fmt(fmt!("vfio{}", number.0))?;
-        let target = NodeTarget::new(device.clone())?;
         let numbers = NUMBERS.lock();
-        let nodes = numbers.nodes.as_ref().ok_or(ENODEV)?;
+        let numbers = numbers.as_ref().ok_or(ENODEV)?;
+        Ok(Self {
+            char_device: None,
+            target: NodeTarget::new(numbers.nodes.take()?, device.clone())?,
+            name: numbers.names.lowest()?,
+        })
+    }
+
+    /// Shows the node. Users who see it, or the uevent, may open `device`, its device,
+    /// before this has returned: it is registered by now. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn show(&mut self, device: &Device) -> Result {
+        let name = CString::try_from_fmt(fmt!("vfio{}", self.name.value()))?;
         let char_device = CharDevice::new(
             Description {
                 class: &CLASS,
                 parent: Some(device.parent()),
-                numbers: nodes,
-                minor: number.0,
+                number: &self.target.number,
                 name: &name,
             },
             &device_file::OPERATIONS,
             this_module::<LocalModule>(),
-            target.clone(),
+            self.target.clone(),
         )?;
-        drop(numbers);
-        Ok(Self {
-            char_device: Some(char_device),
-            target,
-            _number: number,
-        })
+        self.char_device = Some(char_device);
+        Ok(())
     }
 
     /// Removes the node, and takes the device from those who still have it open.

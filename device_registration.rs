@@ -37,13 +37,13 @@ const REQUEST_PERIOD_MS: u32 = 10_000;
 pub struct Registration {
     device: Arc<Device>,
     node: Node,
-    _group: group::Membership,
+    group: group::Membership,
 }
 
 impl Registration {
     /// Registers the device of a bus driver in `module`. May sleep.
     ///
-    /// From now on users may open it: `ops` must be ready.
+    /// Users may open it before this has returned: `ops` must be ready.
     ///
     /// # Errors
     ///
@@ -65,15 +65,23 @@ impl Registration {
         }
         let device = Device::new(parent, ops, set, module, group.group().clone())?;
         let node = Node::new(&device)?;
-        device.uses().register();
-        let registration = Self {
+        let mut registration = Self {
             device,
             node,
-            _group: group,
+            group,
         };
-        let device = &registration.device;
-        device.group().publish(device.clone())?;
+        registration.publish()?;
         Ok(registration)
+    }
+
+    /// Lets users find the device; those who wait for its nodes, or for the uevents, find
+    /// all of it when they see them.
+    fn publish(&mut self) -> Result {
+        let device = &self.device;
+        device.uses().register();
+        device.group().publish(device.clone())?;
+        self.node.show(device)?;
+        self.group.show()
     }
 
     /// The device.

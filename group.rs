@@ -15,6 +15,7 @@ use crate::{
             Class,
             ClassRegistration,
             Description,
+            DeviceNumber,
             DeviceNumbers,
             NodeFolder,
             OpenDevice, //
@@ -126,7 +127,7 @@ impl State {
 /// A group.
 #[pin_data]
 pub(crate) struct Group {
-    minor: u32,
+    number: DeviceNumber,
     dma: Dma,
     #[pin]
     state: Mutex<State>,
@@ -136,12 +137,12 @@ pub(crate) struct Group {
     kvm: SpinLock<Option<KvmPointer>>,
 }
 
-/// A group that has devices, and its node.
+/// A group that has devices, and its node once one of them has been published.
 struct Entry {
     group: Arc<Group>,
     iommu_group: ARef<iommu::Group>,
     devices: usize,
-    node: CharDevice<Group>,
+    node: Option<CharDevice<Group>>,
 }
 
 /// All groups, and the numbers for their nodes while the module is loaded.
@@ -184,7 +185,7 @@ impl Drop for Nodes {
     }
 }
 
-/// A device's place in its group. The group's node exists as long as there is
+/// A device's place in its group. The group's node exists no longer than there is
 /// one of these.
 pub(crate) struct Membership {
     group: Arc<Group>,
@@ -240,6 +241,25 @@ impl Membership {
     pub(crate) fn group(&self) -> &Arc<Group> {
         &self.group
     }
+
+    /// Shows the group's node, unless another device's membership did. Users who see it,
+    /// or the uevent, find the device of this one: it is published by now.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn show(&self) -> Result {
+        let mut groups = GROUPS.lock();
+        let entry = groups
+            .entries
+            .iter_mut()
+            .find(|entry| Arc::ptr_eq(&entry.group, &self.group))
+            .ok_or(ENODEV)?;
+        if entry.node.is_none() {
+            entry.node = Some(entry.create_node()?);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Membership {
@@ -271,55 +291,54 @@ impl Drop for Membership {
     }
 }
 
-impl Groups {
-    fn create(&mut self, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Group>> {
-        let minor = self.free_minor()?;
-        let numbers = self.numbers.as_ref().ok_or(ENODEV)?;
-        let own = iommu_group.clone();
-        let group = Arc::pin_init(
-            pin_init!(Group {
-                minor,
-                dma,
-                state <- State::new_lock(Some(own)),
-                devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
-                kvm <- new_spinlock!(None, "vfio_group_kvm"),
-            }),
-            GFP_KERNEL,
-        )?;
-        self.entries.reserve(1, GFP_KERNEL)?;
-        let name = CString::try_from_fmt(fmt!("{}", iommu_group.id()))?;
-        let node = CharDevice::new(
+impl Entry {
+    fn create_node(&self) -> Result<CharDevice<Group>> {
+        let name = CString::try_from_fmt(fmt!("{}", self.iommu_group.id()))?;
+        CharDevice::new(
             Description {
                 class: &CLASS,
                 parent: None,
-                numbers,
-                minor,
+                number: &self.group.number,
                 name: &name,
             },
             &OPERATIONS,
             this_module::<LocalModule>(),
-            group.clone(),
-        )?;
+            self.group.clone(),
+        )
+    }
+}
+
+impl Groups {
+    fn create(&mut self, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Group>> {
+        let number = self.numbers.as_ref().ok_or(ENODEV)?.take()?;
+        let group = Group::new(number, iommu_group.clone(), dma)?;
         self.entries.push(
             Entry {
                 group: group.clone(),
                 iommu_group,
                 devices: 1,
-                node,
+                node: None,
             },
             GFP_KERNEL,
         )?;
         Ok(group)
     }
-
-    fn free_minor(&self) -> Result<u32> {
-        (0..DeviceNumbers::COUNT)
-            .find(|minor| !self.entries.iter().any(|entry| entry.group.minor == *minor))
-            .ok_or(ENOSPC)
-    }
 }
 
 impl Group {
+    fn new(number: DeviceNumber, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                number,
+                dma,
+                state <- State::new_lock(Some(iommu_group)),
+                devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
+                kvm <- new_spinlock!(None, "vfio_group_kvm"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
     /// The last device has left: what is open stays open, but does nothing any
     /// more.
     fn retire(&self) {

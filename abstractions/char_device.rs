@@ -11,6 +11,10 @@ use super::{
     file::{
         FileOperations,
         FileTable, //
+    },
+    ida::{
+        Ida,
+        Number, //
     }, //
 };
 use core::{
@@ -89,11 +93,15 @@ impl Drop for ClassRegistration {
 /// A major number with all its minors, as `/proc/devices` lists it.
 pub struct DeviceNumbers {
     first: bindings::dev_t,
+    minors: Arc<Ida>,
 }
 
 impl DeviceNumbers {
-    /// How many devices there can be: all minors of one major.
-    pub const COUNT: u32 = 1 << bindings::VFIO_RUST_MINORBITS;
+    /// The highest minor number: there can be as many devices as one major has.
+    pub const LAST: u32 = (1 << bindings::VFIO_RUST_MINORBITS) - 1;
+
+    /// How many minor numbers there are.
+    const COUNT: u32 = Self::LAST + 1;
 
     /// Reserves a dynamic major number. May sleep.
     ///
@@ -101,17 +109,26 @@ impl DeviceNumbers {
     ///
     /// `EBUSY`: no major number is left. `ENOMEM`.
     pub fn allocate(name: &'static CStr) -> Result<Self> {
+        let minors = Ida::new(Self::LAST)?;
         let mut first = 0;
         // SAFETY: `first` is valid for writes, the name is static.
         to_result(unsafe {
             bindings::alloc_chrdev_region(&mut first, 0, Self::COUNT, name.as_char_ptr())
         })?;
-        Ok(Self { first })
+        Ok(Self { first, minors })
     }
 
-    fn number(&self, minor: u32) -> bindings::dev_t {
-        // Minors are the low bits of a `dev_t`.
-        self.first | (minor & (Self::COUNT - 1))
+    /// Takes a device number. It has not been another device's for as long as
+    /// possible: a node that somebody kept leads to nobody else's device. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC`: all are taken. `ENOMEM`.
+    pub fn take(&self) -> Result<DeviceNumber> {
+        Ok(DeviceNumber {
+            first: self.first,
+            minor: self.minors.in_turn()?,
+        })
     }
 }
 
@@ -119,6 +136,19 @@ impl Drop for DeviceNumbers {
     fn drop(&mut self) {
         // SAFETY: `allocate()` reserved exactly this range.
         unsafe { bindings::unregister_chrdev_region(self.first, Self::COUNT) };
+    }
+}
+
+/// A device number, which is nobody else's until this is dropped.
+pub struct DeviceNumber {
+    first: bindings::dev_t,
+    minor: Number,
+}
+
+impl DeviceNumber {
+    fn as_raw(&self) -> bindings::dev_t {
+        // Minors are the low bits of a `dev_t`, and begin at zero.
+        self.first | self.minor.value()
     }
 }
 
@@ -175,10 +205,9 @@ pub struct Description<'a> {
     pub class: &'static Class,
     /// The device above it in sysfs.
     pub parent: Option<&'a Device>,
-    /// The major number.
-    pub numbers: &'a DeviceNumbers,
-    /// The minor number.
-    pub minor: u32,
+    /// Its number. Whoever opens the device's node finds this device as long as it
+    /// exists, so that belongs to what is kept as long.
+    pub number: &'a DeviceNumber,
     /// The name in sysfs and devtmpfs.
     pub name: &'a CStr,
 }
@@ -224,8 +253,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
         let Description {
             class,
             parent,
-            numbers,
-            minor,
+            number,
             name,
         } = description;
         let inner = KBox::new(
@@ -246,7 +274,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
             bindings::device_initialize(device);
             (*device).class = class.0.get();
             (*device).parent = parent.map_or(core::ptr::null_mut(), device::as_raw);
-            (*device).devt = numbers.number(minor);
+            (*device).devt = number.as_raw();
             (*device).release = Some(Self::release);
             bindings::cdev_init(cdev, operations.as_raw());
             (*cdev).owner = module.as_ptr();

@@ -13,6 +13,7 @@ pub mod device;
 pub mod device_memory;
 pub mod eventfd;
 pub mod file;
+pub mod ida;
 pub mod iommu;
 pub mod iommufd;
 pub mod kvm;

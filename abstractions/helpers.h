@@ -29,6 +29,8 @@ vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 				    unsigned long pfn, unsigned int order);
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
+struct ida;
+void vfio_rust_ida_init(struct ida *ida);
 void vfio_rust_first_use_lock(void);
 void vfio_rust_first_use_unlock(void);
 bool vfio_rust_ratelimit(void);

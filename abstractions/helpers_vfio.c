@@ -7,6 +7,7 @@
 #include <linux/device.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/idr.h>
 #include <linux/iommufd.h>
 #include <linux/kvm_host.h>
 #include <linux/mutex.h>
@@ -50,6 +51,11 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
 struct file *vfio_rust_fget(int fd)
 {
 	return fget(fd);
+}
+
+void vfio_rust_ida_init(struct ida *ida)
+{
+	ida_init(ida);
 }
 
 /* Held while a mutex in a static of Rust code is initialised, at its first use. */

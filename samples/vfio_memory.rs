@@ -13,6 +13,10 @@ use kernel::{
     faux,
     module::this_module,
     prelude::*,
+    str::{
+        CStr,
+        CString, //
+    },
     sync::Arc,
     uaccess::{
         UserSliceReader,
@@ -192,17 +196,17 @@ impl DeviceOps for Memory {
     }
 }
 
-/// The module.
+/// A device that is registered.
 ///
 /// Fields are dropped in order: users let the device go before its parent goes.
-struct MemoryModule {
+struct Registered {
     _registration: Registration,
     _parent: faux::Registration,
 }
 
-impl kernel::Module for MemoryModule {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        let parent = faux::Registration::new(c"vfio-memory", None)?;
+impl Registered {
+    fn new(name: &CStr) -> Result<Self> {
+        let parent = faux::Registration::new(name, None)?;
         let registration = Registration::new(
             parent.as_ref().as_ref(),
             Memory::new()?,
@@ -217,10 +221,33 @@ impl kernel::Module for MemoryModule {
     }
 }
 
+/// The module.
+struct MemoryModule {
+    _devices: KVec<Registered>,
+}
+
+impl kernel::Module for MemoryModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let mut devices = KVec::new();
+        devices.push(Registered::new(c"vfio-memory")?, GFP_KERNEL)?;
+        for index in 1..*module_parameters::devices.value_ref() {
+            let name = CString::try_from_fmt(fmt!("vfio-memory.{index}"))?;
+            devices.push(Registered::new(&name)?, GFP_KERNEL)?;
+        }
+        Ok(Self { _devices: devices })
+    }
+}
+
 module! {
     type: MemoryModule,
     name: "vfio_memory",
     authors: ["The VFIO in Rust developers"],
     description: "Sample of an emulated VFIO device",
     license: "GPL v2",
+    params: {
+        devices: u32 {
+            default: 1,
+            description: "How many devices there are",
+        },
+    },
 }
