@@ -5,7 +5,9 @@
 //! Which IOMMU interface a container offers is up to a backend driver, a
 //! module of its own that registers here.
 //!
-//! Lock order: group lock, container lock, the backend's own locks.
+//! Lock order: group lock, that of the group's state, container lock, the backend's
+//! own locks. Which backend was chosen is behind a leaf lock, so that nobody who only
+//! uses it, or asks whether there is one, waits while groups come and go.
 
 use crate::{
     abstractions::{
@@ -23,24 +25,24 @@ use crate::{
             OpenMisc, //
         },
         module_ref::ModuleRef,
-        rwsem::RwSemaphore,
         static_mutex::StaticMutex,
         uapi, //
     },
     device::Dma,
-    new_rwsem,
     static_mutex,
     LocalModule, //
 };
 use kernel::{
     fs::File,
     module::this_module,
+    new_mutex,
     prelude::*,
     str::CStr,
     sync::{
         aref::ARef,
         Arc,
-        ArcBorrow, //
+        ArcBorrow,
+        Mutex, //
     },
     ThisModule, //
 };
@@ -195,17 +197,17 @@ struct Member {
     dma: Dma,
 }
 
-struct State {
-    /// The groups, newest last.
-    groups: KVec<Member>,
-    chosen: Option<Chosen>,
-}
-
 /// A container.
 #[pin_data]
 pub(crate) struct Container {
+    /// The groups, newest last. The container lock: held while a group comes or goes and
+    /// while the backend is chosen, for as long as that takes in the backend.
     #[pin]
-    state: RwSemaphore<State>,
+    groups: Mutex<KVec<Member>>,
+    /// Changes only with the container lock held. A leaf: what it has is cloned or taken
+    /// out, and used and dropped without it.
+    #[pin]
+    chosen: Mutex<Option<Chosen>>,
 }
 
 static OPERATIONS: FileTable<Container> = FileTable::of_misc_device(this_module::<LocalModule>());
@@ -227,13 +229,8 @@ impl OpenMisc for Container {
     fn open() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                state <- new_rwsem!(
-                    State {
-                        groups: KVec::new(),
-                        chosen: None,
-                    },
-                    c"vfio_container"
-                ),
+                groups <- new_mutex!(KVec::new(), "vfio_container"),
+                chosen <- new_mutex!(None, "vfio_container_backend"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -249,7 +246,7 @@ impl FileOperations for Container {
             uapi::VFIO_GET_API_VERSION => Ok(uapi::VFIO_API_VERSION),
             uapi::VFIO_CHECK_EXTENSION => this.check_extension(arg),
             uapi::VFIO_SET_IOMMU => this.set_iommu(arg).map(|()| 0),
-            _ => this.chosen()?.ok_or(EINVAL)?.backend.ioctl(cmd, arg),
+            _ => this.chosen().ok_or(EINVAL)?.backend.ioctl(cmd, arg),
         }
     }
 }
@@ -262,17 +259,17 @@ impl Container {
 
     /// The backend with references of its own, so that it stays for the length
     /// of an ioctl while groups come and go.
-    fn chosen(&self) -> Result<Option<Chosen>> {
-        Ok(self.state.read().chosen.clone())
+    fn chosen(&self) -> Option<Chosen> {
+        self.chosen.lock().clone()
     }
 
     /// Whether SET_IOMMU was done.
     pub(crate) fn has_backend(&self) -> bool {
-        self.state.read().chosen.is_some()
+        self.chosen.lock().is_some()
     }
 
     fn check_extension(&self, extension: usize) -> Result<isize> {
-        if let Some(chosen) = self.chosen()? {
+        if let Some(chosen) = self.chosen() {
             return chosen.backend.ioctl(uapi::VFIO_CHECK_EXTENSION, extension);
         }
         let known = drivers()?
@@ -290,8 +287,8 @@ impl Container {
     /// failed with; the container is as before then.
     fn set_iommu(&self, iommu_type: usize) -> Result {
         let candidates = drivers()?;
-        let mut state = self.state.write();
-        if state.groups.is_empty() || state.chosen.is_some() {
+        let groups = self.groups.lock();
+        if groups.is_empty() || self.has_backend() {
             return Err(EINVAL);
         }
         let mut result = Err(ENODEV);
@@ -300,8 +297,8 @@ impl Container {
                 continue;
             }
             result = candidate.driver.open(iommu_type).and_then(|backend| {
-                Self::attach_all(&state.groups, &*backend)?;
-                state.chosen = Some(Chosen {
+                Self::attach_all(&groups, &*backend)?;
+                *self.chosen.lock() = Some(Chosen {
                     backend,
                     module: candidate.module.clone(),
                 });
@@ -334,7 +331,7 @@ impl Container {
     /// `EPERM`: somebody else owns the group's DMA. `EBUSY`: a foreign domain
     /// is attached to it. Otherwise what the backend refuses it with.
     pub(crate) fn attach(self: &Arc<Self>, group: &iommu::Group, dma: Dma) -> Result<Attachment> {
-        let mut state = self.state.write();
+        let mut groups = self.groups.lock();
         let ownership = match dma {
             Dma::Physical => Some(DmaOwnership::claim(group)?),
             Dma::Emulated => None,
@@ -343,10 +340,10 @@ impl Container {
             group: group.into(),
             dma,
         };
-        state.groups.push(member, GFP_KERNEL_ACCOUNT)?;
-        if let Some(chosen) = &state.chosen {
+        groups.push(member, GFP_KERNEL_ACCOUNT)?;
+        if let Some(chosen) = self.chosen() {
             if let Err(error) = chosen.backend.attach_group(group, dma) {
-                state.groups.pop();
+                groups.pop();
                 return Err(error);
             }
         }
@@ -374,18 +371,17 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        let mut state = self.container.state.write();
-        if let Some(chosen) = &state.chosen {
+        let mut groups = self.container.groups.lock();
+        if let Some(chosen) = self.container.chosen() {
             chosen.backend.detach_group(&self.group);
         }
         self.ownership = None;
         let group = &*self.group;
-        state
-            .groups
-            .retain(|member| !core::ptr::eq::<iommu::Group>(&*member.group, group));
-        if state.groups.is_empty() {
-            state.groups = KVec::new();
-            state.chosen = None;
+        groups.retain(|member| !core::ptr::eq::<iommu::Group>(&*member.group, group));
+        if groups.is_empty() {
+            *groups = KVec::new();
+            let last = self.container.chosen.lock().take();
+            drop(last);
         }
     }
 }

@@ -89,7 +89,12 @@ pub(crate) struct OpenState {
 /// The way in which a file opens a device.
 pub(crate) enum Opener<'a> {
     /// From its group, which has a container.
-    Container(&'a mut group::State),
+    Container {
+        /// Whether the container has a backend.
+        has_backend: bool,
+        /// The group's devices that are open through it.
+        users: &'a mut group::Users,
+    },
     /// From its group, which has an iommufd, or from the character device.
     Iommufd(&'a Context),
 }
@@ -261,12 +266,12 @@ impl Device {
     ) -> Result<(Opened, u32)> {
         let kvm = kvm();
         let (iommu, id) = match opener {
-            Opener::Container(group) => {
-                group.use_container()?;
-                if let Err(error) = self.ops.open(self) {
-                    group.unuse_container();
-                    return Err(error);
+            Opener::Container { has_backend, users } => {
+                if !has_backend {
+                    return Err(EINVAL);
                 }
+                self.ops.open(self)?;
+                users.use_container();
                 (OpenIommu::Container, 0)
             }
             Opener::Iommufd(context) => {
@@ -278,9 +283,9 @@ impl Device {
         Ok((Opened { iommu, _kvm: kvm }, id))
     }
 
-    /// Closes one file's share of the device. `group` is the state of its
-    /// group if the file came from there.
-    pub(crate) fn close(&self, set: &mut SetState, group: Option<&mut group::State>) {
+    /// Closes one file's share of the device. `users` are those of its group if
+    /// the file came from there.
+    pub(crate) fn close(&self, set: &mut SetState, users: Option<&mut group::Users>) {
         let state = self.open.access_mut(set);
         state.files = state.files.saturating_sub(1);
         if state.files > 0 {
@@ -293,8 +298,8 @@ impl Device {
         // Nothing may reach the device's memory once the bus driver lets go.
         self.notifiers.notify();
         self.ops.close(self);
-        if let (OpenIommu::Container, Some(group)) = (&opened.iommu, group) {
-            group.unuse_container();
+        if let (OpenIommu::Container, Some(users)) = (&opened.iommu, users) {
+            users.unuse_container();
         }
     }
 
@@ -336,7 +341,7 @@ impl Device {
 impl OpenIommu {
     fn is_that_of(&self, opener: &Opener<'_>) -> bool {
         match (self, opener) {
-            (Self::Container, Opener::Container(_)) => true,
+            (Self::Container, Opener::Container { .. }) => true,
             (Self::Iommufd(bound), Opener::Iommufd(context)) => bound.is_bound_to(context),
             _ => false,
         }

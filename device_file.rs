@@ -38,7 +38,7 @@ use crate::{
     device_set::SetState,
     group::{
         Group,
-        Iommu, //
+        Way, //
     },
     LocalModule, //
 };
@@ -139,17 +139,24 @@ impl DeviceFile {
     }
 
     /// Opens the device and tells whether that was through a container.
+    ///
+    /// The container is looked at before the device-set lock is taken: whoever holds
+    /// that keeps users of other groups waiting.
     fn open_in_group(device: &Device, group: &Group) -> Result<bool> {
-        let mut state = group.lock().lock();
+        let mut users = group.lock().lock();
+        let way = group.way(&users)?;
         let mut set = device.set().lock().lock();
         let kvm = || group.kvm();
-        match &state.iommu {
-            Iommu::Unset => Err(EINVAL),
-            Iommu::Container(_) => {
-                device.open(&mut set, Opener::Container(&mut state), kvm)?;
+        match &way {
+            Way::Container { has_backend } => {
+                let opener = Opener::Container {
+                    has_backend: *has_backend,
+                    users: &mut users,
+                };
+                device.open(&mut set, opener, kvm)?;
                 Ok(true)
             }
-            Iommu::Iommufd(context) => {
+            Way::Iommufd(context) => {
                 device.open(&mut set, Opener::Iommufd(context), kvm)?;
                 if let Err(error) = Self::attach_compat(device, &mut set, context) {
                     device.close(&mut set, None);
@@ -172,9 +179,9 @@ impl DeviceFile {
     }
 
     fn close_in_group(device: &Device, group: &Group) {
-        let mut state = group.lock().lock();
+        let mut users = group.lock().lock();
         let mut set = device.set().lock().lock();
-        device.close(&mut set, Some(&mut state));
+        device.close(&mut set, Some(&mut users));
     }
 
     /// Gives up the file's share of the device.

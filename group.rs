@@ -5,8 +5,9 @@
 //! A group exists from the registration of its first device to that of its
 //! last one; a file that is open then only keeps the memory.
 //!
-//! Lock order: the list of groups, group lock, then the device-set lock or the
-//! container lock. The group's device list and its KVM pointer are leaves.
+//! Lock order: the group lock, then the device-set lock or the lock of the group's
+//! state, and inside of that the container lock. The list of groups has a lock that
+//! is held for none of these. The group's device list and its KVM pointer are leaves.
 
 use crate::{
     abstractions::{
@@ -76,17 +77,12 @@ use kernel::{
         Arc,
         ArcBorrow,
         Mutex,
-        MutexGuard,
         SpinLock, //
-    },
-    time::{
-        delay::fsleep,
-        Delta, //
     }, //
 };
 
 /// Where the group's DMA goes.
-pub(crate) enum Iommu {
+enum Iommu {
     /// Nowhere yet.
     Unset,
     /// Through a container.
@@ -95,33 +91,55 @@ pub(crate) enum Iommu {
     Iommufd(iommufd::Context),
 }
 
-/// What the group lock protects.
-pub(crate) struct State {
-    /// Gone once the last device has left.
-    iommu_group: Option<ARef<iommu::Group>>,
-    pub(crate) iommu: Iommu,
-    /// Whether there is an open file of the group.
-    opened: bool,
-    /// Devices that are open through the container.
-    container_users: usize,
-    /// Devices that are bound through their character devices.
-    cdev_users: usize,
+/// The way in which devices of the group are opened.
+pub(crate) enum Way {
+    /// Through the container, which may not have a backend yet.
+    Container {
+        /// Whether SET_IOMMU was done.
+        has_backend: bool,
+    },
+    /// Through an iommufd.
+    Iommufd(iommufd::Context),
 }
 
-impl State {
-    /// The lock of a group that is not in use.
-    pub(crate) fn new_lock(iommu_group: Option<ARef<iommu::Group>>) -> impl PinInit<Mutex<Self>> {
-        new_mutex!(
-            Self {
-                iommu_group,
-                iommu: Iommu::Unset,
-                opened: false,
-                container_users: 0,
-                cdev_users: 0,
-            },
-            "vfio_group"
-        )
+/// What the group lock protects: the devices that are open through the container.
+///
+/// The lock is held while a device is opened or closed, and where the group's DMA
+/// goes changes only with it held, but for [`Group::retire`].
+pub(crate) struct Users {
+    container: usize,
+}
+
+impl Users {
+    /// The group lock of a group that is not in use.
+    pub(crate) fn new_lock() -> impl PinInit<Mutex<Self>> {
+        new_mutex!(Self { container: 0 }, "vfio_group")
     }
+
+    /// A device of the group is opened through the container.
+    pub(crate) fn use_container(&mut self) {
+        self.container = self.container.saturating_add(1);
+    }
+
+    /// Undoes [`use_container`](Self::use_container).
+    pub(crate) fn unuse_container(&mut self) {
+        self.container = self.container.saturating_sub(1);
+    }
+}
+
+/// What the group is a part of, and who has it.
+///
+/// Its lock is inside of the group lock. Opening a device may take a lock of a
+/// hotplug port, which is held while the last device is removed: so this one is held
+/// for no call of a bus driver, and removal takes this one only.
+struct State {
+    /// Gone once the last device has left.
+    iommu_group: Option<ARef<iommu::Group>>,
+    iommu: Iommu,
+    /// Whether there is an open file of the group.
+    opened: bool,
+    /// Devices that are bound through their character devices.
+    cdev_users: usize,
 }
 
 /// A group.
@@ -129,6 +147,8 @@ impl State {
 pub(crate) struct Group {
     number: DeviceNumber,
     dma: Dma,
+    #[pin]
+    users: Mutex<Users>,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -278,16 +298,18 @@ impl Drop for Membership {
                 return;
             }
         }
-        // The node goes under the lock: a new group of the same name may come
-        // right after.
-        if let Ok(entry) = groups.entries.remove(index) {
-            let Entry { group, node, .. } = entry;
-            drop(node);
-            group.retire();
-        }
+        let Ok(entry) = groups.entries.remove(index) else {
+            return;
+        };
         if groups.entries.is_empty() {
             groups.entries = KVec::new();
         }
+        // The node goes under the lock: a new group of the same name may come
+        // right after.
+        drop(entry);
+        drop(groups);
+        // That may have to wait for a user of the group, and nobody else has to.
+        self.group.retire();
     }
 }
 
@@ -331,7 +353,16 @@ impl Group {
             pin_init!(Self {
                 number,
                 dma,
-                state <- State::new_lock(Some(iommu_group)),
+                users <- Users::new_lock(),
+                state <- new_mutex!(
+                    State {
+                        iommu_group: Some(iommu_group),
+                        iommu: Iommu::Unset,
+                        opened: false,
+                        cdev_users: 0,
+                    },
+                    "vfio_group_state"
+                ),
                 devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
                 kvm <- new_spinlock!(None, "vfio_group_kvm"),
             }),
@@ -341,8 +372,10 @@ impl Group {
 
     /// The last device has left: what is open stays open, but does nothing any
     /// more.
+    ///
+    /// Without the group lock: nobody opens or closes a device of the group any more.
     fn retire(&self) {
-        let mut state = self.lock_of_unused();
+        let mut state = self.state.lock();
         if matches!(state.iommu, Iommu::Container(_)) {
             state.iommu = Iommu::Unset;
         }
@@ -354,25 +387,25 @@ impl Group {
         self.dma
     }
 
-    /// The group lock, for who removes the last device.
-    ///
-    /// Nobody opens or closes a device any more, so only ioctls of the group's
-    /// file can have the lock, for a moment. It is tried, not waited for: while
-    /// a device is opened the lock is held over a reset, which may take a lock
-    /// of the hotplug port, and that one is held over a removal. Lockdep cannot
-    /// know that this is not the same time.
-    fn lock_of_unused(&self) -> MutexGuard<'_, State> {
-        loop {
-            if let Some(state) = self.state.try_lock() {
-                return state;
-            }
-            fsleep(Delta::from_millis(1));
-        }
+    /// The group lock.
+    pub(crate) fn lock(&self) -> &Mutex<Users> {
+        &self.users
     }
 
-    /// The group lock.
-    pub(crate) fn lock(&self) -> &Mutex<State> {
-        &self.state
+    /// The way in which a device of the group is opened now. As long as the caller holds the
+    /// group lock, as `_users` shows, that does not change.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there is none, SET_CONTAINER was not done.
+    pub(crate) fn way(&self, _users: &Users) -> Result<Way> {
+        match &self.state.lock().iommu {
+            Iommu::Unset => Err(EINVAL),
+            Iommu::Container(attachment) => Ok(Way::Container {
+                has_backend: attachment.container().has_backend(),
+            }),
+            Iommu::Iommufd(context) => Ok(Way::Iommufd(context.share())),
+        }
     }
 
     /// Lets users find `device` by name.
@@ -463,6 +496,7 @@ impl Group {
     fn set_container(&self, arg: usize) -> Result<isize> {
         let fd: i32 = uapi::read(arg)?;
         let file = file::get(fd)?;
+        let _users = self.users.lock();
         let mut state = self.state.lock();
         if !matches!(state.iommu, Iommu::Unset) {
             return Err(EINVAL);
@@ -479,10 +513,11 @@ impl Group {
     }
 
     fn unset_container(&self) -> Result<isize> {
+        let users = self.users.lock();
         let mut state = self.state.lock();
         match state.iommu {
             Iommu::Unset => return Err(EINVAL),
-            Iommu::Container(_) if state.container_users > 0 => return Err(EBUSY),
+            Iommu::Container(_) if users.container > 0 => return Err(EBUSY),
             _ => {}
         }
         state.iommu = Iommu::Unset;
@@ -497,28 +532,6 @@ impl Group {
         let fd = reservation.reserved_fd();
         reservation.fd_install(opened);
         Ok(fd as isize)
-    }
-}
-
-impl State {
-    /// A device of the group is opened through the container.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`: SET_IOMMU was not done.
-    pub(crate) fn use_container(&mut self) -> Result {
-        match &self.iommu {
-            Iommu::Container(attachment) if attachment.container().has_backend() => {
-                self.container_users = self.container_users.saturating_add(1);
-                Ok(())
-            }
-            _ => Err(EINVAL),
-        }
-    }
-
-    /// Undoes [`use_container`](Self::use_container).
-    pub(crate) fn unuse_container(&mut self) {
-        self.container_users = self.container_users.saturating_sub(1);
     }
 }
 
@@ -570,6 +583,7 @@ impl FileOperations for GroupFile {
     type Data = Arc<Self>;
 
     fn release(this: Arc<Self>, _file: &File) {
+        let _users = this.group.users.lock();
         let mut state = this.group.state.lock();
         // Devices that are open through a container hold the file, so there
         // are none.

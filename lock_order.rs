@@ -33,7 +33,7 @@ pub fn prime(handler: &mut dyn FnMut(&dyn Fn())) -> Result {
     if !cfg!(CONFIG_PROVE_LOCKING) {
         return Ok(());
     }
-    let group = KBox::pin_init(group::State::new_lock(None), GFP_KERNEL)?;
+    let group = KBox::pin_init(group::Users::new_lock(), GFP_KERNEL)?;
     let set = Membership::join(DeviceSetKey::Alone)?;
     let notifiers = KBox::pin_init(ReleaseNotifiers::new(), GFP_KERNEL)?;
 
