@@ -16,7 +16,8 @@ use crate::{
         },
         kvm::Kvm,
         module_ref::ModuleRef,
-        pseudo_fs::AnonInode, //
+        pseudo_fs::AnonInode,
+        ratelimit::RateLimit, //
     },
     device_hold::{
         Hold,
@@ -111,6 +112,7 @@ pub struct Device {
     open: LockedBy<OpenState, SetState>,
     through_cdev: Atomic<bool>,
     uses: Arc<Uses>,
+    log_limit: RateLimit,
     #[pin]
     notifiers: ReleaseNotifiers,
 }
@@ -147,6 +149,7 @@ impl Device {
                 group,
                 open,
                 uses: Uses::new()?,
+                log_limit: RateLimit::new(),
                 through_cdev: Atomic::new(false),
                 notifiers <- ReleaseNotifiers::new(),
             }),
@@ -213,6 +216,11 @@ impl Device {
     /// Who keeps the device registered.
     pub(crate) fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    /// How often its user can make the core say something about it.
+    pub(crate) fn log_limit(&self) -> &RateLimit {
+        &self.log_limit
     }
 
     /// Those who want to be told before the device is released.

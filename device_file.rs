@@ -24,7 +24,6 @@ use crate::{
             NewMapping, //
         },
         pseudo_fs::AnonInode,
-        ratelimit,
         uapi, //
     },
     device::{
@@ -218,7 +217,7 @@ impl DeviceFile {
 fn wake_up(device: &Device) -> Result<Awake<'_>> {
     let parent = device.parent();
     Awake::new(parent).map_err(|error| {
-        if ratelimit::may_print() {
+        if device.log_limit().permits() {
             dev_info!(parent, "vfio: runtime resume failed {}\n", error.to_errno());
         }
         EIO

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/ratelimit_types.h>
 #include <linux/rwsem.h>
 #include <linux/vfio_device_memory.h>
 #include <linux/vgaarb.h>
@@ -33,7 +34,11 @@ struct ida;
 void vfio_rust_ida_init(struct ida *ida);
 void vfio_rust_first_use_lock(void);
 void vfio_rust_first_use_unlock(void);
-bool vfio_rust_ratelimit(void);
+struct vfio_rust_ratelimit {
+	struct ratelimit_state state;
+	bool ready;
+};
+bool vfio_rust_ratelimit(struct vfio_rust_ratelimit *limit);
 struct device;
 int vfio_rust_awake_get(struct device *dev);
 void vfio_rust_awake_put(struct device *dev);

@@ -71,12 +71,22 @@ void vfio_rust_first_use_unlock(void)
 	mutex_unlock(&first_use);
 }
 
-bool vfio_rust_ratelimit(void)
+/* @limit is zero before its first use. */
+bool vfio_rust_ratelimit(struct vfio_rust_ratelimit *limit)
 {
-	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL,
-				      DEFAULT_RATELIMIT_BURST);
+	static DEFINE_SPINLOCK(first);
 
-	return __ratelimit(&state);
+	/* Pairs with the release below: @state is initialised. */
+	if (!smp_load_acquire(&limit->ready)) {
+		guard(spinlock)(&first);
+		if (!limit->ready) {
+			ratelimit_default_init(&limit->state);
+			/* Pairs with the acquire above. */
+			smp_store_release(&limit->ready, true);
+		}
+	}
+
+	return ___ratelimit(&limit->state, "vfio");
 }
 
 /* Returns 1 with a count taken, and 0 for a device that never sleeps. */

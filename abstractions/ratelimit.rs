@@ -5,13 +5,39 @@
 //! C header: [`include/linux/ratelimit.h`](srctree/include/linux/ratelimit.h)
 
 use super::bindings;
+use kernel::types::Opaque;
 
-/// Whether a message may be printed now. The default limit holds for all
-/// messages of VFIO together.
+/// Lets ten messages pass in five seconds, the kernel's default.
 ///
-/// Not inlined: other modules cannot call the C helpers of this one.
-#[inline(never)]
-pub fn may_print() -> bool {
-    // SAFETY: May be called from any context.
-    unsafe { bindings::vfio_rust_ratelimit() }
+/// A device has one of its own, so that what its user makes the kernel say about it
+/// keeps nobody from learning about another one. What is not about a device has one for
+/// each message.
+pub struct RateLimit(Opaque<bindings::vfio_rust_ratelimit>);
+
+// SAFETY: The structure has no pointer to itself and belongs to no thread.
+unsafe impl Send for RateLimit {}
+// SAFETY: Everything that is shared is accessed atomically or under a lock in there.
+unsafe impl Sync for RateLimit {}
+
+impl RateLimit {
+    /// A limit that has let nothing pass yet.
+    pub const fn new() -> Self {
+        Self(Opaque::zeroed())
+    }
+
+    /// Whether a message may be printed now. Does not sleep.
+    ///
+    /// Not inlined: other modules cannot call the C helpers of this one.
+    #[inline(never)]
+    pub fn permits(&self) -> bool {
+        // SAFETY: The structure was zero before its first use, as the helper wants it,
+        // and stays where it is during the call.
+        unsafe { bindings::vfio_rust_ratelimit(self.0.get()) }
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
 }

@@ -89,7 +89,7 @@ use vfio::{
             FaultResult,
             NewMapping, //
         },
-        ratelimit, //
+        ratelimit::RateLimit, //
     },
     device::Device,
     device_feature,
@@ -134,6 +134,8 @@ pub struct CoreDevice {
     ioeventfds: IoEventFds,
     #[pin]
     session: Mutex<Option<Session>>,
+    /// How often its user can make the driver say something about it.
+    log_limit: RateLimit,
 }
 
 impl CoreDevice {
@@ -170,6 +172,7 @@ impl CoreDevice {
                 options,
                 variant,
                 session <- new_mutex!(None),
+                log_limit: RateLimit::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -247,7 +250,7 @@ impl CoreDevice {
     /// EIO if it does not wake up.
     fn resumed(&self) -> Result<Resumed<&Function>> {
         Resumed::new(&self.function).map_err(|error| {
-            if ratelimit::may_print() {
+            if self.log_limit.permits() {
                 dev_info!(
                     self.function,
                     "runtime resume failed {}\n",
@@ -375,7 +378,7 @@ impl CoreDevice {
     /// Checks the token that came with a request to open the device.
     fn check_token(&self, token: Option<&Token>) -> Result {
         self.role.check(token, |reason| {
-            if ratelimit::may_print() {
+            if self.log_limit.permits() {
                 dev_info!(self.function, "{reason}\n");
             }
         })

@@ -29,7 +29,7 @@ use kernel::{
 use vfio::{
     abstractions::{
         module_ref::ModuleRef,
-        ratelimit, //
+        ratelimit::RateLimit, //
     },
     device::Device,
     notifier::{
@@ -170,10 +170,11 @@ fn next_source() -> u64 {
 
 /// Answers for page frames that are nobody's we know.
 fn refuse_foreign() -> Result<Option<u64>> {
+    static LIMIT: RateLimit = RateLimit::new();
     if cfg!(CONFIG_VFIO_RUST_UNSAFE_PFNMAP) {
         return Ok(None);
     }
-    if ratelimit::may_print() {
+    if LIMIT.permits() {
         pr_warn!(
             "Refusing to map page frames of an area that is not one of a VFIO device: \
              nobody would say when they are given to somebody else\n"
