@@ -288,6 +288,60 @@ TEST_F(mixed, first_domain_gets_what_is_mapped)
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE, 0));
 }
 
+/* Has another process map its own copy of @page, until @lives says so. */
+static pid_t start_mapper(int container, uint8_t *page, int mapped, int lives)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid)
+		return pid;
+	memset(page, PATTERN, PAGE_SIZE);
+	if (type1_map(container, page, IOVA, PAGE_SIZE, DMA_RW) ||
+	    write(mapped, "", 1) != 1)
+		_exit(1);
+	_exit(read(lives, &byte, 1) != 1);
+}
+
+/* 5-97: it is the memory of who mapped it, whoever brings the device. */
+TEST_F(mixed, first_domain_gets_memory_of_who_mapped)
+{
+	int container = self->memory.container;
+	int mapped[2], lives[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(mapped));
+	ASSERT_EQ(0, pipe(lives));
+	pid = start_mapper(container, self->page, mapped[1], lives[0]);
+	ASSERT_LT(0, pid);
+	memset(self->page, 0, PAGE_SIZE);
+	ASSERT_EQ(1, read(mapped[0], &byte, 1));
+	ASSERT_EQ(0, group_set_container(self->group, container));
+	self->device = group_device(self->group, self->bdf);
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, edu_bus_master(self->device, true));
+	ASSERT_EQ(0, edu_load(self->device, IOVA, PAGE_SIZE));
+	ASSERT_EQ(0, type1_map(container, self->page, IOVA + SIZE_2M, PAGE_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, edu_store(self->device, IOVA + SIZE_2M, PAGE_SIZE));
+	EXPECT_TRUE(all_bytes(self->page, PAGE_SIZE, PATTERN));
+	close(self->device);
+	self->device = -1;
+	ASSERT_EQ(0, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+
+	/* Without that process there is no such memory. */
+	ASSERT_EQ(1, write(lives[1], "", 1));
+	ASSERT_EQ(0, child_result(pid));
+	EXPECT_EQ(-ENODEV, group_set_container(self->group, container));
+	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE, 0));
+	EXPECT_EQ(0, group_set_container(self->group, container));
+	close(mapped[0]);
+	close(mapped[1]);
+	close(lives[0]);
+	close(lives[1]);
+}
+
 /* What cannot be pinned or translated keeps the device out, and only that. */
 TEST_F(mixed, first_domain_gets_all_or_nothing)
 {
