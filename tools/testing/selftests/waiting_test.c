@@ -14,8 +14,6 @@
 #include "slow_memory.h"
 #include "vfio_fixture.h"
 
-#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
-#define TOKEN		"52ac9bff-3a88-4fbd-901a-0d767c3b6c97"
 #define IOVA		0x10000000UL
 
 /* For a busy machine; what hangs does so until the test ends it. */
@@ -78,90 +76,46 @@ static uint64_t now_ms(void)
 
 /* ---- a mapping that takes long ---- */
 
-#define VFS	3
-
 /*
  * A container with a mapping that does not end, in a process of its own; a group that
  * is on its way into it, and one that is in it. A third one has nothing to do with it,
- * but its device is on their bus.
+ * but its device and that of the second are reset together.
  */
 FIXTURE(slow_map)
 {
-	const char *pf;
-	char vf[VFS][16];
+	const char *joining;
+	const char *opening;
+	const char *third_bdf;
 	struct vfio_session busy;
 	struct vfio_session third;
 	struct slow_memory slow;
-	int groups[2];
+	int joining_group;
+	int opening_group;
 	pid_t mapper;
 	struct job join;
 	struct job open;
 	struct job other;
 };
 
-static int virtual_function(const char *pf, int index, char *name, size_t size)
-{
-	char path[128], target[128];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn%d", pf,
-		 index);
-	len = sys_result(readlink(path, target, sizeof(target) - 1));
-	if (len < 0)
-		return len;
-	target[len] = '\0';
-	snprintf(name, size, "%s", strrchr(target, '/') + 1);
-	return 0;
-}
-
-static long open_with_token(int group, const char *bdf)
-{
-	char name[128];
-
-	snprintf(name, sizeof(name), "%s vf_token=" TOKEN, bdf);
-	return group_device(group, name);
-}
-
-/* The user of the physical function, who is not there, says what the token is. */
-static int set_token(const char *pf)
-{
-	struct vfio_session session;
-	int ret = session_join(&session, pf, VFIO_TYPE1v2_IOMMU);
-	long device;
-
-	if (ret)
-		return ret;
-	device = open_with_token(session.group, pf);
-	if (device >= 0)
-		close(device);
-	session_close(&session);
-	return device < 0 ? device : 0;
-}
-
 FIXTURE_SETUP(slow_map)
 {
 	const char *edu;
-	int i;
 
 	self->mapper = -1;
-	self->groups[0] = -1;
-	self->groups[1] = -1;
 	NEED_DEVICE(edu, "EDU");
-	NEED_DEVICE(self->pf, "PORT_IGB");
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
-	ASSERT_EQ(0, pci_set_attribute(self->pf, "sriov_numvfs", "3"));
-	ASSERT_EQ(0, set_token(self->pf));
-	for (i = 0; i < VFS; i++)
-		ASSERT_EQ(0, virtual_function(self->pf, i, self->vf[i],
-					      sizeof(self->vf[i])));
+	NEED_DEVICE(self->joining, "IVSHMEM");
+	NEED_DEVICE(self->third_bdf, "DUAL_IGB_0");
+	NEED_DEVICE(self->opening, "DUAL_IGB_1");
+	ASSERT_NE(pci_group(self->third_bdf), pci_group(self->opening));
 	ASSERT_EQ(0, session_join(&self->busy, edu, VFIO_TYPE1v2_IOMMU));
-	ASSERT_EQ(0, session_join(&self->third, self->vf[2],
+	ASSERT_EQ(0, session_join(&self->third, self->third_bdf,
 				  VFIO_TYPE1v2_IOMMU));
-	for (i = 0; i < 2; i++) {
-		self->groups[i] = group_open(self->vf[i]);
-		ASSERT_LE(0, self->groups[i]);
-	}
-	ASSERT_EQ(0, group_set_container(self->groups[1], self->busy.container));
+	self->joining_group = group_open(self->joining);
+	ASSERT_LE(0, self->joining_group);
+	self->opening_group = group_open(self->opening);
+	ASSERT_LE(0, self->opening_group);
+	ASSERT_EQ(0, group_set_container(self->opening_group,
+					 self->busy.container));
 	ASSERT_EQ(0, slow_memory_new(&self->slow, PAGE_SIZE));
 }
 
@@ -176,11 +130,11 @@ FIXTURE_TEARDOWN(slow_map)
 		waitpid(self->mapper, NULL, 0);
 	}
 	slow_memory_end(&self->slow);
-	close(self->groups[0]);
-	close(self->groups[1]);
+	close(self->joining_group);
+	close(self->opening_group);
 	session_close(&self->third);
 	session_close(&self->busy);
-	EXPECT_EQ(0, pci_set_attribute(self->pf, "sriov_numvfs", "0"));
+	EXPECT_EQ(0, pci_bind(self->joining, "vfio-pci"));
 }
 
 /* Maps the slow memory. */
@@ -201,21 +155,21 @@ static long join_container(void *data)
 {
 	struct _test_data_slow_map *self = data;
 
-	return group_set_container(self->groups[0], self->busy.container);
+	return group_set_container(self->joining_group, self->busy.container);
 }
 
 static long open_in_container(void *data)
 {
 	struct _test_data_slow_map *self = data;
 
-	return open_with_token(self->groups[1], self->vf[1]);
+	return group_device(self->opening_group, self->opening);
 }
 
 /* What a user does who was never near that container. */
 static long use_third(void *data)
 {
 	struct _test_data_slow_map *self = data;
-	long device = open_with_token(self->third.group, self->vf[2]);
+	long device = group_device(self->third.group, self->third_bdf);
 	long ret;
 
 	if (device < 0)
@@ -225,8 +179,45 @@ static long use_third(void *data)
 	if (ret)
 		return ret;
 	session_close(&self->third);
-	ret = pci_bind(self->vf[2], NULL);
-	return ret ? ret : pci_bind(self->vf[2], "vfio-pci");
+	ret = pci_bind(self->third_bdf, NULL);
+	return ret ? ret : pci_bind(self->third_bdf, "vfio-pci");
+}
+
+static long unbind_joining(void *data)
+{
+	struct _test_data_slow_map *self = data;
+
+	return pci_bind(self->joining, NULL);
+}
+
+static long bind_another(void *data)
+{
+	const char *bdf = pci_device("TESTDEV");
+	int ret = pci_bind(bdf, NULL);
+
+	return ret ? ret : pci_bind(bdf, "vfio-pci");
+}
+
+/* A mapping that does not end, and a group that may have to wait for it. */
+static bool begin_to_wait(struct _test_data_slow_map *self)
+{
+	self->mapper = start_mapper(&self->slow, self->busy.container);
+	if (self->mapper <= 0 ||
+	    !slow_memory_is_awaited(&self->slow, PATIENCE) ||
+	    job_start(&self->join, join_container, self))
+		return false;
+	/* That is up to the backend; but it does not begin any later. */
+	job_is_done(&self->join, 1000);
+	return true;
+}
+
+static int end_of_mapper(struct _test_data_slow_map *self)
+{
+	pid_t pid = self->mapper;
+
+	slow_memory_release(&self->slow);
+	self->mapper = -1;
+	return child_result(pid);
 }
 
 /* 3-16, 3-34: neither does who opens a device of the container. */
@@ -235,13 +226,7 @@ TEST_F(slow_map, others_do_not_wait)
 	uint64_t start;
 	long device;
 
-	self->mapper = start_mapper(&self->slow, self->busy.container);
-	ASSERT_LT(0, self->mapper);
-	ASSERT_TRUE(slow_memory_is_awaited(&self->slow, PATIENCE));
-	ASSERT_EQ(0, job_start(&self->join, join_container, self));
-	/* Whether it waits is up to the backend; but not before that time is over. */
-	job_is_done(&self->join, 1000);
-
+	ASSERT_TRUE(begin_to_wait(self));
 	start = now_ms();
 	ASSERT_EQ(0, job_start(&self->open, open_in_container, self));
 	EXPECT_TRUE(job_is_done(&self->open, PATIENCE));
@@ -249,14 +234,36 @@ TEST_F(slow_map, others_do_not_wait)
 	EXPECT_TRUE(job_is_done(&self->other, PATIENCE));
 	TH_LOG("%llu ms", (unsigned long long)(now_ms() - start));
 
-	slow_memory_release(&self->slow);
-	EXPECT_EQ(0, child_result(self->mapper));
-	self->mapper = -1;
+	EXPECT_EQ(0, end_of_mapper(self));
 	EXPECT_EQ(0, job_end(&self->join));
 	EXPECT_EQ(0, job_end(&self->other));
 	device = job_end(&self->open);
 	EXPECT_LE(0, device);
 	close(device);
+}
+
+/* 3-12: who removes the device of the group that waits has to, and nobody else. */
+TEST_F(slow_map, binding_does_not_wait)
+{
+	bool waits;
+
+	ASSERT_TRUE(begin_to_wait(self));
+	ASSERT_EQ(0, job_start(&self->open, unbind_joining, self));
+	job_is_done(&self->open, 1000);
+	ASSERT_EQ(0, job_start(&self->other, bind_another, self));
+	waits = !job_is_done(&self->other, on_c_modules() ? 2000 : PATIENCE);
+	report_difference("removal that waits for a group's SET_CONTAINER",
+			  waits ? "keeps everybody from binding and unbinding" :
+				  "is nobody else's business");
+	if (!on_c_modules())
+		EXPECT_FALSE(waits);
+
+	EXPECT_EQ(0, end_of_mapper(self));
+	job_end(&self->join);
+	EXPECT_EQ(0, job_end(&self->open));
+	EXPECT_EQ(0, job_end(&self->other));
+	EXPECT_EQ(-ENODEV, group_set_container(self->joining_group,
+					       self->busy.container));
 }
 
 /* ---- groups that are moved about ---- */
@@ -324,14 +331,6 @@ static long unbind_moved(void *data)
 	return pci_bind(self->bdf, NULL);
 }
 
-static long bind_another(void *data)
-{
-	const char *bdf = pci_device("TESTDEV");
-	int ret = pci_bind(bdf, NULL);
-
-	return ret ? ret : pci_bind(bdf, "vfio-pci");
-}
-
 /* 3-12: the last device leaves, and others come meanwhile. */
 TEST_F(moved, last_device_leaves)
 {
@@ -356,4 +355,4 @@ TEST_F(moved, last_device_leaves)
 		EXPECT_EQ(-ENODEV, job_end(&self->movers[i]));
 }
 
-VFIO_TEST_MAIN("EDU", "PORT_IGB", "IVSHMEM", "TESTDEV")
+VFIO_TEST_MAIN("EDU", "IVSHMEM", "TESTDEV", "DUAL_IGB_0", "DUAL_IGB_1")

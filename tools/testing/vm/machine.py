@@ -88,6 +88,10 @@ def device_arguments(out):
         f"igb,bus=igbport,addr={at['PORT_IGB']},netdev=port-igb",
         "pcie-root-port,id=ivshmemport,addr=0xf.0,chassis=3",
         f"nec-usb-xhci,addr={at['XHCI']}",
+        "pcie-root-port,id=dualport,addr=0x11.0,chassis=4",
+        f"igb,bus=dualport,addr={at['DUAL_IGB_0']},multifunction=on,"
+        "x-pcie-ari-nextfn-1=on,netdev=dual-igb-0",
+        f"igb,bus=dualport,addr={at['DUAL_IGB_1']},netdev=dual-igb-1",
     ]
     arguments = []
     for name, properties in pluggable().items():
@@ -102,6 +106,8 @@ def device_arguments(out):
         "-netdev", "user,id=igb,restrict=on",
         "-netdev", "user,id=port-igb,restrict=on",
         "-netdev", "user,id=virtio-net,restrict=on",
+        "-netdev", "user,id=dual-igb-0,restrict=on",
+        "-netdev", "user,id=dual-igb-1,restrict=on",
         # Native PCIe hotplug, which the kernel of the guest has, not that of ACPI.
         "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
     ]
