@@ -5,6 +5,9 @@
 //!
 //! A file of a character device does nothing until it is bound; the device is
 //! open for one such file at a time, and for none while its group is open.
+//!
+//! User memory is touched with no lock held: a page of it may take as long as its
+//! owner likes, and users of other devices wait for the device-set lock.
 
 use crate::{
     abstractions::{
@@ -21,9 +24,15 @@ use crate::{
         DeviceFile,
         Origin, //
     },
-    group::Block, //
+    device_ops::DeviceOps,
+    device_set::SetState,
+    group::Block,
+    iommufd::Bound, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::LockedBy, //
+};
 
 /// What a bound file holds. Dropped without the device-set lock, since the
 /// block takes the group lock.
@@ -59,7 +68,24 @@ impl BindRequest {
             token,
         })
     }
+
+    /// Reads the token from user memory, which may take as long as that likes: the
+    /// caller holds no lock.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the device has no tokens. `EFAULT`: the memory is not readable.
+    fn read_token(&self, ops: &dyn DeviceOps) -> Result<Option<Token>> {
+        match self.token {
+            Some(_) if !ops.supports_token() => Err(EINVAL),
+            Some(address) => uapi::read(address).map(Some),
+            None => Ok(None),
+        }
+    }
 }
+
+/// A UUID, as the user gave it.
+type Token = [u8; 16];
 
 impl DeviceFile {
     /// VFIO_DEVICE_BIND_IOMMUFD
@@ -68,42 +94,45 @@ impl DeviceFile {
         let Origin::Cdev(binding) = &self.origin else {
             return Err(EINVAL);
         };
+        let block = self.device().group().block()?;
+        let token = request.read_token(self.device().ops());
+        let id = self.open_bound(binding, request.iommufd, token, block)?;
+        let out = arg.checked_add(BindIommufd::OUT_DEVID).ok_or(EFAULT);
+        if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
+            self.unbind();
+            return Err(error);
+        }
+        self.granted.populate(());
+        Ok(0)
+    }
+
+    /// Opens the device through an iommufd and returns its object id there.
+    fn open_bound(
+        &self,
+        binding: &LockedBy<Option<Binding>, SetState>,
+        iommufd: i32,
+        token: Result<Option<Token>>,
+        block: Block,
+    ) -> Result<u32> {
         let device = self.device();
-        let block = device.group().block()?;
         let mut set = device.set().lock().lock();
         if binding.access(&set).is_some() {
             return Err(EINVAL);
         }
-        self.check_token(&request)?;
-        let context = Context::from_fd(request.iommufd)?;
+        device.ops().match_token(device, token?)?;
+        let context = Context::from_fd(iommufd)?;
         if device.open_count(&set) > 0 {
             // Only a group can hand out one device several times: it knows
             // that all its users are one.
             return Err(EINVAL);
         }
         let id = device.open(&mut set, Opener::Iommufd(&context), || self.kvm())?;
-        let out = arg.checked_add(BindIommufd::OUT_DEVID).ok_or(EFAULT);
-        if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
-            device.close(&mut set, None);
-            return Err(error);
-        }
         *binding.access_mut(&mut set) = Some(Binding {
             _context: context,
             _block: block,
         });
         device.set_open_through_cdev(true);
-        self.granted.populate(());
-        Ok(0)
-    }
-
-    fn check_token(&self, request: &BindRequest) -> Result {
-        let ops = self.device().ops();
-        let token = match request.token {
-            Some(_) if !ops.supports_token() => return Err(EINVAL),
-            Some(address) => Some(uapi::read::<[u8; 16]>(address)?),
-            None => None,
-        };
-        ops.match_token(self.device(), token)
+        Ok(id)
     }
 
     /// Gives up what [`bind`](Self::bind) took.
@@ -133,12 +162,13 @@ impl DeviceFile {
             // No bus driver has PASIDs yet.
             return Err(EOPNOTSUPP);
         }
-        let mut set = self.device().set().lock().lock();
-        let bound = self.device().bound(&mut set).ok_or(EINVAL)?;
-        let id = bound.attach(request.pt_id)?;
+        let id = self.with_bound(|bound| bound.attach(request.pt_id))?;
         let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
         if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
-            bound.detach();
+            self.with_bound(|bound| {
+                bound.detach();
+                Ok(())
+            })?;
             return Err(error);
         }
         Ok(0)
@@ -155,8 +185,15 @@ impl DeviceFile {
         if request.flags & DetachIommufd::PASID != 0 {
             return Err(EOPNOTSUPP);
         }
+        self.with_bound(|bound| {
+            bound.detach();
+            Ok(0)
+        })
+    }
+
+    /// Runs `change` for what the device is bound to, with the device-set lock held.
+    fn with_bound<R>(&self, change: impl FnOnce(&mut Bound) -> Result<R>) -> Result<R> {
         let mut set = self.device().set().lock().lock();
-        self.device().bound(&mut set).ok_or(EINVAL)?.detach();
-        Ok(0)
+        change(self.device().bound(&mut set).ok_or(EINVAL)?)
     }
 }

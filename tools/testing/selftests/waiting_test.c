@@ -91,6 +91,7 @@ FIXTURE(slow_map)
 	struct slow_memory slow;
 	int joining_group;
 	int opening_group;
+	int cdev;
 	pid_t mapper;
 	struct job join;
 	struct job open;
@@ -102,6 +103,7 @@ FIXTURE_SETUP(slow_map)
 	const char *edu;
 
 	self->mapper = -1;
+	self->cdev = -1;
 	NEED_DEVICE(edu, "EDU");
 	NEED_DEVICE(self->joining, "IVSHMEM");
 	NEED_DEVICE(self->third_bdf, "DUAL_IGB_0");
@@ -130,6 +132,7 @@ FIXTURE_TEARDOWN(slow_map)
 		waitpid(self->mapper, NULL, 0);
 	}
 	slow_memory_end(&self->slow);
+	close(self->cdev);
 	close(self->joining_group);
 	close(self->opening_group);
 	session_close(&self->third);
@@ -264,6 +267,49 @@ TEST_F(slow_map, binding_does_not_wait)
 	EXPECT_EQ(0, job_end(&self->other));
 	EXPECT_EQ(-ENODEV, group_set_container(self->joining_group,
 					       self->busy.container));
+}
+
+/* Binds the device with a token that does not come. */
+static pid_t start_binder(const struct slow_memory *slow, int cdev)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+		.iommufd = iommufd_open(),
+	};
+	pid_t pid = fork();
+
+	if (pid) {
+		close(bind.iommufd);
+		return pid;
+	}
+	bind.token_uuid_ptr = (uintptr_t)slow_memory_map(slow);
+	_exit(vfio_ioctl(cdev, VFIO_DEVICE_BIND_IOMMUFD, &bind) != 0);
+}
+
+/* 4-13, 4-14: users of other devices do not wait for anybody's memory. */
+TEST_F(slow_map, token_that_does_not_come)
+{
+	bool waits;
+
+	close(self->opening_group);
+	self->opening_group = -1;
+	self->cdev = cdev_open(self->opening, O_RDWR);
+	if (self->cdev == -ENOENT)
+		SKIP(return, "no character devices");
+	ASSERT_LE(0, self->cdev);
+	self->mapper = start_binder(&self->slow, self->cdev);
+	ASSERT_LT(0, self->mapper);
+	ASSERT_TRUE(slow_memory_is_awaited(&self->slow, PATIENCE));
+	ASSERT_EQ(0, job_start(&self->other, use_third, self));
+	waits = !job_is_done(&self->other, on_c_modules() ? 2000 : PATIENCE);
+	report_difference("BIND_IOMMUFD that waits for its user's memory",
+			  waits ? "keeps users of other functions waiting" :
+				  "is nobody else's business");
+	if (!on_c_modules())
+		EXPECT_FALSE(waits);
+	EXPECT_EQ(0, end_of_mapper(self));
+	EXPECT_EQ(0, job_end(&self->other));
 }
 
 /* ---- groups that are moved about ---- */
