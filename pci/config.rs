@@ -52,7 +52,7 @@
 //! # Limits
 //!
 //! * Of a capability that is not known, and of one whose claimed length cannot be, only the list
-//!   entry is hidden.
+//!   entry is hidden; of Shadow Functions and MMIO Register Block Locator not what they list.
 //! * Only type 0 headers are described.
 //!
 //! # Locking
@@ -69,6 +69,7 @@ pub mod extended;
 mod finding;
 mod hardware;
 pub mod header;
+mod hidden;
 mod permission;
 mod space;
 mod walk;

@@ -7,6 +7,7 @@
 
 use super::{
     cell::Kind,
+    hidden,
     permission::{
         Layout,
         Permission,
@@ -220,6 +221,12 @@ pub const EXPRESS_READ_REQUEST: u32 = 0x7000;
 pub const EXPRESS_READ_REQUEST_SHIFT: u32 = 12;
 /// Initiate Function Level Reset, of Device Control.
 pub const EXPRESS_FLR: u32 = 0x8000;
+/// Link Capabilities. A Root Complex Integrated Endpoint has zeros there, or nothing.
+const EXPRESS_LINK_CAPABILITIES: u16 = 0x0c;
+/// Maximum Link Width, of Link Capabilities.
+const EXPRESS_LINK_WIDTH: u32 = 0x03f0;
+/// Shift of Maximum Link Width.
+const EXPRESS_LINK_WIDTH_SHIFT: u32 = 4;
 /// ARI Forwarding Enable, of Device Control 2.
 const EXPRESS_ARI: u32 = 0x0020;
 
@@ -238,7 +245,7 @@ pub const EXPRESS: Layout = Layout::new(&[
         !EXPRESS_PHANTOM,
     ),
     Register::word(0x0a, NONE, NONE).clears(ALL), // Device Status
-    Register::dword(0x0c, NONE, NONE),            // Link Capabilities
+    Register::dword(EXPRESS_LINK_CAPABILITIES, NONE, NONE),
     Register::word(0x10, NONE, NONE),             // Link Control
     Register::word(0x12, NONE, NONE),             // Link Status
     Register::dword(0x24, NONE, NONE),            // Device Capabilities 2
@@ -300,19 +307,21 @@ pub(super) fn identify<H: Hardware>(
         }
         0x07 => match field(PCI_X_COMMAND, Width::Word)? & PCI_X_VERSION {
             0 => Found::fixed(Kind::PciX, 8),
-            _ => Found::fixed(Kind::PciX, 24).with_extended_space(),
+            _ => Found::fixed(Kind::PciX, 24).with_extended_space(0),
         },
         0x08 => match field(HYPERTRANSPORT_TYPE, Width::Byte)? & HYPERTRANSPORT_LONG_MASK {
             0 => Found::fixed(Kind::ReadOnly, 28),
             _ => Found::fixed(Kind::ReadOnly, 24),
         },
         0x09 => match field(VENDOR_LENGTH, Width::Byte)? {
-            0 => Found::hidden(ENTRY_SIZE),
+            0 => Found::hidden(u32::from(ENTRY_SIZE)),
             length => Found::claimed(Kind::Vendor, length, VENDOR_HEADER_SIZE),
         },
         0x10 => {
             let capabilities = field(EXPRESS_CAPABILITIES, Width::Word)?;
-            Found::fixed(Kind::Express, express_bytes(capabilities)).with_extended_space()
+            let link = field(EXPRESS_LINK_CAPABILITIES, Width::Dword)?;
+            let lanes = (link & EXPRESS_LINK_WIDTH) >> EXPRESS_LINK_WIDTH_SHIFT;
+            Found::fixed(Kind::Express, express_bytes(capabilities)).with_extended_space(lanes)
         }
         0x11 => Found::fixed(Kind::ReadOnly, 12), // MSI-X
         0x12 => match field(SATA_REGISTER_1, Width::Byte)? & SATA_LOCATION {
@@ -320,43 +329,8 @@ pub(super) fn identify<H: Hardware>(
             _ => Found::fixed(Kind::ReadOnly, 8),
         },
         0x13 => Found::fixed(Kind::AdvancedFeatures, 6),
-        0x14 => Found::hidden(enhanced_allocation_bytes(probe, offset)?),
-        _ => Found::hidden(hidden_bytes(id)),
+        _ => Found::hidden(hidden::conventional_bytes(probe, id, offset)?),
     })
-}
-
-/// Bytes of a capability of bridges, of hot-plug or CompactPCI. Of one that is not known, only the
-/// list entry is.
-fn hidden_bytes(id: u32) -> u16 {
-    match id {
-        0x04 => 4, // Slot Identification
-        0x06 => 4, // CompactPCI Hot Swap
-        0x0a => 4, // Debug Port
-        0x0c => 8, // PCI Standard Hot-Plug Controller
-        0x0d => 8, // Subsystem Vendor ID and Subsystem ID
-        _ => ENTRY_SIZE,
-    }
-}
-
-/// Enhanced Allocation: entries of up to 32 bytes, which tell their length in their first byte. The
-/// addresses in them are those of the host.
-fn enhanced_allocation_bytes<H: Hardware>(
-    probe: &Probe<'_, H>,
-    offset: u16,
-) -> Result<u16, H::Error> {
-    const ENTRIES: u16 = 0x02;
-    const ENTRIES_MASK: u32 = 0x3f;
-    const FIRST_ENTRY: u16 = 0x04;
-    const ENTRY_SIZE_MASK: u32 = 0x07;
-
-    let count = probe.read(offset.saturating_add(ENTRIES), Width::Byte)? & ENTRIES_MASK;
-    let mut bytes = FIRST_ENTRY;
-    for _ in 0..count {
-        let entry = probe.read(offset.saturating_add(bytes), Width::Byte)? & ENTRY_SIZE_MASK;
-        let dwords = u16::try_from(entry).map_or(0, |entry| entry + 1);
-        bytes = bytes.saturating_add(dwords * 4);
-    }
-    Ok(bytes)
 }
 
 /// A Root Complex Integrated Endpoint has no link, and neither the registers for it.

@@ -7,6 +7,7 @@
 
 use super::{
     cell::Kind,
+    hidden,
     permission::{
         Layout,
         Permission,
@@ -105,7 +106,8 @@ const VENDOR_LENGTH_SHIFT: u32 = 20;
 /// Both headers.
 const VENDOR_HEADER_SIZE: u16 = 8;
 
-/// Tells what the extended capability `id` at `offset` is, and how long.
+/// Tells what the extended capability `id` at `offset` is, and how long. The link of the function
+/// may have `lanes` lanes.
 ///
 /// # Errors
 ///
@@ -114,6 +116,7 @@ pub(super) fn identify<H: Hardware>(
     probe: &Probe<'_, H>,
     id: u32,
     offset: u16,
+    lanes: u32,
 ) -> Result<Found, H::Error> {
     let read_only = |bytes| Found::claimed(Kind::ExtendedReadOnly, bytes, HEADER_SIZE);
     Ok(match id {
@@ -124,7 +127,7 @@ pub(super) fn identify<H: Hardware>(
         0x0b | 0x23 => {
             let header = probe.read(offset.saturating_add(VENDOR_HEADER), Width::Dword)?;
             match header >> VENDOR_LENGTH_SHIFT {
-                0 => Found::hidden(HEADER_SIZE),
+                0 => Found::hidden(u32::from(HEADER_SIZE)),
                 length => Found::claimed(Kind::ExtendedVendor, length, VENDOR_HEADER_SIZE),
             }
         }
@@ -138,26 +141,8 @@ pub(super) fn identify<H: Hardware>(
         0x16 => read_only(dynamic_power_bytes(probe, offset)?),
         0x17 => read_only(processing_hints_bytes(probe, offset)?),
         0x18 => Found::fixed(Kind::ExtendedReadOnly, 8), // Latency Tolerance Reporting
-        _ => Found::hidden(hidden_bytes(id)),
+        _ => Found::hidden(hidden::extended_bytes(probe, id, offset, lanes)?),
     })
-}
-
-/// Bytes of a capability that is not for users. Of one of root complexes, and of one that is not
-/// known, only the header is.
-fn hidden_bytes(id: u32) -> u16 {
-    match id {
-        0x1b => 8,  // Process Address Space ID
-        0x1e => 16, // L1 PM Substates
-        0x1f => 12, // Precision Time Measurement
-        0x25 => 12, // Data Link Feature
-        0x26 => 32, // Physical Layer 16.0 GT/s
-        0x29 => 16, // Native PCIe Enclosure Management
-        0x2a => 32, // Physical Layer 32.0 GT/s
-        0x2e => 24, // Data Object Exchange
-        0x2f => 16, // Device 3
-        0x30 => 12, // Integrity and Data Encryption
-        _ => HEADER_SIZE,
-    }
 }
 
 /// Virtual Channel and Multi-Function Virtual Channel: a block per channel, then the arbitration
@@ -200,8 +185,15 @@ fn access_control_bytes<H: Hardware>(probe: &Probe<'_, H>, offset: u16) -> Resul
     Ok(BASE_BYTES + bits / 8)
 }
 
-/// Resizable BAR: two registers for each such BAR.
-fn resizable_bar_bytes<H: Hardware>(probe: &Probe<'_, H>, offset: u16) -> Result<u32, H::Error> {
+/// Resizable BAR and VF Resizable BAR: two registers for each such BAR.
+///
+/// # Errors
+///
+/// The hardware could not be read.
+pub(super) fn resizable_bar_bytes<H: Hardware>(
+    probe: &Probe<'_, H>,
+    offset: u16,
+) -> Result<u32, H::Error> {
     const CONTROL: u16 = 0x08;
 
     let control = probe.read(offset.saturating_add(CONTROL), Width::Byte)?;

@@ -101,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn hidden_extended_lengths() -> Outcome {
+        report(cases::lists::hidden_extended_lengths())
+    }
+
+    #[test]
+    fn hostile_hidden_lengths() -> Outcome {
+        report(cases::lists::hostile_hidden_lengths())
+    }
+
+    #[test]
     fn hidden_overlap() -> Outcome {
         report(cases::lists::hidden_overlap())
     }

@@ -90,8 +90,8 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         let size = usable(&cells);
         let mut walk = Walk::new(hardware, &mut cells, size, report);
         walk.header()?;
-        if walk.conventional()? {
-            walk.extended()?;
+        if let Some(lanes) = walk.conventional()? {
+            walk.extended(lanes)?;
         }
         let mut space = Self {
             cells,

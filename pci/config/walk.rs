@@ -55,8 +55,8 @@ pub(super) struct Found {
     bytes: u32,
     /// The least number of bytes that it can have, if it is the device that tells the number.
     claimed: Option<u16>,
-    /// Whether a function that has it may have extended config space.
-    extended_space: bool,
+    /// If a function that has it may have extended config space: how many lanes its link has.
+    extended_space: Option<u32>,
 }
 
 impl Found {
@@ -66,7 +66,7 @@ impl Found {
             kind,
             bytes: u32::from(bytes),
             claimed: None,
-            extended_space: false,
+            extended_space: None,
         }
     }
 
@@ -76,19 +76,25 @@ impl Found {
             kind,
             bytes,
             claimed: Some(minimum),
-            extended_space: false,
+            extended_space: None,
         }
     }
 
     /// A capability that users do not see, of at least so many bytes.
-    pub(super) fn hidden(bytes: u16) -> Self {
-        Self::fixed(Kind::Hidden, bytes)
+    pub(super) fn hidden(bytes: u32) -> Self {
+        Self {
+            kind: Kind::Hidden,
+            bytes,
+            claimed: None,
+            extended_space: None,
+        }
     }
 
-    /// A function with this capability may have extended config space.
-    pub(super) fn with_extended_space(self) -> Self {
+    /// A function with this capability may have extended config space, and has a link of so many
+    /// lanes.
+    pub(super) fn with_extended_space(self, lanes: u32) -> Self {
         Self {
-            extended_space: true,
+            extended_space: Some(lanes),
             ..self
         }
     }
@@ -127,18 +133,18 @@ impl<'a, H: Hardware> Walk<'a, H> {
         self.fill(0, length)
     }
 
-    /// Assigns what is on the list of conventional capabilities, and tells whether there may be
-    /// an extended one.
+    /// Assigns what is on the list of conventional capabilities. If there may be an extended one,
+    /// tells how many lanes the function's link has.
     ///
     /// # Errors
     ///
     /// The hardware could not be read.
-    pub(super) fn conventional(&mut self) -> Result<bool, H::Error> {
+    pub(super) fn conventional(&mut self) -> Result<Option<u32>, H::Error> {
         let status = self.probe.read(header::STATUS, Width::Word)?;
         if status & header::STATUS_CAPABILITIES == 0 {
-            return Ok(false);
+            return Ok(None);
         }
-        let mut extended_space = false;
+        let mut extended_space = None;
         let mut link = header::CAPABILITY_LIST;
         let mut pointer = self.probe.read(link, Width::Byte)?;
         for _ in 0..(CONVENTIONAL_SIZE - HEADER_SIZE) / 4 {
@@ -153,7 +159,7 @@ impl<'a, H: Hardware> Walk<'a, H> {
             if let Some(found) = self.place(id, offset, found, end)? {
                 store(self.cells, link, Width::Byte, u32::from(offset));
                 link = offset.saturating_add(capability::NEXT);
-                extended_space |= found.extended_space;
+                extended_space = extended_space.max(found.extended_space);
             }
         }
         store(self.cells, link, Width::Byte, 0);
@@ -174,12 +180,12 @@ impl<'a, H: Hardware> Walk<'a, H> {
     ///
     /// That list has no pointer in front of it: its first entry is at a fixed place. If this one
     /// is hidden it stays as an anchor, with the ID and version that mean "no capability", which is
-    /// what is left of a header that is hidden.
+    /// what is left of a header that is hidden. The function's link has `lanes` lanes.
     ///
     /// # Errors
     ///
     /// The hardware could not be read.
-    pub(super) fn extended(&mut self) -> Result<(), H::Error> {
+    pub(super) fn extended(&mut self, lanes: u32) -> Result<(), H::Error> {
         let end = self.probe.size;
         if end <= CONVENTIONAL_SIZE || self.probe.read(CONVENTIONAL_SIZE, Width::Dword)? == 0 {
             return Ok(());
@@ -189,7 +195,7 @@ impl<'a, H: Hardware> Walk<'a, H> {
         for _ in 0..(EXTENDED_SIZE - CONVENTIONAL_SIZE) / 4 {
             let header = self.probe.read(offset, Width::Dword)?;
             let id = header & extended::ID;
-            let found = extended::identify(&self.probe, id, offset)?;
+            let found = extended::identify(&self.probe, id, offset, lanes)?;
             let visible = self.place(id, offset, found, end)?.is_some();
             if visible || link.is_none() {
                 self.link_extended(link, offset);

@@ -203,7 +203,7 @@ fn extent(space: &TestSpace<'_>, size: u16, start: u16, kind: Kind) -> usize {
 
 /// What is hidden, and how much of it.
 ///
-/// PARITY: 7-44, 7-66, 12-4.
+/// PARITY: 7-44, 12-4.
 pub(crate) fn hidden_lengths() -> Outcome {
     let rows = [
         (0x0000_0000, 2),
@@ -217,6 +217,7 @@ pub(crate) fn hidden_lengths() -> Outcome {
         (0x0000_0014, 4),    // Enhanced Allocation without entries
         (0x0002_0014, 12),   // with two entries of a dword
         (0x003f_0014, 0xc0), // up to the end, with those that the device claims
+        (0x0000_0015, 36),   // Flattening Portal Bridge
         (0x0000_00ff, 2),
     ];
     for (first, length) in rows {
@@ -232,24 +233,125 @@ pub(crate) fn hidden_lengths() -> Outcome {
         check(!fake.stray.get(), "outside of config space")?;
     }
 
-    let rows = [
-        (0x0000, 4),
-        (0x001b, 8),
-        (0x001e, 16),
-        (0x001f, 12),
-        (0x002e, 24),
-        (0x0030, 12),
-        (0x0101, 4),
-        (0xffff, 4),
+    Ok(())
+}
+
+/// Lengths of hidden extended capabilities: all of each reads as zero and cannot be written, what
+/// is behind it can.
+///
+/// PARITY: 7-66, 12-4.
+pub(crate) fn hidden_extended_lengths() -> Outcome {
+    /// Header, what follows it, width of the link; the length.
+    type Row = (u32, [u32; 2], u32, u16);
+    const ROWS: &[Row] = &[
+        (0x1_0000, [0, 0], 16, 4),     // Null
+        (0x0005, [0x0000, 0], 16, 16), // Root Complex Link Declaration
+        (0x0005, [0x0300, 0], 16, 64),
+        (0x0006, [0, 0], 16, 12), // Root Complex Internal Link Control
+        (0x0007, [0, 0], 16, 8),  // Event Collector Endpoint Association
+        (0x2_0007, [0, 0], 16, 12),
+        (0x000a, [0, 0], 16, 16), // Root Complex Register Block Header
+        (0x000c, [0, 0], 16, 8),  // Configuration Access Correlation
+        (0x0019, [0, 0], 0, 12),  // Secondary PCI Express
+        (0x0019, [0, 0], 1, 16),
+        (0x0019, [0, 0], 16, 44),
+        (0x001a, [0xff02, 0], 16, 24), // Protocol Multiplexing
+        (0x001b, [0, 0], 16, 8),       // PASID
+        (0x001c, [0, 0], 16, 8),       // Lightweight Notification Requester
+        (0x001d, [0x2f00, 0], 16, 12), // Downstream Port Containment, of a switch
+        (0x001d, [0x0020, 0], 16, 32),
+        (0x001d, [0x0420, 0], 16, 48),
+        (0x001d, [0x0920, 0], 16, 68),
+        (0x001d, [0x2120, 0], 16, 100),
+        (0x001e, [0, 0], 16, 16), // L1 PM Substates
+        (0x2_001e, [0, 0], 16, 20),
+        (0x001f, [0, 0], 16, 12),   // Precision Time Measurement
+        (0x0020, [0, 0], 16, 28),   // PCI Express over M-PHY
+        (0x0021, [0, 0], 16, 16),   // FRS Queueing
+        (0x0022, [0, 0], 16, 12),   // Readiness Time Reporting
+        (0x0024, [0, 0x00], 16, 4), // VF Resizable BAR
+        (0x0024, [0, 0x20], 16, 12),
+        (0x0024, [0, 0xc0], 16, 52),
+        (0x0025, [0, 0], 16, 12), // Data Link Feature
+        (0x0026, [0, 0], 2, 36),  // Physical Layer 16.0 GT/s
+        (0x0026, [0, 0], 16, 48),
+        (0x0027, [0, 0], 1, 12), // Lane Margining at the Receiver
+        (0x0027, [0, 0], 32, 136),
+        (0x0028, [0, 0], 16, 32),      // Hierarchy ID
+        (0x0029, [0, 0], 16, 16),      // Native PCIe Enclosure Management
+        (0x002a, [0, 0], 8, 40),       // Physical Layer 32.0 GT/s
+        (0x002b, [0x00ff, 0], 16, 20), // Alternate Protocol
+        (0x002b, [0x0100, 0], 16, 24),
+        (0x002c, [0, 0], 16, 20),           // System Firmware Intermediary
+        (0x002d, [0, 0], 16, 12),           // Shadow Functions
+        (0x002e, [0, 0], 16, 24),           // Data Object Exchange
+        (0x002f, [0, 0], 16, 16),           // Device 3
+        (0x0030, [0x0002_e000, 0], 16, 12), // Integrity and Data Encryption, without a stream
+        (0x0030, [0x0002_2001, 0], 16, 28), // with two of the link
+        (0x0030, [0x0001_0002, 0], 16, 52), // with two selective ones
+        (0x0030, [0x0000_0003, 0], 16, 40), // with one of each
+        (0x0031, [0, 0], 16, 48),           // Physical Layer 64.0 GT/s
+        (0x0032, [0, 0], 16, 60),           // Flit Logging
+        (0x0033, [0, 0], 16, 36),           // Flit Performance Measurement
+        (0x0034, [0, 0], 16, 36),           // Flit Error Injection
+        (0x0035, [0, 0], 16, 32),           // Streamlined Virtual Channel
+        (0x0035, [7, 0], 16, 116),
+        (0x0036, [0, 0], 16, 8), // MMIO Register Block Locator
+        (0x0101, [0, 0], 16, 4),
+        (0xffff, [0, 0], 16, 4),
     ];
-    for (id, length) in rows {
-        let fake = express_with(&[(0x100, id | 0x1_0000)]);
+    for &(header, [first, second], lanes, length) in ROWS {
+        let mut fake = express_with(&[(0x100, header), (0x104, first), (0x108, second)]);
+        // Link Capabilities.
+        fake.set_dword(0x4c, (lanes << 4) | 0xf);
         let mut buffer = cells::<0x200>();
-        let space = open(&mut buffer, &fake, FACTS)?;
+        let mut space = open(&mut buffer, &fake, FACTS)?;
         let hidden = extent(&space, 0x200, 0x100, Kind::Hidden);
-        check(hidden == length, "length of a hidden extended capability")?;
+        check(
+            hidden == usize::from(length),
+            "length of a hidden extended capability",
+        )?;
+        let end = 0x100 + length;
+        for offset in (0x100..end).step_by(4) {
+            let before = fake.dword(offset);
+            check(get(&space, &fake, offset, 4)? == 0, "it can be read")?;
+            put(&mut space, &mut fake, offset, 4, !before)?;
+            check(fake.dword(offset) == before, "it can be written")?;
+        }
+        put(&mut space, &mut fake, end, 4, u32::MAX)?;
+        check(fake.dword(end) == u32::MAX, "the gap behind it cannot")?;
+        check(!fake.stray.get(), "outside of config space")?;
     }
     Ok(())
+}
+
+/// Lengths that a hidden extended capability makes up end with the space, and leave the others
+/// alone.
+///
+/// PARITY: 12-4, 12-5, 12-6.
+pub(crate) fn hostile_hidden_lengths() -> Outcome {
+    // Integrity and Data Encryption with all that there can be, over a Device Serial Number.
+    let registers = [
+        (0x100, 0x1c01_0003),
+        (0x1c0, 0x1801_000d),
+        (0x180, 0x0001_0030),
+        (0x184, 0xffff_ffff),
+        (0x190, 0xffff_ffff),
+    ];
+    let fake = express_with(&registers);
+    let mut buffer = cells::<0x200>();
+    let space = open(&mut buffer, &fake, FACTS)?;
+    check(
+        extent(&space, 0x200, 0x180, Kind::Hidden) == 0x80 - 8,
+        "the rest",
+    )?;
+    check(get(&space, &fake, 0x100, 4)? == 0x1c01_0003, "first")?;
+    check(get(&space, &fake, 0x1c0, 4)? == 0x0001_000d, "last")?;
+    check(
+        extent(&space, 0x200, 0x1c0, Kind::ExtendedReadOnly) == 8,
+        "whole",
+    )?;
+    check(!fake.stray.get(), "outside of config space")
 }
 
 /// A hidden capability takes nothing of one that the user sees.

@@ -134,6 +134,8 @@ struct walk {
 	struct config_model *model;
 	const uint8_t *hardware;
 	const struct config_facts *facts;
+	/* Lanes that the link can have. */
+	unsigned int lanes;
 };
 
 static uint32_t get(const struct walk *walk, unsigned int offset,
@@ -337,7 +339,11 @@ static bool walk_standard(struct walk *walk)
 			model->shadow[link] = start;
 			link = start + PCI_CAP_LIST_NEXT;
 			add_effects(walk, id, start);
-			extended |= id == PCI_CAP_ID_EXP;
+			if (id == PCI_CAP_ID_EXP) {
+				walk->lanes = (get(walk, start + PCI_EXP_LNKCAP, 4) &
+					       PCI_EXP_LNKCAP_MLW) >> 4;
+				extended = true;
+			}
 			extended |= id == PCI_CAP_ID_PCIX && size == 24;
 			visible++;
 		} else {
@@ -393,6 +399,12 @@ static unsigned int tph_size(const struct walk *walk, unsigned int start)
 	       2 * (((cap & PCI_TPH_CAP_ST_MASK) >> PCI_TPH_CAP_ST_SHIFT) + 1);
 }
 
+static unsigned int rebar_size(const struct walk *walk, unsigned int start)
+{
+	return 4 + 8 * ((get(walk, start + PCI_REBAR_CTRL, 1) &
+			 PCI_REBAR_CTRL_NBAR_MASK) >> PCI_REBAR_CTRL_NBAR_SHIFT);
+}
+
 static unsigned int identify_extended(const struct walk *walk, uint16_t id,
 				      unsigned int start,
 				      const struct row **rows)
@@ -429,9 +441,7 @@ static unsigned int identify_extended(const struct walk *walk, uint16_t id,
 	case PCI_EXT_CAP_ID_PRI:
 		return 16;
 	case PCI_EXT_CAP_ID_REBAR:
-		return 4 + 8 * ((get(walk, start + PCI_REBAR_CTRL, 1) &
-				 PCI_REBAR_CTRL_NBAR_MASK) >>
-				PCI_REBAR_CTRL_NBAR_SHIFT);
+		return rebar_size(walk, start);
 	case PCI_EXT_CAP_ID_DPA:
 		return 17 + (get(walk, start + PCI_DPA_CAP, 1) &
 			     PCI_DPA_CAP_SUBSTATE_MASK);
@@ -442,10 +452,50 @@ static unsigned int identify_extended(const struct walk *walk, uint16_t id,
 	}
 }
 
+static unsigned int dpc_size(const struct walk *walk, unsigned int start)
+{
+	uint32_t cap = get(walk, start + PCI_EXP_DPC_CAP, 2);
+	unsigned int log = (cap & PCI_EXP_DPC_RP_PIO_LOG_SIZE) >> 8 |
+			   (cap & PCI_EXP_DPC_RP_PIO_LOG_SIZE4) >> 9;
+
+	return cap & PCI_EXP_DPC_CAP_RP_EXT ?
+	       PCI_EXP_DPC_RP_PIO_HEADER_LOG + 4 * log : PCI_EXP_DPC_RP_PIO_STATUS;
+}
+
+static unsigned int ide_size(const struct walk *walk, unsigned int start)
+{
+	uint32_t cap = get(walk, start + PCI_IDE_CAP, 4);
+	unsigned int size = PCI_IDE_LINK_STREAM_0, streams;
+
+	if (cap & PCI_IDE_CAP_LINK)
+		size += PCI_IDE_LINK_BLOCK_SIZE * (1 + (cap >> 13 & 0x7));
+	if (!(cap & PCI_IDE_CAP_SELECTIVE))
+		return size;
+	for (streams = 1 + (cap >> 16 & 0xff); streams; streams--)
+		size += PCI_IDE_SEL_RID_2 + 4 + PCI_IDE_SEL_ADDR_BLOCK_SIZE *
+			(get(walk, start + size + PCI_IDE_SEL_CAP, 4) & 0xf);
+	return size;
+}
+
+/* What follows @base is for each lane, in whole dwords. */
+static unsigned int lanes_size(const struct walk *walk, unsigned int base,
+			       unsigned int size)
+{
+	return base + (walk->lanes * size + 3) / 4 * 4;
+}
+
 static unsigned int hidden_extended_size(const struct walk *walk, uint16_t id,
 					 unsigned int start)
 {
 	switch (id) {
+	case PCI_EXT_CAP_ID_VF_REBAR:
+		return rebar_size(walk, start);
+	case PCI_EXT_CAP_ID_SECPCI:
+		return lanes_size(walk, PCI_SECPCI_LE_CTRL, 2);
+	case PCI_EXT_CAP_ID_DPC:
+		return dpc_size(walk, start);
+	case 0x27: /* Lane Margining at the Receiver */
+		return lanes_size(walk, 8, 4);
 	case PCI_EXT_CAP_ID_PASID:
 		return 8;
 	case PCI_EXT_CAP_ID_L1SS:
@@ -454,13 +504,15 @@ static unsigned int hidden_extended_size(const struct walk *walk, uint16_t id,
 		return 16;
 	case PCI_EXT_CAP_ID_PTM:
 	case PCI_EXT_CAP_ID_DLF:
-	case PCI_EXT_CAP_ID_IDE:
 		return 12;
+	case PCI_EXT_CAP_ID_IDE:
+		return ide_size(walk, start);
 	case PCI_EXT_CAP_ID_DOE:
-		return 24;
+		return PCI_DOE_CAP_SIZEOF;
 	case PCI_EXT_CAP_ID_PL_16GT:
 	case PCI_EXT_CAP_ID_PL_32GT:
-		return 32;
+	case PCI_EXT_CAP_ID_PL_64GT:
+		return lanes_size(walk, PCI_PL_16GT_LE_CTRL, 1);
 	default:
 		return 4;
 	}

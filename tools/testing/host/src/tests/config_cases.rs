@@ -85,6 +85,16 @@ fn hidden_lengths() {
 }
 
 #[test]
+fn hidden_extended_lengths() {
+    assert_eq!(cases::lists::hidden_extended_lengths(), Ok(()));
+}
+
+#[test]
+fn hostile_hidden_lengths() {
+    assert_eq!(cases::lists::hostile_hidden_lengths(), Ok(()));
+}
+
+#[test]
 fn hidden_overlap() {
     assert_eq!(cases::lists::hidden_overlap(), Ok(()));
 }
