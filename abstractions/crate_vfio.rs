@@ -19,6 +19,7 @@ pub mod iommufd;
 pub mod kvm;
 pub mod misc_device;
 pub mod module_ref;
+pub mod nospec;
 pub mod page_frames;
 pub mod pfnmap;
 pub mod pseudo_fs;

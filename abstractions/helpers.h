@@ -39,6 +39,7 @@ struct vfio_rust_ratelimit {
 	bool ready;
 };
 bool vfio_rust_ratelimit(struct vfio_rust_ratelimit *limit);
+unsigned long vfio_rust_array_index_mask(unsigned long index, unsigned long size);
 struct device;
 int vfio_rust_awake_get(struct device *dev);
 void vfio_rust_awake_put(struct device *dev);

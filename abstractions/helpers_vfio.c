@@ -11,6 +11,7 @@
 #include <linux/iommufd.h>
 #include <linux/kvm_host.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
@@ -87,6 +88,12 @@ bool vfio_rust_ratelimit(struct vfio_rust_ratelimit *limit)
 	}
 
 	return ___ratelimit(&limit->state, "vfio");
+}
+
+/* The part of array_index_nospec() that is not a macro. */
+unsigned long vfio_rust_array_index_mask(unsigned long index, unsigned long size)
+{
+	return array_index_mask_nospec(index, size);
 }
 
 /* Returns 1 with a count taken, and 0 for a device that never sleeps. */

@@ -6,7 +6,10 @@
 //! C headers: [`include/linux/gfp.h`](srctree/include/linux/gfp.h),
 //! [`include/linux/highmem.h`](srctree/include/linux/highmem.h)
 
-use super::bindings;
+use super::{
+    bindings,
+    nospec, //
+};
 use core::cmp::min;
 use kernel::{
     page::{
@@ -81,7 +84,7 @@ impl PageFrames {
 
     /// The page frame number of the page with an index, if there is one.
     pub fn pfn(&self, index: u64) -> Option<u64> {
-        let frame = self.0.get(usize::try_from(index).ok()?)?;
+        let frame = nospec::get(&self.0, usize::try_from(index).ok()?)?;
         Some(frame.pfn)
     }
 
@@ -96,7 +99,7 @@ impl PageFrames {
         let end = offset.saturating_add(count).min(self.size());
         let mut position = offset;
         core::iter::from_fn(move || {
-            let frame = self.0.get(position / PAGE_SIZE)?;
+            let frame = nospec::get(&self.0, position / PAGE_SIZE)?;
             let start = position % PAGE_SIZE;
             let length = min(PAGE_SIZE.saturating_sub(start), end.checked_sub(position)?);
             if length == 0 {

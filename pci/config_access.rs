@@ -30,7 +30,10 @@ use kernel::{
         UserSliceWriter, //
     }, //
 };
-use vfio::device::Device;
+use vfio::{
+    abstractions::nospec,
+    device::Device, //
+};
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,12 +158,14 @@ impl Access<'_> {
 impl Opened {
     /// Returns the next piece of an access to config space.
     fn chunk(&self, offset: u64, count: usize, done: usize) -> Result<Chunk> {
-        // CAST: A `usize` has 64 bits where this driver runs.
-        let position = offset.checked_add(done as u64).ok_or(EFAULT)?;
+        let position = usize::try_from(offset)?.checked_add(done).ok_or(EFAULT)?;
+        let config = self.config.lock();
+        // Within the cells even where a processor speculates.
+        let position = nospec::checked_index(position, config.size().into()).ok_or(EFAULT)?;
 
-        self.config
-            .lock()
-            .chunk(position, count.saturating_sub(done))
+        // CAST: A `usize` has 64 bits where this driver runs.
+        config
+            .chunk(position as u64, count.saturating_sub(done))
             .ok_or(EFAULT)
     }
 

@@ -490,13 +490,16 @@ impl DeviceOps for CoreDevice {
     }
 
     fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
-        let first = PageAddress::new(fault.page_offset());
-        let Some(index) = first.device_region() else {
+        let Some(PageAddress {
+            region: Region::Device(index),
+            page,
+        }) = PageAddress::new(fault.page_offset())
+        else {
             return self.memory.fault(fault);
         };
 
         match self.opened() {
-            Ok(opened) => opened.fault_device_region(&self.memory, index, first.page, fault),
+            Ok(opened) => opened.fault_device_region(&self.memory, index, page, fault),
             Err(_) => FaultResult::SIGBUS,
         }
     }

@@ -27,11 +27,14 @@ use kernel::{
     }, //
 };
 use vfio::{
-    abstractions::pfnmap::{
-        self,
-        Fault,
-        FaultResult,
-        NewMapping, //
+    abstractions::{
+        nospec,
+        pfnmap::{
+            self,
+            Fault,
+            FaultResult,
+            NewMapping, //
+        }, //
     },
     capability::CapabilityChain, //
 };
@@ -240,7 +243,7 @@ impl DeviceRegions {
 
     /// Returns region `index`.
     pub(crate) fn get(&self, index: usize) -> Option<&dyn DeviceRegion> {
-        self.0.get(index).map(|region| &**region)
+        nospec::get(&self.0, index).map(|region| &**region)
     }
 
     /// Adds a region.
@@ -288,13 +291,15 @@ impl Opened {
         buffer: &mut UserSliceWriter,
     ) -> Result<usize> {
         let region = self.permitted_region(index, |permissions| permissions.read)?;
-        let (_, count) = clip(offset, buffer.len(), region.size())?;
+        let (offset, count) = clip(offset, buffer.len(), region.size())?;
         let device = OpenDevice {
             opened: self,
             memory,
         };
 
-        Ok(region.read(&device, offset, count, buffer)?.min(count))
+        // CAST: A `usize` has 64 bits where this driver runs.
+        let done = region.read(&device, offset as u64, count, buffer)?;
+        Ok(done.min(count))
     }
 
     /// Writes a device-specific region for the user.
@@ -311,13 +316,15 @@ impl Opened {
         buffer: &mut UserSliceReader,
     ) -> Result<usize> {
         let region = self.permitted_region(index, |permissions| permissions.write)?;
-        let (_, count) = clip(offset, buffer.len(), region.size())?;
+        let (offset, count) = clip(offset, buffer.len(), region.size())?;
         let device = OpenDevice {
             opened: self,
             memory,
         };
 
-        Ok(region.write(&device, offset, count, buffer)?.min(count))
+        // CAST: A `usize` has 64 bits where this driver runs.
+        let done = region.write(&device, offset as u64, count, buffer)?;
+        Ok(done.min(count))
     }
 
     /// Checks a mapping of a device-specific region that is being made.

@@ -39,6 +39,7 @@ use crate::{
     },
     device::CoreDevice,
     opened::Opened,
+    region::Region,
     LocalModule, //
 };
 use kernel::{
@@ -410,7 +411,9 @@ impl CoreDevice {
         if header.nr_ranges == 0 || header.flags != 0 {
             return Err(EINVAL);
         }
-        let index = usize::try_from(header.region_index)?;
+        let Some(Region::Bar(index)) = Region::from_index(header.region_index) else {
+            return Err(ENODEV);
+        };
         let bar = opened
             .bars
             .get(index)

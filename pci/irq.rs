@@ -26,7 +26,8 @@ pub(crate) use intx::Mask as IntxMask;
 use crate::{
     abstractions::{
         pci::Function,
-        pci_irq::MessageKind, //
+        pci_irq::MessageKind,
+        uapi_pci::VFIO_PCI_NUM_IRQS, //
     },
     config,
     memory::MemoryLock,
@@ -41,6 +42,8 @@ use kernel::{
         SpinLock, //
     }, //
 };
+use request::Index;
+use vfio::abstractions::nospec;
 
 /// What was found out about a device when it was opened.
 #[derive(Clone, Copy, Default)]
@@ -49,6 +52,21 @@ pub(crate) struct Facts {
     pub(crate) intx: bool,
     /// INTx can be masked, and seen pending, in the function itself.
     pub(crate) maskable: bool,
+}
+
+/// Checks the number of an index that the user gave. It is within the bounds from then on, even
+/// where a processor speculates.
+///
+/// # Errors
+///
+/// `EINVAL` if there is no such index.
+fn known_index(number: u32) -> Result<Index> {
+    // CAST: Widen.
+    let number = nospec::checked_index(number as usize, VFIO_PCI_NUM_IRQS as usize);
+
+    number
+        .and_then(|number| Index::new(u32::try_from(number).ok()?))
+        .ok_or(EINVAL)
 }
 
 /// Which interrupts are in use.
@@ -154,7 +172,7 @@ impl Irqs {
     }
 
     /// Returns the number of interrupts of an index.
-    fn count(&self, index: request::Index) -> u32 {
+    fn count(&self, index: Index) -> u32 {
         info::count(&self.function, &self.facts(), index)
     }
 

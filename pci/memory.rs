@@ -46,6 +46,7 @@ use crate::{
     reach::Reach,
     region::{
         PageAddress,
+        Region,
         FILE_SPAN, //
     },
     reset_gate::ResetGate, //
@@ -130,7 +131,10 @@ impl Memory {
     /// Returns the page frame behind a page that user space has mapped. `mmap()` has checked that
     /// the whole mapping lies in the window, and neither of them changes while it exists.
     fn frame(&self, address: PageAddress) -> Option<u64> {
-        let window = (*self.windows.get(address.region)?)?;
+        let Region::Bar(index) = address.region else {
+            return None;
+        };
+        let window = (*self.windows.get(index)?)?;
 
         Some(window.first.wrapping_add(address.page))
     }
@@ -401,7 +405,7 @@ impl MemoryLock {
         };
 
         let first = PageAddress::new(fault.page_offset());
-        match access.memory.frame(first) {
+        match first.and_then(|first| access.memory.frame(first)) {
             Some(frame) => fault.insert_pfn(frame),
             None => FaultResult::SIGBUS,
         }

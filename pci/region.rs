@@ -5,8 +5,12 @@
 //! The device file is divided into spans of 2^40 bytes, one for each region, so the upper bits of
 //! a file position name the region, and the lower ones the offset in it.
 
-use crate::abstractions::uapi_pci::VFIO_PCI_NUM_REGIONS;
+use crate::abstractions::{
+    pci::NUM_BARS,
+    uapi_pci::VFIO_PCI_NUM_REGIONS, //
+};
 use kernel::page::PAGE_SHIFT;
+use vfio::abstractions::nospec;
 
 /// Bits of a file position that are the offset in a region.
 pub(crate) const OFFSET_BITS: u32 = 40;
@@ -21,7 +25,7 @@ pub(crate) const FILE_SPAN: u64 = i64::MAX as u64;
 /// A region of a PCI device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Region {
-    /// A BAR, by its index.
+    /// A BAR, by its index, which is below [`NUM_BARS`].
     Bar(usize),
     /// The expansion ROM.
     Rom,
@@ -34,10 +38,16 @@ pub(crate) enum Region {
 }
 
 impl Region {
-    /// Returns the region with an index, if there is one.
+    /// Returns the region with an index that the user gave, if there is one.
+    ///
+    /// The index of a BAR is within its bounds even where a processor speculates. How many regions
+    /// the driver has added is known only where they are.
     pub(crate) fn from_index(index: u32) -> Option<Self> {
+        // CAST: Widens.
+        if let Some(bar) = nospec::checked_index(index as usize, NUM_BARS) {
+            return Some(Self::Bar(bar));
+        }
         match index {
-            0..=5 => Some(Self::Bar(usize::try_from(index).ok()?)),
             6 => Some(Self::Rom),
             7 => Some(Self::Config),
             8 => Some(Self::Vga),
@@ -66,26 +76,21 @@ pub(crate) fn locate(position: i64) -> Option<(Region, u64)> {
 /// A page of the device file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageAddress {
-    /// Index of the region.
-    pub(crate) region: usize,
+    /// The region.
+    pub(crate) region: Region,
     /// Page within the region.
     pub(crate) page: u64,
 }
 
 impl PageAddress {
-    /// Takes a page offset of the device file apart.
-    pub(crate) fn new(page_offset: u64) -> Self {
-        Self {
-            // CAST: Not more than 36 bits, on a 64-bit machine.
-            region: (page_offset >> PAGE_BITS) as usize,
-            page: page_offset & ((1 << PAGE_BITS) - 1),
-        }
-    }
+    /// Takes a page offset of the device file apart, if there can be a region.
+    pub(crate) fn new(page_offset: u64) -> Option<Self> {
+        let index = u32::try_from(page_offset >> PAGE_BITS).ok()?;
 
-    /// Returns the index among the regions that the driver has added, if it is one of those.
-    pub(crate) fn device_region(&self) -> Option<usize> {
-        // CAST: Widens.
-        self.region.checked_sub(VFIO_PCI_NUM_REGIONS as usize)
+        Some(Self {
+            region: Region::from_index(index)?,
+            page: page_offset & ((1 << PAGE_BITS) - 1),
+        })
     }
 }
 
@@ -108,11 +113,16 @@ mod tests {
 
     #[test]
     fn a_page_names_region_and_page() {
-        let address = PageAddress::new((5 << PAGE_BITS) | 3);
+        let address = |region, page| Some(PageAddress { region, page });
 
-        assert_eq!(address, PageAddress { region: 5, page: 3 });
-        assert_eq!(address.device_region(), None);
-        assert_eq!(PageAddress::new(9 << PAGE_BITS).device_region(), Some(0));
-        assert_eq!(PageAddress::new(u64::MAX).region, 0xf_ffff_ffff);
+        assert_eq!(
+            PageAddress::new((5 << PAGE_BITS) | 3),
+            address(Region::Bar(5), 3)
+        );
+        assert_eq!(
+            PageAddress::new(9 << PAGE_BITS),
+            address(Region::Device(0), 0)
+        );
+        assert_eq!(PageAddress::new(u64::MAX), None);
     }
 }

@@ -20,7 +20,10 @@ use crate::{
         Window, //
     },
     opened::Opened,
-    region::PageAddress,
+    region::{
+        PageAddress,
+        Region, //
+    },
     transfer::Registers, //
 };
 use core::ops::Range;
@@ -31,21 +34,26 @@ use kernel::{
         UserSliceWriter, //
     }, //
 };
-use vfio::abstractions::pfnmap::{
-    self,
-    NewMapping, //
+use vfio::abstractions::{
+    nospec,
+    pfnmap::{
+        self,
+        NewMapping, //
+    }, //
 };
 
-/// The part of a region of `len` bytes that a transfer of `count` bytes at `offset` is about.
+/// The part of a region of `len` bytes that a transfer of `count` bytes at `offset` is about. The
+/// offset that is returned is within the region even where a processor speculates.
 ///
 /// # Errors
 ///
 /// EINVAL if it begins beyond the end.
 pub(crate) fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
-    let left = len.checked_sub(offset).filter(|left| *left > 0);
-    let left = usize::try_from(left.ok_or(EINVAL)?)?;
+    let len = usize::try_from(len)?;
+    let offset = usize::try_from(offset)?;
+    let offset = nospec::checked_index(offset, len).ok_or(EINVAL)?;
 
-    Ok((usize::try_from(offset)?, count.min(left)))
+    Ok((offset, count.min(len.saturating_sub(offset))))
 }
 
 impl Opened {
@@ -120,18 +128,18 @@ impl Opened {
     /// EINVAL unless it is a shared one of a part of a BAR, or of a region of the driver, that may
     /// be mapped; EBUSY, ENOMEM or ENODEV if the BAR could not be claimed.
     pub(crate) fn check_mapping(&self, mapping: &NewMapping<'_>) -> Result {
-        let address = PageAddress::new(mapping.page_offset());
+        let address = PageAddress::new(mapping.page_offset()).ok_or(EINVAL)?;
         if !mapping.is_shared() {
             return Err(EINVAL);
         }
-        if let Some(index) = address.device_region() {
-            return self.check_region_mapping(index, address.page, mapping);
+        let bar = match address.region {
+            Region::Bar(index) => self.bars.get(index).filter(|bar| bar.is_mappable()),
+            Region::Device(index) => {
+                return self.check_region_mapping(index, address.page, mapping);
+            }
+            _ => None,
         }
-        let bar = self
-            .bars
-            .get(address.region)
-            .filter(|bar| bar.is_mappable())
-            .ok_or(EINVAL)?;
+        .ok_or(EINVAL)?;
         let window = Window::new(bar.resource().start, bar.resource().len);
         // CAST: A `usize` has 64 bits where this driver runs.
         let pages = pfnmap::pages(mapping.len() as u64);

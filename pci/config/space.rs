@@ -105,6 +105,11 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         Ok(space)
     }
 
+    /// Number of bytes that users can access.
+    pub fn size(&self) -> u16 {
+        usable(&self.cells)
+    }
+
     /// Cuts the first chunk off an access of `count` bytes.
     ///
     /// Returns [`None`] if the access is empty or not within config space.

@@ -3,6 +3,7 @@
 //! `VFIO_DEVICE_GET_IRQ_INFO`: what interrupts a device has.
 
 use super::{
+    known_index,
     request::Index,
     Facts, //
 };
@@ -74,8 +75,10 @@ pub(super) fn answer(
     let (mut reader, mut writer) = UserSlice::new(UserPtr::from_addr(arg), size).reader_writer();
 
     let mut info: IrqInfo = reader.read()?;
-    let known = usize::try_from(info.argsz).is_ok_and(|argsz| argsz >= size);
-    let index = Index::new(info.index).filter(|_| known).ok_or(EINVAL)?;
+    if !usize::try_from(info.argsz).is_ok_and(|argsz| argsz >= size) {
+        return Err(EINVAL);
+    }
+    let index = known_index(info.index)?;
     info.flags = flags(index, dynamic_msix);
     info.count = count(function, facts, index);
     writer.write(&info)?;

@@ -72,15 +72,15 @@ impl DataType {
     }
 }
 
-/// The fixed part of the argument, as userspace gave it.
+/// The fixed part of the argument, as userspace gave it, of an index that there is.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
     /// Size of the fixed part and the data.
     pub argsz: u32,
     /// Data type and action.
     pub flags: u32,
-    /// Number of the index.
-    pub index: u32,
+    /// Which interrupts.
+    pub index: Index,
     /// First interrupt.
     pub start: u32,
     /// Number of interrupts.
@@ -132,12 +132,11 @@ impl Request {
             .argsz
             .checked_sub(HEADER_SIZE)
             .ok_or(Refusal::Invalid)?;
-        let index = Index::new(header.index).ok_or(Refusal::Invalid)?;
         if header.count >= u32::MAX - header.start || header.flags & !(DATA_MASK | ACTIONS) != 0 {
             return Err(Refusal::Invalid);
         }
 
-        let available = available(index);
+        let available = available(header.index);
         let end = header
             .start
             .checked_add(header.count)
@@ -157,7 +156,7 @@ impl Request {
         }
 
         Ok(Self {
-            index,
+            index: header.index,
             start: header.start,
             count: header.count,
             data_type,

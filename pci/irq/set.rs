@@ -4,6 +4,7 @@
 
 use super::{
     intx::Intx,
+    known_index,
     msi::{
         Enabled,
         Messages, //
@@ -49,6 +50,10 @@ impl From<Refusal> for Error {
 }
 
 /// Reads the fixed part of the argument.
+///
+/// # Errors
+///
+/// `EFAULT`, `EINVAL` if there is no such index.
 fn read_header(arg: UserPtr) -> Result<Header> {
     let mut reader = UserSlice::new(arg, core::mem::size_of::<IrqSet>()).reader();
     let set: IrqSet = reader.read()?;
@@ -56,7 +61,7 @@ fn read_header(arg: UserPtr) -> Result<Header> {
     Ok(Header {
         argsz: set.argsz,
         flags: set.flags,
-        index: set.index,
+        index: known_index(set.index)?,
         start: set.start,
         count: set.count,
     })

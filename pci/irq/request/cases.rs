@@ -19,7 +19,7 @@ pub(crate) type Outcome = Result<(), &'static str>;
 /// Hands the names of all cases to the macro `$with`, which makes tests of them.
 macro_rules! for_each_case {
     ($with:ident) => {
-        $with! { ranges flags sizes actions operands }
+        $with! { numbers ranges flags sizes actions operands }
     };
 }
 pub(crate) use for_each_case;
@@ -39,7 +39,7 @@ const BOOL_TRIGGER: u32 = 0x22;
 /// `DATA_EVENTFD | ACTION_TRIGGER`.
 const EVENTFD_TRIGGER: u32 = 0x24;
 
-fn header(flags: u32, index: u32, start: u32, count: u32) -> Header {
+fn header(flags: u32, index: Index, start: u32, count: u32) -> Header {
     Header {
         argsz: 4096,
         flags,
@@ -47,6 +47,24 @@ fn header(flags: u32, index: u32, start: u32, count: u32) -> Header {
         start,
         count,
     }
+}
+
+// Row 6-22.
+pub(crate) fn numbers() -> Outcome {
+    let all = [
+        Index::Intx,
+        Index::Msi,
+        Index::Msix,
+        Index::Error,
+        Index::Request,
+    ];
+    for (number, index) in (0..).zip(all) {
+        check(Index::new(number) == Some(index), "an index")?;
+    }
+    for number in [5, 6, u32::MAX] {
+        check(Index::new(number).is_none(), "no index")?;
+    }
+    Ok(())
 }
 
 /// A device with ten MSI-X vectors and no MSI.
@@ -61,22 +79,20 @@ fn parse(header: Header) -> Result<Request, Refusal> {
 // Rows 6-22 and 6-23.
 pub(crate) fn ranges() -> Outcome {
     for (index, start, count, good) in [
-        (2, 0, 0, true),
-        (2, 0, 10, true),
-        (2, 9, 1, true),
-        (2, 9, 2, false),
-        (2, 10, 0, false),
-        (2, 0, 11, false),
-        (2, 1, u32::MAX - 1, false),
-        (2, 1, u32::MAX, false),
-        (2, u32::MAX, 0, false),
-        (2, u32::MAX, u32::MAX, false),
-        (1, 0, 0, false),
-        (5, 0, 0, false),
-        (u32::MAX, 0, 0, false),
-        (0, 0, 1, true),
-        (3, 0, 1, true),
-        (4, 1, 0, false),
+        (Index::Msix, 0, 0, true),
+        (Index::Msix, 0, 10, true),
+        (Index::Msix, 9, 1, true),
+        (Index::Msix, 9, 2, false),
+        (Index::Msix, 10, 0, false),
+        (Index::Msix, 0, 11, false),
+        (Index::Msix, 1, u32::MAX - 1, false),
+        (Index::Msix, 1, u32::MAX, false),
+        (Index::Msix, u32::MAX, 0, false),
+        (Index::Msix, u32::MAX, u32::MAX, false),
+        (Index::Msi, 0, 0, false),
+        (Index::Intx, 0, 1, true),
+        (Index::Error, 0, 1, true),
+        (Index::Request, 1, 0, false),
     ] {
         let request = parse(header(NONE_TRIGGER, index, start, count));
         check(request.is_ok() == good, "a range")?;
@@ -101,7 +117,7 @@ pub(crate) fn flags() -> Outcome {
         1 << 31 | NONE_TRIGGER,
     ] {
         check(
-            parse(header(flags, 2, 0, 1)) == Err(Refusal::Invalid),
+            parse(header(flags, Index::Msix, 0, 1)) == Err(Refusal::Invalid),
             "flags",
         )?;
     }
@@ -123,11 +139,11 @@ pub(crate) fn sizes() -> Outcome {
     ] {
         let request = parse(Header {
             argsz,
-            ..header(flags, 2, 0, count)
+            ..header(flags, Index::Msix, 0, count)
         });
         check(request.is_ok() == good, "a size")?;
     }
-    let request = parse(header(EVENTFD_TRIGGER, 2, 0, 2));
+    let request = parse(header(EVENTFD_TRIGGER, Index::Msix, 0, 2));
     check(
         request.is_ok_and(|request| request.data_len() == 8),
         "the length of the data",
@@ -137,17 +153,17 @@ pub(crate) fn sizes() -> Outcome {
 // Row 6-26.
 pub(crate) fn actions() -> Outcome {
     for (index, flags, action) in [
-        (0, 0x21, Ok(Action::Trigger)),
-        (0, 0x09, Ok(Action::Mask)),
-        (0, 0x11, Ok(Action::Unmask)),
-        (0, 0x01, Err(Refusal::NotSupported)),
-        (0, 0x31, Err(Refusal::NotSupported)),
-        (2, 0x21, Ok(Action::Trigger)),
-        (2, 0x09, Err(Refusal::NotSupported)),
-        (2, 0x11, Err(Refusal::NotSupported)),
-        (3, 0x09, Err(Refusal::NotSupported)),
-        (4, 0x21, Ok(Action::Trigger)),
-        (4, 0x11, Err(Refusal::NotSupported)),
+        (Index::Intx, 0x21, Ok(Action::Trigger)),
+        (Index::Intx, 0x09, Ok(Action::Mask)),
+        (Index::Intx, 0x11, Ok(Action::Unmask)),
+        (Index::Intx, 0x01, Err(Refusal::NotSupported)),
+        (Index::Intx, 0x31, Err(Refusal::NotSupported)),
+        (Index::Msix, 0x21, Ok(Action::Trigger)),
+        (Index::Msix, 0x09, Err(Refusal::NotSupported)),
+        (Index::Msix, 0x11, Err(Refusal::NotSupported)),
+        (Index::Error, 0x09, Err(Refusal::NotSupported)),
+        (Index::Request, 0x21, Ok(Action::Trigger)),
+        (Index::Request, 0x11, Err(Refusal::NotSupported)),
     ] {
         let request = parse(header(flags, index, 0, 1));
         check(
