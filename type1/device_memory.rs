@@ -177,7 +177,8 @@ fn refuse_foreign() -> Result<Option<u64>> {
     if LIMIT.permits() {
         pr_warn!(
             "Refusing to map page frames of an area that is not one of a VFIO device: \
-             nobody would say when they are given to somebody else\n"
+             nobody would say when they are given to somebody else; \
+             CONFIG_VFIO_RUST_UNSAFE_PFNMAP=y allows it\n"
         );
     }
     Err(EFAULT)

@@ -535,6 +535,15 @@ FIXTURE(foreign)
 	struct vfio_session session;
 };
 
+/* Two ways to such memory that programs use. */
+FIXTURE_VARIANT(foreign)
+{
+	bool resource;
+};
+
+FIXTURE_VARIANT_ADD(foreign, dev_mem) {};
+FIXTURE_VARIANT_ADD(foreign, resource_file) { .resource = true };
+
 FIXTURE_SETUP(foreign)
 {
 	const char *bdf;
@@ -553,13 +562,19 @@ FIXTURE_TEARDOWN(foreign)
 TEST_F(foreign, refused)
 {
 	uint64_t start, size;
+	char path[64] = "/dev/mem";
 	const char *bdf;
 	void *memory;
 	int fd, log, i;
 
 	NEED_DEVICE(bdf, "IVSHMEM");
 	ASSERT_EQ(0, pci_resource(bdf, BAR, &start, &size));
-	fd = open("/dev/mem", O_RDWR | O_SYNC);
+	if (variant->resource) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d",
+			 bdf, BAR);
+		start = 0;
+	}
+	fd = open(path, O_RDWR | O_SYNC);
 	ASSERT_LE(0, fd);
 	memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		      start);
@@ -569,7 +584,9 @@ TEST_F(foreign, refused)
 	EXPECT_EQ(on_c_modules() ? 0 : -EFAULT,
 		  type1_map(self->session.container, memory, IOVA, PAGE_SIZE,
 			    DMA_RW));
-	EXPECT_EQ(on_c_modules() ? 0 : 1, log_count(log, REFUSAL));
+	/* Of what comes soon after, the log may be full. */
+	if (!variant->resource)
+		EXPECT_EQ(on_c_modules() ? 0 : 1, log_count(log, REFUSAL));
 	/* A user cannot flood the log. */
 	for (i = 1; !on_c_modules() && i < REFUSALS; i++)
 		EXPECT_EQ(-EFAULT, type1_map(self->session.container, memory,
