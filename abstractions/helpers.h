@@ -29,6 +29,8 @@ void vfio_rust_vma_set_uncached(struct vm_area_struct *vma);
 vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 				    unsigned long pfn, unsigned int order);
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
+void vfio_rust_vma_before_split(struct vm_area_struct *vma, unsigned long addr);
+void vfio_rust_vma_opened(struct vm_area_struct *vma);
 struct file *vfio_rust_fget(int fd);
 struct ida;
 void vfio_rust_ida_init(struct ida *ida);

@@ -49,6 +49,45 @@ void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 }
 
+/*
+ * mm takes an entry of the size of a PUD for a table of smaller ones when an area
+ * is split in the middle of it, so none must be left there.
+ */
+void vfio_rust_vma_before_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = ALIGN_DOWN(addr, PUD_SIZE);
+
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) || start == addr ||
+	    start < vma->vm_start || vma->vm_end - start < PUD_SIZE)
+		return;
+
+	/* Faults that hold only the area's lock would bring it back. */
+	vma_start_write(vma);
+	zap_vma_range(vma, start, PUD_SIZE);
+}
+
+/*
+ * When mremap() moves an area it drops entries of the size of a PUD, as bad ones
+ * and without telling the TLB, so none must be left then. The new area is not
+ * among those of the process yet, unlike after a split; at a fork it is another's.
+ */
+void vfio_rust_vma_opened(struct vm_area_struct *vma)
+{
+	unsigned long start = vma->vm_start, end = vma->vm_end;
+	loff_t first = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
+	loff_t last = first + (end - start);
+
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) ||
+	    vma->vm_mm != current->mm ||
+	    find_vma_intersection(vma->vm_mm, start, end))
+		return;
+
+	/* Whole entries, in other areas too, whose locks are not held to split them. */
+	first = round_down(first, PUD_SIZE);
+	last = round_up(last, PUD_SIZE);
+	unmap_mapping_range(vma->vm_file->f_mapping, first, last - first, 1);
+}
+
 struct file *vfio_rust_fget(int fd)
 {
 	return fget(fd);

@@ -159,6 +159,8 @@ struct Operations<T>(PhantomData<T>);
 
 impl<T: FileOperations> Operations<T> {
     const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
+        open: Some(Self::open),
+        may_split: Some(Self::may_split),
         fault: Some(Self::fault),
         huge_fault: Self::HUGE_FAULT,
         ..pin_init::zeroed()
@@ -175,6 +177,29 @@ impl<T: FileOperations> Operations<T> {
     } else {
         None
     };
+
+    /// An area has come to be from another one: by a fork, a split, or a move.
+    ///
+    /// # Safety
+    ///
+    /// Only mm calls this, with the mmap lock held for writing, for areas that `install::<T>()`
+    /// made or copies of them.
+    unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: By this function's contract; an area keeps its file.
+        unsafe { bindings::vfio_rust_vma_opened(vma) };
+    }
+
+    /// An area is about to be split. It always may be.
+    ///
+    /// # Safety
+    ///
+    /// Only mm calls this, with the mmap lock held for writing, for areas that `install::<T>()`
+    /// made or copies of them, and addresses within them.
+    unsafe extern "C" fn may_split(vma: *mut bindings::vm_area_struct, address: c_ulong) -> c_int {
+        // SAFETY: By this function's contract.
+        unsafe { bindings::vfio_rust_vma_before_split(vma, address) };
+        0
+    }
 
     /// # Safety
     ///
