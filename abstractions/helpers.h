@@ -13,6 +13,7 @@
 #include <linux/rwsem.h>
 #include <linux/vfio_device_memory.h>
 #include <linux/vgaarb.h>
+#include <linux/wait.h>
 
 /* helpers_vfio.c */
 struct iommufd_access;
@@ -31,6 +32,7 @@ vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 void vfio_rust_vma_before_split(struct vm_area_struct *vma, unsigned long addr);
 void vfio_rust_vma_opened(struct vm_area_struct *vma);
+struct file *vfio_rust_fault_unlock(struct vm_fault *vmf);
 struct file *vfio_rust_fget(int fd);
 struct ida;
 void vfio_rust_ida_init(struct ida *ida);
@@ -81,6 +83,17 @@ bool vfio_rust_type1_disable_hugepages(void);
 unsigned int vfio_rust_type1_dma_entry_limit(void);
 
 /* helpers_pci.c */
+struct vfio_rust_wait_flags {
+	wait_queue_head_t queue;
+	atomic_t flags;
+};
+void vfio_rust_wait_flags_init(struct vfio_rust_wait_flags *wait,
+			       const char *name, struct lock_class_key *key);
+void vfio_rust_wait_flags_set(struct vfio_rust_wait_flags *wait, u16 flags);
+void vfio_rust_wait_flags_clear(struct vfio_rust_wait_flags *wait, u16 flags);
+void vfio_rust_wait_flags_wait(struct vfio_rust_wait_flags *wait, u16 flags);
+int vfio_rust_wait_flags_wait_killable(struct vfio_rust_wait_flags *wait,
+				       u16 flags);
 struct pci_dev;
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);

@@ -88,6 +88,16 @@ void vfio_rust_vma_opened(struct vm_area_struct *vma)
 	unmap_mapping_range(vma->vm_file->f_mapping, first, last - first, 1);
 }
 
+/* The file, for the caller to put, keeps loaded the code that the fault is in. */
+struct file *vfio_rust_fault_unlock(struct vm_fault *vmf)
+{
+	struct file *file = get_file(vmf->vma->vm_file);
+
+	release_fault_lock(vmf);
+
+	return file;
+}
+
 struct file *vfio_rust_fget(int fd)
 {
 	return fget(fd);

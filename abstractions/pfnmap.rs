@@ -24,6 +24,7 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
+    sync::Arc,
     types::ForeignOwnable, //
 };
 
@@ -112,9 +113,9 @@ impl Fault<'_> {
         // SAFETY: The area was made by `install()`, so it is one of page frame
         // numbers, and its lock is held during the fault; by the type
         // invariant the addresses lie in it.
-        FaultResult(unsafe {
+        FaultResult(Answer::Now(unsafe {
             bindings::vfio_rust_vmf_insert_pfn(self.vmf, self.address(), pfn as usize, self.order)
-        })
+        }))
     }
 }
 
@@ -123,23 +124,47 @@ fn block_size(order: u32) -> usize {
     PAGE_SIZE << order
 }
 
+/// Something that ends by itself, after which a fault that it is in the way of can be dealt with.
+pub trait Awaited: Send + Sync {
+    /// Sleeps until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The task is being killed.
+    fn wait(&self) -> Result;
+}
+
 /// How a fault was dealt with.
-#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub struct FaultResult(bindings::vm_fault_t);
+pub struct FaultResult(Answer);
+
+enum Answer {
+    /// Right away.
+    Now(bindings::vm_fault_t),
+    /// Not yet.
+    Later(Arc<dyn Awaited>),
+}
 
 impl FaultResult {
     /// The page is there.
-    pub const NOPAGE: Self =
-        Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE as bindings::vm_fault_t);
+    pub const NOPAGE: Self = Self::now(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
     /// There is nothing to access; the thread gets `SIGBUS`.
-    pub const SIGBUS: Self =
-        Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS as bindings::vm_fault_t);
+    pub const SIGBUS: Self = Self::now(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
     /// There is no block of that size here, but there may be smaller ones.
-    pub const FALLBACK: Self =
-        Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK as bindings::vm_fault_t);
+    pub const FALLBACK: Self = Self::now(bindings::vm_fault_reason_VM_FAULT_FALLBACK);
     /// There was no memory for page tables.
-    pub const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM as bindings::vm_fault_t);
+    pub const OOM: Self = Self::now(bindings::vm_fault_reason_VM_FAULT_OOM);
+
+    const fn now(reason: bindings::vm_fault_reason) -> Self {
+        Self(Answer::Now(reason as bindings::vm_fault_t))
+    }
+
+    /// The fault is to be repeated when `obstacle` has ended. The thread waits for that without
+    /// the lock of the memory area, where the fault allows it, so that others can use the process'
+    /// memory meanwhile, and can be killed in any case.
+    pub fn after(obstacle: Arc<dyn Awaited>) -> Self {
+        Self(Answer::Later(obstacle))
+    }
 }
 
 /// Makes `vma` an area of page frame numbers with `T`'s fault handler.
@@ -235,7 +260,7 @@ impl<T: FileOperations> Operations<T> {
                 .checked_add(block_size(order))
                 .is_some_and(|end| end <= area.end());
         if !fits {
-            return FaultResult::FALLBACK.0;
+            return bindings::vm_fault_reason_VM_FAULT_FALLBACK as bindings::vm_fault_t;
         }
         // INVARIANT: Just checked.
         let fault = Fault {
@@ -243,12 +268,49 @@ impl<T: FileOperations> Operations<T> {
             order,
             _vma: PhantomData,
         };
-        if T::HAS_FAULT {
-            T::fault(data, &fault).0
+        let result = if T::HAS_FAULT {
+            T::fault(data, &fault)
         } else {
-            FaultResult::SIGBUS.0
+            FaultResult::SIGBUS
+        };
+        match result.0 {
+            Answer::Now(reasons) => reasons,
+            // SAFETY: The fault is valid, and what the handler has seen of it is gone.
+            Answer::Later(obstacle) => unsafe { wait_for(vmf, &*obstacle) },
         }
     }
+}
+
+/// Waits until `obstacle` has ended, and returns what makes mm repeat the fault.
+///
+/// Not inlined: generic code is compiled in the module that uses it, which
+/// cannot call the C helpers of this one.
+///
+/// # Safety
+///
+/// `vmf` must be a fault that its handler is about to return from. Neither it nor the area is to be
+/// touched afterwards.
+#[inline(never)]
+unsafe fn wait_for(vmf: *mut bindings::vm_fault, obstacle: &dyn Awaited) -> bindings::vm_fault_t {
+    // SAFETY: By this function's contract.
+    let flags = unsafe { (*vmf).flags };
+    if flags & bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY == 0 {
+        // Nobody expects the lock to be gone. Without a page the access faults again.
+        return match obstacle.wait() {
+            Ok(()) => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            Err(_) => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        } as bindings::vm_fault_t;
+    }
+    if flags & bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT == 0 {
+        // SAFETY: The lock that the fault came with is held, and by the flags mm expects it to be
+        // released with the result below.
+        let file = unsafe { bindings::vfio_rust_fault_unlock(vmf) };
+        // mm looks for signals before it repeats the fault.
+        let _ = obstacle.wait();
+        // SAFETY: The call above has taken a reference.
+        unsafe { bindings::fput(file) };
+    }
+    bindings::vm_fault_reason_VM_FAULT_RETRY as bindings::vm_fault_t
 }
 
 /// Pages per byte count, rounded up.

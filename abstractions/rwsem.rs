@@ -15,6 +15,7 @@ use core::{
     pin::Pin, //
 };
 use kernel::{
+    error::to_result,
     prelude::*,
     str::CStr,
     sync::LockClassKey,
@@ -85,6 +86,20 @@ impl<T: ?Sized> RwSemaphore<T> {
         }
     }
 
+    /// Takes the semaphore for reading. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR`: the task is being killed.
+    pub fn read_killable(&self) -> Result<ReadGuard<'_, T>> {
+        // SAFETY: The semaphore is initialised and pinned.
+        to_result(unsafe { bindings::down_read_killable(self.semaphore.get()) })?;
+        Ok(ReadGuard {
+            lock: self,
+            _not_send: NotThreadSafe,
+        })
+    }
+
     /// Takes the semaphore for reading if that is possible at once. Does not sleep.
     pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
         // SAFETY: The semaphore is initialised and pinned.
@@ -105,6 +120,20 @@ impl<T: ?Sized> RwSemaphore<T> {
             lock: self,
             _not_send: NotThreadSafe,
         }
+    }
+
+    /// Takes the semaphore for writing. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR`: the task is being killed.
+    pub fn write_killable(&self) -> Result<WriteGuard<'_, T>> {
+        // SAFETY: The semaphore is initialised and pinned.
+        to_result(unsafe { bindings::down_write_killable(self.semaphore.get()) })?;
+        Ok(WriteGuard {
+            lock: self,
+            _not_send: NotThreadSafe,
+        })
     }
 
     /// Takes the semaphore for writing if nobody holds it. Does not sleep.
@@ -155,6 +184,28 @@ pub struct WriteGuard<'a, T: ?Sized> {
 
 // SAFETY: A shared guard gives shared access to the data only.
 unsafe impl<T: ?Sized + Sync> Sync for WriteGuard<'_, T> {}
+
+impl<T: ?Sized> WriteGuard<'_, T> {
+    /// Releases the semaphore for as long as `action` runs. Others may change
+    /// the data meanwhile.
+    pub fn unlocked<R>(&mut self, action: impl FnOnce() -> R) -> R {
+        struct Relock<'a>(&'a Opaque<bindings::rw_semaphore>);
+
+        impl Drop for Relock<'_> {
+            fn drop(&mut self) {
+                // SAFETY: The semaphore is initialised and pinned.
+                unsafe { bindings::down_write(self.0.get()) };
+            }
+        }
+
+        // SAFETY: The guard's existence shows that this task holds the write
+        // side. It is borrowed until the semaphore is taken again, so nobody
+        // has a reference to the data.
+        unsafe { bindings::up_write(self.lock.semaphore.get()) };
+        let _relock = Relock(&self.lock.semaphore);
+        action()
+    }
+}
 
 impl<T: ?Sized> Deref for WriteGuard<'_, T> {
     type Target = T;
