@@ -26,3 +26,4 @@ pub(crate) mod uapi_irq;
 pub(crate) mod uapi_pci;
 pub(crate) mod uuid;
 pub(crate) mod vga;
+pub(crate) mod wait;

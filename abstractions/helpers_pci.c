@@ -9,8 +9,40 @@
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 #include <linux/vgaarb.h>
+#include <linux/wait.h>
 
 #include "helpers.h"
+
+void vfio_rust_wait_flags_init(struct vfio_rust_wait_flags *wait,
+			       const char *name, struct lock_class_key *key)
+{
+	__init_waitqueue_head(&wait->queue, name, key);
+	atomic_set(&wait->flags, 0);
+}
+
+void vfio_rust_wait_flags_set(struct vfio_rust_wait_flags *wait, u16 flags)
+{
+	atomic_or(flags, &wait->flags);
+}
+
+void vfio_rust_wait_flags_clear(struct vfio_rust_wait_flags *wait, u16 flags)
+{
+	atomic_andnot(flags, &wait->flags);
+	wake_up_all(&wait->queue);
+}
+
+void vfio_rust_wait_flags_wait(struct vfio_rust_wait_flags *wait, u16 flags)
+{
+	wait_event(wait->queue, !(atomic_read(&wait->flags) & flags));
+}
+
+int vfio_rust_wait_flags_wait_killable(struct vfio_rust_wait_flags *wait,
+				       u16 flags)
+{
+	return wait_event_killable(wait->queue,
+				   !(atomic_read(&wait->flags) & flags)) ?
+	       -EINTR : 0;
+}
 
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev)
 {

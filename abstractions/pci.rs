@@ -371,6 +371,16 @@ impl Function {
         })
     }
 
+    /// Reads a byte; all ones if that fails.
+    pub(crate) fn read_byte(&self, offset: u16) -> u8 {
+        let mut value = u8::MAX;
+        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+        // stores all ones.
+        unsafe { bindings::pci_read_config_byte(self.as_raw(), c_int::from(offset), &mut value) };
+
+        value
+    }
+
     /// Reads an aligned word; all ones if that fails.
     pub(crate) fn read_word(&self, offset: u16) -> u16 {
         let mut value = u16::MAX;
@@ -389,6 +399,12 @@ impl Function {
         unsafe { bindings::pci_read_config_dword(self.as_raw(), c_int::from(offset), &mut value) };
 
         value
+    }
+
+    /// Writes a byte. A function that is gone does not notice.
+    pub(crate) fn write_byte(&self, offset: u16, value: u8) {
+        // SAFETY: `as_raw()` is valid.
+        unsafe { bindings::pci_write_config_byte(self.as_raw(), c_int::from(offset), value) };
     }
 
     /// Writes an aligned word. A function that is gone does not notice. The Command Register is

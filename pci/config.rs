@@ -65,6 +65,7 @@ mod behaviour;
 pub mod capability;
 mod cell;
 mod command;
+mod decoding;
 pub mod extended;
 mod finding;
 mod hardware;
@@ -92,6 +93,7 @@ pub use self::{
         Kind, //
     },
     command::bar_registers,
+    decoding::MemoryEffect,
     finding::Finding,
     hardware::{
         CommandWrite,

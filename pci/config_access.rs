@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Access of the user to config space.
+//!
+//! # Locking
+//!
+//! Whoever waits, for a reset that somebody else has asked for or for the lock around virtual
+//! config space, can be killed. A write that has to do with device memory keeps others from that
+//! before it takes the lock, so that nobody who has the lock waits for importers of a buffer, or
+//! for another user.
 
 use crate::{
     abstractions::pci::{
@@ -15,11 +22,17 @@ use crate::{
         Finding,
         Hardware,
         Lost,
+        MemoryEffect,
         Msi,
         PowerState as ConfigPowerState,
         Width, //
     },
     device::CoreDevice,
+    memory::{
+        Exclusive,
+        Held,
+        MemoryLock, //
+    },
     opened::Opened, //
 };
 use kernel::{
@@ -63,81 +76,134 @@ impl Hardware for Function {
     }
 }
 
+/// Config space for whoever keeps resets from beginning.
+///
+/// The PCI core keeps users from config space before it announces a reset, which then waits for
+/// the memory lock: who held that and waited to get at config space would wait for ever. There is
+/// no need to wait either, as no reset begins meanwhile.
+struct Unhindered<'a>(&'a Function);
+
+impl Hardware for Unhindered<'_> {
+    type Error = Error;
+
+    fn read(&self, offset: u16, width: Width) -> Result<u32> {
+        Ok(match width {
+            Width::Byte => u32::from(self.0.read_byte(offset)),
+            Width::Word => u32::from(self.0.read_word(offset)),
+            Width::Dword => self.0.read_dword(offset),
+        })
+    }
+
+    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
+        match width {
+            // CAST: Only the low bytes are to be written.
+            Width::Byte => self.0.write_byte(offset, value as u8),
+            // CAST: As above.
+            Width::Word => self.0.write_word(offset, value as u16),
+            Width::Dword => self.0.write_dword(offset, value),
+        }
+        Ok(())
+    }
+}
+
+/// Config space for the user, who waits for the end of a reset, and can be killed meanwhile.
+struct UserConfig<'a> {
+    function: &'a Function,
+    memory: &'a MemoryLock,
+}
+
+impl<'a> UserConfig<'a> {
+    fn new(core: &'a CoreDevice) -> Self {
+        Self {
+            function: core.function(),
+            memory: core.memory(),
+        }
+    }
+}
+
+impl Hardware for UserConfig<'_> {
+    type Error = Error;
+
+    fn read(&self, offset: u16, width: Width) -> Result<u32> {
+        match self.memory.without_reset()? {
+            Some(_no_reset) => Unhindered(self.function).read(offset, width),
+            // The PCI core resets the link without a word. It keeps users out until it is done.
+            None => self.function.read(offset, width),
+        }
+    }
+
+    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
+        match self.memory.without_reset()? {
+            Some(_no_reset) => Unhindered(self.function).write(offset, width, value),
+            None => self.function.write(offset, width, value),
+        }
+    }
+}
+
 /// The device as the config space of a user acts on it.
 struct Access<'a> {
     core: &'a CoreDevice,
     device: &'a Device,
+    config: UserConfig<'a>,
+    /// The memory, if the write has to do with it, until it is made.
+    held: Option<Held<'a>>,
+    /// Is what has been exported to be given back?
+    restores: bool,
+    /// Is the function to be reset?
+    resets: bool,
 }
 
-impl Effects for Access<'_> {
-    type Error = Error;
-    type Hardware = Function;
-
-    fn hardware(&self) -> &Function {
-        self.core.function()
+impl<'a> Access<'a> {
+    fn new(core: &'a CoreDevice, device: &'a Device) -> Self {
+        Self {
+            core,
+            device,
+            config: UserConfig::new(core),
+            held: None,
+            restores: false,
+            resets: false,
+        }
     }
 
-    /// The PCI core keeps users from config space before it announces a reset, which then waits
-    /// for the memory lock: who held that and waited to get at config space would wait for ever.
-    /// So nothing here is an access on behalf of the user, which would wait. There is no need to,
-    /// either, as no reset begins meanwhile. (That of a link, to recover from an error, is not
-    /// announced; what is written during it is lost like everything else.)
-    fn write_command(&mut self, write: &CommandWrite) -> Result {
-        let memory = self.core.memory();
-        let mut exclusive = if write.revoke {
-            memory.revoke(self.device)
-        } else {
-            memory.exclusive()
-        };
-        if let Some(lost) = &write.lost {
-            self.give_back(lost);
+    /// Keeps others from device memory, and takes it away, as `effect` wants it. Called without the
+    /// lock around config space.
+    fn prepare(&mut self, effect: MemoryEffect) -> Result {
+        if effect != MemoryEffect::None {
+            let held = self.core.memory().hold()?;
+            if effect == MemoryEffect::Revoke {
+                held.revoke(self.device);
+            }
+            self.held = Some(held);
         }
-        self.core.command().write(write.mask, write.value);
-        exclusive.set_decode(write.decode.memory);
 
         Ok(())
     }
 
-    fn set_intx_disabled(&mut self, disabled: bool) {
-        self.core.irq().set_intx_disabled(disabled);
-    }
-
-    fn set_power_state(&mut self, state: ConfigPowerState) {
-        let memory = self.core.memory();
-        let (mut exclusive, state) = match state {
-            ConfigPowerState::D0 => (memory.exclusive(), PowerState::D0),
-            ConfigPowerState::D1 => (memory.exclusive(), PowerState::D1),
-            ConfigPowerState::D2 => (memory.exclusive(), PowerState::D2),
-            ConfigPowerState::D3hot => (memory.revoke(self.device), PowerState::D3hot),
+    /// Takes the memory lock.
+    fn exclusive(&mut self) -> Result<Exclusive<'a>> {
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => self.core.memory().hold()?,
         };
+        self.restores = true;
 
-        // The user sees in the register whether the device has followed.
-        let _ = exclusive.set_power_state(state);
+        held.lock()
     }
 
-    fn reset_function(&mut self) -> Result {
-        // The PCI core announces the reset, which takes device memory away.
-        self.core.function().try_reset()
+    /// Does what takes longer than the lock around config space is to be held for.
+    fn finish(self) -> Result {
+        let memory = self.core.memory();
+        drop(self.held);
+        if self.restores {
+            memory.restore_exports();
+        }
+        if self.resets {
+            self.core.reset(self.device)?;
+        }
+
+        Ok(())
     }
 
-    fn set_read_request(&mut self, bytes: u32) {
-        self.core.function().set_read_request(bytes);
-    }
-
-    fn read_vpd(&mut self, address: u16) -> Option<u32> {
-        self.core.function().read_vpd(address)
-    }
-
-    fn write_vpd(&mut self, address: u16, data: u32) -> bool {
-        self.core.function().write_vpd(address, data)
-    }
-
-    fn msi(&self) -> Msi {
-        self.core.irq().msi()
-    }
-}
-
-impl Access<'_> {
     /// Gives the device back what it has lost in a reset that nobody announced.
     fn give_back(&self, lost: &Lost) {
         let function = self.core.function();
@@ -155,11 +221,74 @@ impl Access<'_> {
     }
 }
 
+impl<'a> Effects for Access<'a> {
+    type Error = Error;
+    type Hardware = UserConfig<'a>;
+
+    fn hardware(&self) -> &UserConfig<'a> {
+        &self.config
+    }
+
+    fn write_command(&mut self, write: &CommandWrite) -> Result {
+        let mut exclusive = self.exclusive()?;
+        if let Some(lost) = &write.lost {
+            self.give_back(lost);
+        }
+        self.core.command().write(write.mask, write.value);
+        exclusive.set_decode(write.decode.memory);
+        exclusive.end_in_a_hurry();
+
+        Ok(())
+    }
+
+    fn set_intx_disabled(&mut self, disabled: bool) {
+        self.core.irq().set_intx_disabled(disabled);
+    }
+
+    fn set_power_state(&mut self, state: ConfigPowerState) {
+        let Ok(mut exclusive) = self.exclusive() else {
+            return;
+        };
+        // The user sees in the register whether the device has followed.
+        let _ = exclusive.set_power_state(match state {
+            ConfigPowerState::D0 => PowerState::D0,
+            ConfigPowerState::D1 => PowerState::D1,
+            ConfigPowerState::D2 => PowerState::D2,
+            ConfigPowerState::D3hot => PowerState::D3hot,
+        });
+        exclusive.end_in_a_hurry();
+    }
+
+    fn reset_function(&mut self) -> Result {
+        self.resets = true;
+
+        Ok(())
+    }
+
+    fn set_read_request(&mut self, bytes: u32) {
+        self.core.function().set_read_request(bytes);
+    }
+
+    fn read_vpd(&mut self, address: u16) -> Option<u32> {
+        self.core.memory().wait_for_reset().ok()?;
+
+        self.core.function().read_vpd(address)
+    }
+
+    fn write_vpd(&mut self, address: u16, data: u32) -> bool {
+        self.core.memory().wait_for_reset().is_ok() && self.core.function().write_vpd(address, data)
+    }
+
+    fn msi(&self) -> Msi {
+        self.core.irq().msi()
+    }
+}
+
 impl Opened {
     /// Returns the next piece of an access to config space.
     fn chunk(&self, offset: u64, count: usize, done: usize) -> Result<Chunk> {
         let position = usize::try_from(offset)?.checked_add(done).ok_or(EFAULT)?;
-        let config = self.config.lock();
+        let config = self.config.read_killable()?;
         // Within the cells even where a processor speculates.
         let position = nospec::checked_index(position, config.size().into()).ok_or(EFAULT)?;
 
@@ -173,18 +302,20 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// EFAULT beyond the end or for a bad buffer, or that of the hardware.
+    /// EFAULT beyond the end or for a bad buffer; EINTR if the task is killed while it waits; or
+    /// that of the hardware.
     pub(crate) fn read_config(
         &self,
         core: &CoreDevice,
         offset: u64,
         buffer: &mut UserSliceWriter,
     ) -> Result<usize> {
+        let config = UserConfig::new(core);
         let count = buffer.len();
         let mut done = 0;
         while done < count {
             let chunk = self.chunk(offset, count, done)?;
-            let value = self.config.lock().read(core.function(), chunk)?;
+            let value = self.config.read_killable()?.read(&config, chunk)?;
             let len = usize::from(chunk.width().bytes());
             buffer.write_slice(value.to_le_bytes().get(..len).ok_or(EINVAL)?)?;
             done += len;
@@ -197,7 +328,8 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// EFAULT beyond the end or for a bad buffer, or that of the hardware.
+    /// EFAULT beyond the end or for a bad buffer; EINTR if the task is killed while it waits; that
+    /// of a reset that has been asked for; or that of the hardware.
     pub(crate) fn write_config(
         &self,
         core: &CoreDevice,
@@ -205,7 +337,6 @@ impl Opened {
         offset: u64,
         buffer: &mut UserSliceReader,
     ) -> Result<usize> {
-        let mut access = Access { core, device };
         let count = buffer.len();
         let mut done = 0;
         while done < count {
@@ -213,11 +344,22 @@ impl Opened {
             let len = usize::from(chunk.width().bytes());
             let mut value = [0; size_of::<u32>()];
             buffer.read_slice(value.get_mut(..len).ok_or(EINVAL)?)?;
-            let value = u32::from_le_bytes(value);
-            self.config.lock().write(&mut access, chunk, value)?;
+            self.write_chunk(Access::new(core, device), chunk, u32::from_le_bytes(value))?;
             done += len;
         }
 
         Ok(done)
+    }
+
+    fn write_chunk(&self, mut access: Access<'_>, chunk: Chunk, value: u32) -> Result {
+        let effect = self.config.read_killable()?.memory_effect(chunk, value);
+        access.prepare(effect)?;
+        let written = self
+            .config
+            .write_killable()?
+            .write(&mut access, chunk, value);
+        let finished = access.finish();
+
+        written.and(finished)
     }
 }

@@ -53,6 +53,7 @@ use crate::{
     },
     region_access,
     reset_set,
+    sriov,
     token::{
         self,
         Token, //
@@ -158,7 +159,11 @@ impl CoreDevice {
         Arc::pin_init(
             try_pin_init!(Self {
                 memory: Arc::pin_init(
-                    MemoryLock::new(function.clone(), command.clone()),
+                    MemoryLock::new(
+                        function.clone(),
+                        command.clone(),
+                        sriov::memory_above(&function),
+                    ),
                     GFP_KERNEL_ACCOUNT,
                 )?,
                 recovery: Recovery::new(function.clone()),
@@ -189,7 +194,7 @@ impl CoreDevice {
     }
 
     /// The memory lock.
-    pub(crate) fn memory(&self) -> &MemoryLock {
+    pub(crate) fn memory(&self) -> &Arc<MemoryLock> {
         &self.memory
     }
 
@@ -284,10 +289,19 @@ impl CoreDevice {
         Ok(done)
     }
 
+    /// The device is being bound: remembers config space, for the case that an error of the bus takes
+    /// it before somebody opens the device.
+    pub(crate) fn remember_config(&self) {
+        self.function.save_state();
+        let config = self.function.store_saved_state();
+        self.memory.with_reach(|reach| reach.open(config));
+    }
+
     fn begin_session(&self) -> Result<Session> {
         if self.memory.with_reach(|reach| reach.is_recovering()) {
             return Err(EAGAIN);
         }
+        self.memory.revive();
         let may_be_suspended = !self.options.disable_idle_d3;
         let activation = Activation::new(&self.function, &self.command, may_be_suspended)?;
         let intx = Intx::probe(&self.function, &self.command, self.options.nointxmask);
@@ -303,7 +317,7 @@ impl CoreDevice {
             intx: opened.interrupt_pin != 0,
             maskable: intx.maskable,
         });
-        let decode = opened.config.lock().decode();
+        let decode = opened.config.read().decode();
         let config = self.function.store_saved_state();
         self.memory
             .open(decode.memory, opened.bars.windows(), config);
@@ -315,20 +329,17 @@ impl CoreDevice {
         })
     }
 
-    /// Resets the function for the user. Nobody gets at the memory meanwhile: the PCI core calls
-    /// [`Self::begin_reset`] and [`Self::end_reset`].
+    /// Resets the function for the user. Nobody gets at the memory of `device` meanwhile.
     ///
     /// # Errors
     ///
-    /// EINVAL if it has no working reset, EAGAIN if somebody else holds its lock, or that of the
-    /// method.
-    fn reset(&self, opened: &Opened) -> Result<isize> {
-        if !opened.reset_works {
-            return Err(EINVAL);
-        }
-        self.function.try_reset()?;
+    /// EAGAIN if somebody else resets it, or holds its lock; EINTR if the task is killed while it
+    /// waits for another user; or that of the method.
+    pub(crate) fn reset(&self, device: &Device) -> Result {
+        let held = self.memory.hold_for_reset()?;
+        held.revoke(device);
 
-        Ok(0)
+        self.function.try_reset()
     }
 
     /// The function is about to be reset, by whomever. Called with its device lock held.
@@ -428,12 +439,16 @@ impl DeviceOps for CoreDevice {
             VFIO_DEVICE_GET_INFO => info::device(&opened, arg),
             VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
-            VFIO_DEVICE_SET_IRQS => self.irq.set(&self.memory, arg),
+            VFIO_DEVICE_SET_IRQS => {
+                self.memory.wait()?;
+                self.irq.set(&self.memory, arg)
+            }
             VFIO_DEVICE_IOEVENTFD => {
                 self.ioeventfds
                     .set(&self.function, &self.memory, &opened, arg)
             }
-            VFIO_DEVICE_RESET => self.reset(&opened),
+            VFIO_DEVICE_RESET if !opened.reset_works => Err(EINVAL),
+            VFIO_DEVICE_RESET => self.reset(device).map(|()| 0),
             VFIO_DEVICE_GET_PCI_HOT_RESET_INFO => hot_reset::info(self, device, arg),
             VFIO_DEVICE_PCI_HOT_RESET => hot_reset::reset(self, device, arg),
             _ => Err(ENOTTY),

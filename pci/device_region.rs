@@ -176,7 +176,7 @@ impl OpenDevice<'_> {
             .get(bar)
             .is_some_and(|bar| bar.resource().is_memory());
         let _enabled = if is_memory {
-            Some(self.memory.access().ok_or(EIO)?)
+            Some(self.memory.access()?)
         } else {
             None
         };
@@ -196,8 +196,9 @@ impl OpenDevice<'_> {
     ///
     /// # Errors
     ///
-    /// EINVAL beyond the end or if the offset is not aligned, EIO if memory is disabled; EBUSY,
-    /// ENOMEM or ENODEV if the BAR could not be mapped when the device was opened.
+    /// EINVAL beyond the end or if the offset is not aligned, EIO if memory is disabled, EINTR if the
+    /// task is killed while it waits for a reset; EBUSY, ENOMEM or ENODEV if the BAR could not be
+    /// mapped when the device was opened.
     pub fn read_register(&self, bar: usize, offset: usize, width: Width) -> Result<u64> {
         self.with_bar(bar, |registers| registers.read(offset, width))
     }
@@ -381,8 +382,8 @@ impl Opened {
         }
 
         match memory.mappable() {
-            Some(_enabled) => region.fault(&device, first_page, fault),
-            None => FaultResult::SIGBUS,
+            Ok(_enabled) => region.fault(&device, first_page, fault),
+            Err(result) => result,
         }
     }
 }

@@ -9,8 +9,9 @@
 //!
 //! # Locking
 //!
-//! The memory lock is outside of the lock of the list here, and that outside of those of the
-//! buffers. Importers are called with all of them held.
+//! The lock of the list here is outside of those of the buffers. Importers are called with both of
+//! them held, but without the memory lock, by somebody who keeps others from the memory; for as
+//! long as that lasts, only they wait for the list.
 
 use crate::{
     abstractions::{
@@ -282,6 +283,11 @@ impl Exports {
         }
     }
 
+    /// Is the memory taken away from all buffers?
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.list.lock().revoked
+    }
+
     /// Gives the memory back to all buffers.
     pub(crate) fn restore(&self) {
         let mut list = self.list.lock();
@@ -311,8 +317,8 @@ impl Exports {
         serial
     }
 
-    /// Adds a buffer, which is revoked if the others are. Called with the memory lock held, so
-    /// that the device is not closed meanwhile.
+    /// Adds a buffer, which is revoked if the others are. Called with the memory lock held, and
+    /// nobody else at it, so that the device is not closed, nor memory taken away, meanwhile.
     fn add(&self, export: &Arc<Export<BarBuffer>>) -> Result {
         let mut list = self.list.lock();
         let serial = export.exporter().serial;
@@ -449,7 +455,7 @@ impl CoreDevice {
         };
         let buffer = TABLE.export(exporter, state, len, flags)?;
         self.memory()
-            .with_exports(|exports| exports.add(buffer.export()))?;
+            .with_exports(|exports| exports.add(buffer.export()))??;
 
         buffer.into_fd(flags)
     }

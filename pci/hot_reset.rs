@@ -9,8 +9,8 @@
 //! # Locking
 //!
 //! The lock of the device set is held from the question who owns the devices to the end of the
-//! reset. The memory locks of the devices are taken one after the other when the PCI core
-//! announces the reset, and none of them is held when the next one is taken.
+//! reset. Others are kept from the memory of one device after the other. While somebody else does
+//! that, the reset fails, as everybody with a device of the set would wait for him.
 
 use crate::{
     abstractions::{
@@ -259,6 +259,8 @@ pub(crate) fn reset(core: &CoreDevice, device: &Device, address: usize) -> Resul
     if !owns_all {
         return Err(EINVAL);
     }
+    // Before the PCI core takes the locks of all of them.
+    let _held = reset_set.hold()?;
     reset_set.try_reset()?;
 
     Ok(0)

@@ -144,7 +144,7 @@ impl Description {
     ) -> Result<Self> {
         match region {
             Region::Bar(index) => Self::of_bar(index, opened),
-            Region::Rom => Ok(Self::of_rom(function, memory)),
+            Region::Rom => Self::of_rom(function, memory),
             // CAST: A `usize` has 64 bits where this driver runs.
             Region::Config => Ok(Self::new(function.config_size() as u64, READ | WRITE)),
             Region::Vga if opened.vga => Ok(Self::new(vga::REGION_SIZE, READ | WRITE)),
@@ -202,21 +202,22 @@ impl Description {
     }
 
     /// A ROM is there if it has a valid image.
-    fn of_rom(function: &Function, memory: &MemoryLock) -> Self {
+    fn of_rom(function: &Function, memory: &MemoryLock) -> Result<Self> {
         let resource = function.resource(ROM_RESOURCE);
         if resource.start != 0 {
+            memory.wait()?;
             let is_valid = memory.visit(|| MappedRom::new(function).is_some());
-            return match is_valid {
+            return Ok(match is_valid {
                 Some(true) => Self::new(resource.len, READ),
                 _ => Self::new(0, 0),
-            };
+            });
         }
 
-        match function.shadow_rom() {
+        Ok(match function.shadow_rom() {
             // CAST: A `usize` has 64 bits where this driver runs.
             Some(rom) => Self::new(rom.window_len() as u64, READ),
             None => Self::new(0, 0),
-        }
+        })
     }
 }
 
@@ -225,7 +226,7 @@ impl Description {
 /// # Errors
 ///
 /// EFAULT, EINVAL if the user's structure is too short or the device does not have the region,
-/// ENOMEM.
+/// EINTR if the task is killed while it waits for a reset, ENOMEM.
 pub(crate) fn region(
     function: &Function,
     memory: &MemoryLock,

@@ -217,7 +217,7 @@ impl Handler for Doorbell {
     fn follow_up(&self) {
         // If it does not wake up, there is no access.
         let _resumed = Resumed::new(&self.function);
-        if let Some(_access) = self.memory.access() {
+        if let Ok(_access) = self.memory.access() {
             self.write();
         }
     }

@@ -72,7 +72,8 @@ impl CoreDevice {
     ///
     /// # Errors
     ///
-    /// EINVAL if the feature is not to be set, or the device may be suspended already.
+    /// EINVAL if the feature is not to be set, or the device may be suspended already; EINTR if the
+    /// task is killed while it waits for a reset.
     pub(crate) fn enter_low_power(&self, device: &Device, request: &Request) -> Result<isize> {
         match request.set(0)? {
             Some(_) => self.let_sleep(device, None),
@@ -118,7 +119,9 @@ impl CoreDevice {
 
     /// Lets the device be suspended, once this ioctl has ended.
     fn let_sleep(&self, device: &Device, wakeup: Option<EventFd>) -> Result<isize> {
-        let mut exclusive = self.memory().revoke(device);
+        let held = self.memory().hold()?;
+        held.revoke(device);
+        let mut exclusive = held.lock()?;
         let low_power = exclusive.low_power();
         if low_power.is_on() {
             // Released after the lock.

@@ -5,20 +5,27 @@
 //! A device answers on its BARs only while COMMAND enables memory and its power state is above
 //! D3, and an access at any other time can take the whole machine down. So every access, by page
 //! fault or by `read()` and `write()`, is made under the read side of one lock, and everything
-//! that may disable memory holds the write side. Pages that user space has mapped are taken away
-//! under the write side; whoever touches one faults, and waits in the fault handler. What has been
-//! exported to other drivers is taken away with them, and comes back when the write side is given
-//! up and there is memory to access.
+//! that may disable memory holds the write side. Whether it may be touched is asked in one place,
+//! [`Availability`].
 //!
-//! A reset is announced by the PCI core, whoever asked for it. From the announcement to the end of
-//! the reset nobody gets either side of the lock.
+//! What takes longer than a lock is to be held for keeps everybody from the memory without it: a
+//! [`Held`] does, or the PCI core from the announcement of a reset to its end, whoever asked for
+//! that. Who comes meanwhile waits at the gate, and can be killed there.
+//!
+//! A user who takes memory away, by a reset of his own say, revokes what he has exported to other
+//! drivers, and waits for them, before he takes any lock of the PCI core: who is slow to let go
+//! delays only him. It comes back when there is memory to access. A reset that somebody else asks
+//! for leaves it alone, since nobody could tell the importers when to come again. In either case
+//! pages that user space has mapped are taken away; whoever touches one faults, and waits.
+//!
+//! While the device is closed there is nobody to keep from its memory, so nobody waits.
 //!
 //! # Locking
 //!
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
-//! around interrupts are outside too. Those of what has been exported are inside, and so is the
-//! lock around the state of the link, a leaf.
+//! around interrupts are outside too. That around the state of the link, a leaf, is inside, and so
+//! is that of the list of what has been exported, but importers are called without the memory lock.
 //!
 //! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
 //! which a change of the power state waits with the memory lock held. So they do not wait for the
@@ -28,19 +35,30 @@
 //! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
 //! called with the memory lock held.
 
+mod exclusive;
+mod held;
+
+pub(crate) use exclusive::{
+    DecodeGuard,
+    Exclusive, //
+};
+pub(crate) use held::Held;
+
 use crate::{
     abstractions::{
         pci::{
             Function,
-            PowerState,
             NUM_BARS, //
         },
         pci_reset::SavedState, //
     },
-    command::{
-        Command,
-        KeptBits, //
+    availability::{
+        Availability,
+        Facts,
+        Holder,
+        Holders, //
     },
+    command::Command,
     dma_buf::Exports,
     low_power::LowPower,
     reach::Reach,
@@ -65,8 +83,7 @@ use vfio::{
         },
         rwsem::{
             ReadGuard,
-            RwSemaphore,
-            WriteGuard, //
+            RwSemaphore, //
         }, //
     },
     device::Device,
@@ -108,8 +125,10 @@ struct Memory {
     kept_in_d0: bool,
     /// May the device be suspended while it is open? Then nothing is mapped.
     low_power: LowPower,
-    /// Is the function being reset?
-    resetting: bool,
+    /// Is the device open?
+    open: bool,
+    /// Who keeps everybody from the memory without this lock. The gate is closed for them.
+    holders: Holders,
 }
 
 impl Memory {
@@ -122,7 +141,8 @@ impl Memory {
                 asleep: None,
                 kept_in_d0: false,
                 low_power: LowPower::default(),
-                resetting: false,
+                open: false,
+                holders: Holders::default(),
             },
             c"vfio_pci_memory_lock"
         )
@@ -160,11 +180,12 @@ pub(crate) struct MemoryLock {
     exports: Arc<Exports>,
     #[pin]
     state: RwSemaphore<Memory>,
-    #[pin]
-    gate: ResetGate,
+    gate: Arc<ResetGate>,
     command: Arc<Command>,
     #[pin]
     reach: RwSemaphore<Reach<SavedState>>,
+    /// That of the physical function, if this is a virtual one and both are ours.
+    physical: Option<Arc<MemoryLock>>,
 }
 
 /// What [`MemoryLock::try_access`] finds.
@@ -178,9 +199,17 @@ pub(crate) enum TryAccess<'a> {
     Later,
 }
 
+/// The device's memory, or why it cannot be touched.
+type Answer<'a> = Result<Access<'a>, Availability>;
+
+/// Being created and asked.
 impl MemoryLock {
-    /// Creates the lock of a device that is closed.
-    pub(crate) fn new(function: Function, command: Arc<Command>) -> impl PinInit<Self, Error> {
+    /// Creates the lock of a device that is closed. `physical` is that of its physical function.
+    pub(crate) fn new(
+        function: Function,
+        command: Arc<Command>,
+        physical: Option<Arc<MemoryLock>>,
+    ) -> impl PinInit<Self, Error> {
         let forgetful = is_forgetful(&function);
 
         try_pin_init!(Self {
@@ -188,37 +217,85 @@ impl MemoryLock {
             forgetful,
             exports: Exports::new()?,
             state <- Memory::new_lock(),
-            gate <- ResetGate::new(),
+            gate: ResetGate::new()?,
             command,
             reach <- new_rwsem!(Reach::new(), c"vfio_pci_reach"),
+            physical,
         })
     }
 
-    /// Allows access to the memory, if it is enabled, for as long as the result exists.
-    pub(crate) fn access(&self) -> Option<Access<'_>> {
+    /// Answers who does not mind anybody but `holders`.
+    fn availability(
+        &self,
+        memory: &Memory,
+        reach: &Reach<SavedState>,
+        holders: Holders,
+    ) -> Availability {
+        // Of a device that is suspended, the power state is not ours to look at.
+        let suspended = memory.low_power.is_suspended();
+
+        Availability::of(Facts {
+            holders,
+            link: reach.link(),
+            suspended,
+            disabled: !memory.decode || (!suspended && self.function.is_in_d3()),
+        })
+    }
+
+    fn answer<'a>(
+        &'a self,
+        memory: ReadGuard<'a, Memory>,
+        reach: ReadGuard<'a, Reach<SavedState>>,
+    ) -> Answer<'a> {
+        match self.availability(&memory, &reach, memory.holders) {
+            Availability::Ready => Ok(Access {
+                _reach: reach,
+                memory,
+            }),
+            other => Err(other),
+        }
+    }
+
+    /// Asks for the memory, and puts config space back on the way if that is due.
+    fn ask(&self) -> Answer<'_> {
+        let answer = self.answer(self.state.read(), self.reach.read());
+        if !matches!(answer, Err(Availability::Recovered)) {
+            return answer;
+        }
+        drop(answer);
+        drop(self.enter());
+
+        self.answer(self.state.read(), self.reach.read())
+    }
+
+    /// Allows access to the memory, if it is enabled, for as long as the result exists. Waits for
+    /// who keeps others from it.
+    ///
+    /// # Errors
+    ///
+    /// EIO if it is not enabled or cannot be reached; EINTR if the task is killed while it waits.
+    pub(crate) fn access(&self) -> Result<Access<'_>> {
         loop {
-            let memory = self.state.read();
-            if memory.resetting {
-                drop(memory);
-                self.gate.wait();
-                continue;
+            match self.ask() {
+                Ok(access) => return Ok(access),
+                Err(Availability::Resetting) => self.gate.wait()?,
+                Err(_) => return Err(EIO),
             }
-            let reach = self.reach.read();
-            if reach.is_to_be_put_back() {
-                drop(reach);
-                drop(memory);
-                drop(self.exclusive());
-                continue;
-            }
-            return self.check(memory, reach);
         }
     }
 
     /// Allows to map the memory, which stays mapped when the result is gone: never in low power,
     /// where the device may be suspended at any time.
-    pub(crate) fn mappable(&self) -> Option<Access<'_>> {
-        self.access()
-            .filter(|access| !access.memory.low_power.is_on())
+    ///
+    /// # Errors
+    ///
+    /// What becomes of the page fault that asks.
+    pub(crate) fn mappable(&self) -> Result<Access<'_>, FaultResult> {
+        match self.ask() {
+            Ok(access) if !access.memory.low_power.is_on() => Ok(access),
+            Err(Availability::Resetting) => Err(FaultResult::after(self.gate.clone())),
+            _ => Err(FaultResult::SIGBUS),
+        }
     }
 
     /// Does the same as [`Self::access`] without sleeping.
@@ -226,92 +303,218 @@ impl MemoryLock {
         let Some(memory) = self.state.try_read() else {
             return TryAccess::Later;
         };
-        if memory.resetting || memory.low_power.is_suspended() {
-            return TryAccess::Later;
-        }
         let Some(reach) = self.reach.try_read() else {
             return TryAccess::Later;
         };
-        if reach.is_to_be_put_back() {
-            return TryAccess::Later;
+
+        match self.answer(memory, reach) {
+            Ok(access) => TryAccess::Granted(access),
+            Err(Availability::Resetting | Availability::Recovered | Availability::Suspended) => {
+                TryAccess::Later
+            }
+            Err(Availability::CutOff | Availability::Disabled | Availability::Ready) => {
+                TryAccess::Disabled
+            }
         }
-
-        self.check(memory, reach)
-            .map_or(TryAccess::Disabled, TryAccess::Granted)
     }
 
-    fn check<'a>(
-        &'a self,
-        memory: ReadGuard<'a, Memory>,
-        reach: ReadGuard<'a, Reach<SavedState>>,
-    ) -> Option<Access<'a>> {
-        self.is_accessible(&memory, &reach).then(|| Access {
-            _reach: reach,
-            memory,
-        })
+    /// Handles a page fault.
+    pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
+        let access = match self.mappable() {
+            Ok(access) => access,
+            Err(result) => return result,
+        };
+
+        let first = PageAddress::new(fault.page_offset());
+        match first.and_then(|first| access.memory.frame(first)) {
+            Some(frame) => fault.insert_pfn(frame),
+            None => FaultResult::SIGBUS,
+        }
+    }
+}
+
+/// Keeping everybody else from the memory.
+impl MemoryLock {
+    /// Takes the lock for writing, unless somebody keeps others from the memory.
+    fn enter(&self) -> Result<Exclusive<'_>, Holder> {
+        if let Some(physical) = self.awaited_physical() {
+            // Who resets it puts it back, and others come after him.
+            drop(physical.enter());
+        }
+        let exclusive = self.enter_regardless();
+        if exclusive.memory().open {
+            if let Some(holder) = exclusive.memory().holders.first() {
+                return Err(holder);
+            }
+        }
+        exclusive.put_back();
+
+        Ok(exclusive)
     }
 
-    fn is_accessible(&self, memory: &Memory, reach: &Reach<SavedState>) -> bool {
-        let is_awake = !memory.low_power.is_suspended() && !self.function.is_in_d3();
-
-        memory.decode && reach.is_up() && !memory.resetting && is_awake
+    /// The lock of the physical function, if config space of that is to be put back first.
+    fn awaited_physical(&self) -> Option<&MemoryLock> {
+        self.physical
+            .as_deref()
+            .filter(|_| self.reach.read().is_to_be_put_back())
+            .filter(|physical| !physical.reach.read().is_up())
     }
 
-    /// Keeps everybody else from the memory.
+    /// Takes the lock for writing, whoever keeps others from the memory.
+    fn enter_regardless(&self) -> Exclusive<'_> {
+        Exclusive::new(self, self.state.write())
+    }
+
+    /// Keeps everybody else from the memory. Cannot be killed while it waits for somebody, so it
+    /// is for those who cannot turn back.
     pub(crate) fn exclusive(&self) -> Exclusive<'_> {
         loop {
-            let exclusive = self.exclusive_in_reset();
-            if !exclusive.memory.resetting {
-                exclusive.put_back();
-                return exclusive;
+            match self.enter() {
+                Ok(exclusive) => return exclusive,
+                Err(_) => self.gate.wait_for_ever(),
             }
-            drop(exclusive);
-            self.gate.wait();
         }
     }
 
-    /// Does the same without sleeping: not if somebody is at the memory, or resets the function.
+    /// Does the same as [`Self::exclusive`] without sleeping: not if somebody is at the memory, or
+    /// keeps others from it.
     pub(crate) fn try_exclusive(&self) -> Option<Exclusive<'_>> {
-        let memory = self.state.try_write()?;
-        if memory.resetting {
+        let exclusive = Exclusive::new(self, self.state.try_write()?);
+        if exclusive.memory().holders.is_any() {
             return None;
         }
-        let exclusive = Exclusive { lock: self, memory };
         exclusive.put_back();
 
         Some(exclusive)
     }
 
-    /// Keeps everybody else from the memory, even during a reset.
-    fn exclusive_in_reset(&self) -> Exclusive<'_> {
-        Exclusive {
-            lock: self,
-            memory: self.state.write(),
+    /// Waits for who keeps others from the memory, as somebody who will do so without being killable
+    /// had better do first.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is killed while it waits.
+    pub(crate) fn wait(&self) -> Result {
+        self.gate.wait()
+    }
+
+    /// Waits for the end of a reset that somebody else has asked for.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is killed while it waits.
+    pub(crate) fn wait_for_reset(&self) -> Result {
+        self.gate.wait_for(Holder::Host)
+    }
+
+    /// Keeps resets from beginning for as long as the result exists; nothing if the link is not to
+    /// be relied upon, as that is reset without a word.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is killed while it waits for the end of a reset.
+    pub(crate) fn without_reset(&self) -> Result<Option<NoReset<'_>>> {
+        loop {
+            let memory = self.state.read();
+            if memory.holders.first() != Some(Holder::Host) {
+                return Ok(self
+                    .reach
+                    .read()
+                    .is_up()
+                    .then_some(NoReset { _memory: memory }));
+            }
+            drop(memory);
+            self.wait_for_reset()?;
+        }
+    }
+
+    /// Keeps everybody else from the memory for longer than a lock could be held.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is killed while it waits for somebody else who does.
+    pub(crate) fn hold(&self) -> Result<Held<'_>> {
+        loop {
+            match self.try_hold() {
+                Ok(held) => return Ok(held),
+                Err(_) => self.gate.wait()?,
+            }
+        }
+    }
+
+    /// Does the same, unless somebody else keeps others from the memory.
+    ///
+    /// # Errors
+    ///
+    /// Who does.
+    pub(crate) fn try_hold(&self) -> Result<Held<'_>, Holder> {
+        self.enter().map(Exclusive::hold)
+    }
+
+    /// Does the same for a reset.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN while the function is being reset; EINTR if the task is killed while it waits for
+    /// another user.
+    pub(crate) fn hold_for_reset(&self) -> Result<Held<'_>> {
+        loop {
+            match self.try_hold() {
+                Ok(held) => return Ok(held),
+                Err(Holder::Host) => return Err(EAGAIN),
+                Err(Holder::User) => self.gate.wait_for(Holder::User)?,
+            }
         }
     }
 
     /// Keeps everybody from the memory of `device` until [`Self::end_reset`], and takes away what
-    /// they have mapped. Called with the device lock held, at the begin of a reset.
+    /// user space has mapped. Called with the device lock held, at the begin of a reset.
     pub(crate) fn begin_reset(&self, device: &Device) {
-        self.gate.close();
-        let mut exclusive = self.exclusive_in_reset();
+        let mut exclusive = self.enter_regardless();
         // The PCI core saves config space next, and restores that.
         exclusive.put_back();
-        exclusive.memory.resetting = true;
-        exclusive.zap(device);
-        if exclusive.memory.asleep.is_some() {
-            // The PCI core wakes the device up, but what it saves then is what a forgetful device
-            // has left. If it does not wake up here, the reset will say so.
-            let _ = exclusive.set_power_state(PowerState::D0);
-        }
+        exclusive.set_holder(Holder::Host);
+        device.zap(0, FILE_SPAN);
+        exclusive.wake_up();
+        exclusive.end_in_a_hurry();
     }
 
     /// Ends what [`Self::begin_reset`] began.
     pub(crate) fn end_reset(&self) {
-        self.exclusive_in_reset().memory.resetting = false;
-        self.gate.open();
+        let mut exclusive = self.enter_regardless();
+        if self.function.is_present() {
+            self.with_reach(Reach::answers);
+        }
+        // What the PCI core has restored is what there was before, which may not have been much.
+        exclusive.put_back();
+        exclusive.clear_holder(Holder::Host);
+        exclusive.end_in_a_hurry();
     }
 
+    /// Gives back what has been exported, if the memory can be accessed.
+    pub(crate) fn restore_exports(&self) {
+        if self.exports.is_revoked() {
+            // Who is being killed leaves it to the next one.
+            drop(self.hold());
+        }
+    }
+
+    /// Keeps everybody else from the memory, and enables it in hardware meanwhile, for the PCI core
+    /// to set up MSI or MSI-X. What that does to Interrupt Disable is undone, since it is the user
+    /// who decides. Called with the mutex around interrupts held, and INTx not in use.
+    pub(crate) fn with_decode(&self) -> DecodeGuard<'_> {
+        DecodeGuard::new(self.exclusive())
+    }
+
+    /// Calls `visit` with everybody else kept from the memory, and with memory enabled in hardware.
+    /// `None` if the device sleeps or cannot be reached.
+    pub(crate) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
+        self.exclusive().visit(visit)
+    }
+}
+
+/// Errors of the bus.
+impl MemoryLock {
     /// Changes what is known of the link; see [`Reach`].
     pub(crate) fn with_reach<R>(&self, change: impl FnOnce(&mut Reach<SavedState>) -> R) -> R {
         change(&mut self.reach.write())
@@ -332,60 +535,52 @@ impl MemoryLock {
     /// takes the memory lock next, which is this, unless somebody else has it.
     pub(crate) fn recover(&self) {
         self.with_reach(Reach::recover);
+        if let Some(physical) = self.awaited_physical() {
+            drop(physical.try_exclusive());
+        }
         drop(self.try_exclusive());
     }
 
-    /// Keeps everybody else from the memory of `device`, and takes away what they have mapped, on
-    /// the CPU and through what has been exported.
-    pub(crate) fn revoke(&self, device: &Device) -> Exclusive<'_> {
-        let exclusive = self.exclusive();
-        exclusive.zap(device);
-
-        exclusive
-    }
-
-    /// Keeps everybody else from the memory, and enables it in hardware meanwhile, for the PCI core
-    /// to set up MSI or MSI-X. What that does to Interrupt Disable is undone, since it is the user
-    /// who decides. Called with the mutex around interrupts held, and INTx not in use.
-    pub(crate) fn with_decode(&self) -> DecodeGuard<'_> {
-        let exclusive = self.exclusive();
-
-        DecodeGuard {
-            _intx_disable: self.command.keep_intx_disable(),
-            _memory: self.command.force_memory(),
-            _exclusive: exclusive,
+    /// The device is about to be opened, and is to be found as it was last, though recovery may have
+    /// failed: puts config space back, if the function answers.
+    pub(crate) fn revive(&self) {
+        if self.function.is_present() {
+            self.with_reach(Reach::answers);
         }
+        drop(self.enter());
     }
+}
 
-    /// Calls `visit` with everybody else kept from the memory, and with memory enabled in hardware.
-    /// `None` if the device sleeps or cannot be reached.
-    pub(crate) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
-        let exclusive = self.exclusive();
-        if !exclusive.is_reachable() || self.function.is_in_d3() {
-            return None;
-        }
-
-        let _memory = self.command.force_memory();
-        Some(visit())
-    }
-
+/// What is exported, and when there is any memory at all.
+impl MemoryLock {
     /// What has been exported to other drivers.
     pub(crate) fn exports(&self) -> &Arc<Exports> {
         &self.exports
     }
 
-    /// Calls `visit` with what has been exported, in a state that stays meanwhile.
-    pub(crate) fn with_exports<R>(&self, visit: impl FnOnce(&Exports) -> R) -> R {
-        let _memory = self.state.read();
-
-        visit(&self.exports)
+    /// Calls `visit` with what has been exported, which no user takes away or gives back meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// EINTR if the task is killed while it waits for one who does.
+    pub(crate) fn with_exports<R>(&self, visit: impl FnOnce(&Exports) -> R) -> Result<R> {
+        loop {
+            let memory = self.state.read();
+            if memory.holders.first() != Some(Holder::User) {
+                return Ok(visit(&self.exports));
+            }
+            drop(memory);
+            self.gate.wait_for(Holder::User)?;
+        }
     }
 
     /// Opens the windows. `config` is config space as it is now.
     pub(crate) fn open(&self, decode: bool, windows: Windows, config: Option<SavedState>) {
         let mut exclusive = self.exclusive();
-        exclusive.memory.decode = decode;
-        exclusive.memory.windows = windows;
+        let memory = exclusive.memory_mut();
+        memory.open = true;
+        memory.decode = decode;
+        memory.windows = windows;
         self.with_reach(|reach| reach.open(config));
     }
 
@@ -393,22 +588,11 @@ impl MemoryLock {
     /// mapped: a mapping would keep the device open.
     pub(crate) fn close(&self) {
         let mut memory = self.state.write();
+        memory.open = false;
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
+        drop(memory);
         self.exports.end();
-    }
-
-    /// Handles a page fault.
-    pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
-        let Some(access) = self.mappable() else {
-            return FaultResult::SIGBUS;
-        };
-
-        let first = PageAddress::new(fault.page_offset());
-        match first.and_then(|first| access.memory.frame(first)) {
-            Some(frame) => fault.insert_pfn(frame),
-            None => FaultResult::SIGBUS,
-        }
     }
 }
 
@@ -423,123 +607,15 @@ fn is_forgetful(function: &Function) -> bool {
         .is_some_and(|offset| function.read_word(offset) & NO_SOFT_RESET == 0)
 }
 
+/// No reset begins.
+#[must_use = "a reset may begin as soon as this is dropped"]
+pub(crate) struct NoReset<'a> {
+    _memory: ReadGuard<'a, Memory>,
+}
+
 /// The memory of the device is enabled, and stays so.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
 pub(crate) struct Access<'a> {
     _reach: ReadGuard<'a, Reach<SavedState>>,
     memory: ReadGuard<'a, Memory>,
-}
-
-/// Nobody else is at the memory of the device, nor comes to it.
-///
-/// When this is dropped, what has been exported is given back, if the memory can be accessed.
-#[must_use = "others may use the memory as soon as this is dropped"]
-pub(crate) struct Exclusive<'a> {
-    lock: &'a MemoryLock,
-    memory: WriteGuard<'a, Memory>,
-}
-
-impl Exclusive<'_> {
-    /// Takes away everything that user space has mapped of `device`, and what has been exported.
-    pub(crate) fn zap(&self, device: &Device) {
-        device.zap(0, FILE_SPAN);
-        self.lock.exports.revoke();
-    }
-
-    /// Remembers whether COMMAND enables memory.
-    pub(crate) fn set_decode(&mut self, decode: bool) {
-        self.memory.decode = decode;
-    }
-
-    /// Returns whether the device may be suspended, to change that.
-    pub(crate) fn low_power(&mut self) -> &mut LowPower {
-        &mut self.memory.low_power
-    }
-
-    /// From now on the device has to stay in D0, or not any more.
-    pub(crate) fn keep_in_d0(&mut self, keep: bool) {
-        self.memory.kept_in_d0 = keep;
-    }
-
-    /// Is the link to the function to be relied upon?
-    pub(crate) fn is_reachable(&self) -> bool {
-        self.lock.reach.read().is_up()
-    }
-
-    /// Puts config space back if the function has lost it and the link works again.
-    fn put_back(&self) {
-        let function = &self.lock.function;
-        self.lock.with_reach(|reach| {
-            reach.put_back(|saved| {
-                if !function.is_present() || function.load_saved_state(Some(saved)).is_err() {
-                    return false;
-                }
-                // What is restored is as old as the error.
-                let _handed_over = self.lock.command.handed_over();
-                function.restore_state();
-                if self.memory.decode {
-                    self.lock.command.enable_memory();
-                }
-                true
-            });
-        });
-    }
-
-    /// Changes the power state, and with it keeps the config space of a forgetful device.
-    ///
-    /// # Errors
-    ///
-    /// EBUSY for a physical function whose virtual functions are enabled, or what the PCI core
-    /// says.
-    pub(crate) fn set_power_state(&mut self, state: PowerState) -> Result {
-        let function = &self.lock.function;
-        if state > PowerState::D0 && self.memory.kept_in_d0 {
-            return Err(EBUSY);
-        }
-
-        let was_in_d3 = function.is_in_d3();
-        let falls_asleep = self.lock.forgetful && !was_in_d3 && state >= PowerState::D3hot;
-        let wakes_up = self.lock.forgetful && was_in_d3 && state <= PowerState::D0;
-        if falls_asleep {
-            function.save_state();
-        }
-        // From when the function has lost the register until it is restored, to what it was long
-        // ago.
-        let _handed_over = wakes_up.then(|| self.lock.command.handed_over());
-        function.set_power_state(state)?;
-
-        if falls_asleep && function.is_in_d3() {
-            // A state from before would be one that the PCI core has woken the device from
-            // itself, so it has been restored.
-            self.memory.asleep = function.store_saved_state();
-        } else if wakes_up {
-            let asleep = self.memory.asleep.take();
-            // Without it, what the PCI core saved last is as good as anything.
-            let _ = function.load_saved_state(asleep.as_ref());
-            function.restore_state();
-        }
-
-        Ok(())
-    }
-}
-
-impl Drop for Exclusive<'_> {
-    fn drop(&mut self) {
-        let is_accessible = {
-            let reach = self.lock.reach.read();
-            self.lock.is_accessible(&self.memory, &reach)
-        };
-        if is_accessible && !self.memory.low_power.is_on() {
-            self.lock.exports.restore();
-        }
-    }
-}
-
-/// Nobody else is at the memory of the device, and its hardware has memory enabled.
-#[must_use = "memory is as the user left it as soon as this is dropped"]
-pub(crate) struct DecodeGuard<'a> {
-    // Dropped in this order.
-    _intx_disable: KeptBits<'a>,
-    _memory: KeptBits<'a>,
-    _exclusive: Exclusive<'a>,
 }

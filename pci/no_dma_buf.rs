@@ -34,6 +34,11 @@ impl Exports {
     /// Takes the memory away from all buffers.
     pub(crate) fn revoke(&self) {}
 
+    /// Is the memory taken away from all buffers?
+    pub(crate) fn is_revoked(&self) -> bool {
+        false
+    }
+
     /// Gives the memory back to all buffers.
     pub(crate) fn restore(&self) {}
 

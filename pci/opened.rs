@@ -28,9 +28,11 @@ use crate::{
 };
 use kernel::{
     bindings,
-    new_mutex,
-    prelude::*,
-    sync::Mutex, //
+    prelude::*, //
+};
+use vfio::{
+    abstractions::rwsem::RwSemaphore,
+    new_rwsem, //
 };
 
 /// Virtual config space, one cell for each byte.
@@ -98,7 +100,7 @@ pub(crate) struct Opened {
     pub(crate) regions: DeviceRegions,
     /// Virtual config space. The outermost of this driver's locks.
     #[pin]
-    pub(crate) config: Mutex<ConfigSpace>,
+    pub(crate) config: RwSemaphore<ConfigSpace>,
 }
 
 impl Opened {
@@ -136,7 +138,7 @@ impl Opened {
             atomics,
             vga,
             regions,
-            config <- new_mutex!(space),
+            config <- new_rwsem!(space, c"vfio_pci_config"),
         }))
     }
 }

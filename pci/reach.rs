@@ -7,12 +7,17 @@
 // Also compiled as part of the host tests, where it is public.
 #![allow(unreachable_pub)]
 
+use super::availability;
+
 /// How the link to the function is.
 enum Link<S> {
-    /// To be relied upon.
-    Up,
-    /// Not to be relied upon.
-    Down,
+    /// To be relied upon. With an error from which recovery has not ended, config space as it was
+    /// when that was reported, if it is known.
+    Up(Option<Option<S>>),
+    /// Not to be relied upon, while recovery goes on.
+    Down(Option<S>),
+    /// Not to be relied upon, and recovery has failed.
+    Failed(Option<S>),
     /// It works again, but the function may have lost its config space.
     Recovered(Option<S>),
 }
@@ -20,10 +25,7 @@ enum Link<S> {
 /// The link to a function, from an error to the end of recovery.
 pub struct Reach<S> {
     link: Link<S>,
-    /// An error has been reported from which recovery has not ended. Config space was like this, if
-    /// that is known.
-    reported: Option<Option<S>>,
-    /// Config space as it was when the device was opened last.
+    /// Config space as it was when the device was opened last, or bound.
     opened: Option<S>,
 }
 
@@ -31,20 +33,28 @@ impl<S> Reach<S> {
     /// A function without errors, of a device that has not been opened yet.
     pub const fn new() -> Self {
         Self {
-            link: Link::Up,
-            reported: None,
+            link: Link::Up(None),
             opened: None,
         }
     }
 
     /// Is the link to be relied upon, and config space what it should be?
     pub fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up)
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// How the link is.
+    pub fn link(&self) -> availability::Link {
+        match self.link {
+            Link::Up(_) => availability::Link::Up,
+            Link::Down(_) | Link::Failed(_) => availability::Link::Down,
+            Link::Recovered(_) => availability::Link::Recovered,
+        }
     }
 
     /// Is the function cut off by an error from which recovery has not ended?
     pub fn is_recovering(&self) -> bool {
-        self.reported.is_some() && !self.is_up()
+        matches!(self.link, Link::Down(_))
     }
 
     /// Is config space to be put back?
@@ -52,67 +62,87 @@ impl<S> Reach<S> {
         matches!(self.link, Link::Recovered(_))
     }
 
-    /// An error has been reported, when config space was `saved`. If the function was cut off
-    /// already, an earlier report counts, or there is no recovery.
-    pub fn report(&mut self, saved: Option<S>) {
-        if self.is_up() {
-            self.reported = Some(saved);
-        }
+    /// Changes the link to what `change` makes of it.
+    fn change(&mut self, change: impl FnOnce(Link<S>) -> Link<S>) {
+        self.link = change(core::mem::replace(&mut self.link, Link::Up(None)));
     }
 
-    /// There is no recovery: what is cut off stays so until the device is opened again.
-    pub fn give_up(&mut self) {
-        self.reported = None;
+    /// An error has been reported, when config space was `saved`. If the function was cut off
+    /// already, an earlier report counts.
+    pub fn report(&mut self, saved: Option<S>) {
+        if self.is_up() {
+            self.link = Link::Up(Some(saved));
+        }
     }
 
     /// The link is not to be relied upon.
     pub fn cut_off(&mut self) {
-        if let Link::Recovered(saved) = core::mem::replace(&mut self.link, Link::Down) {
+        self.change(|link| match link {
+            Link::Up(reported) => Link::Down(reported.flatten()),
             // Nobody has put that back yet, so what there is now says nothing.
-            self.reported.get_or_insert(saved);
-        }
+            Link::Recovered(saved) | Link::Failed(saved) | Link::Down(saved) => Link::Down(saved),
+        });
+    }
+
+    /// Recovery has failed: what is cut off stays so until the function is reset, or the device
+    /// opened.
+    pub fn give_up(&mut self) {
+        self.change(|link| match link {
+            Link::Up(_) => Link::Up(None),
+            Link::Down(saved) => Link::Failed(saved),
+            other => other,
+        });
     }
 
     /// Recovery has ended: the link works.
     pub fn recover(&mut self) {
-        if let Some(saved) = self.reported.take() {
-            if matches!(self.link, Link::Down) {
-                self.link = Link::Recovered(saved);
+        self.change(|link| match link {
+            Link::Up(_) => Link::Up(None),
+            Link::Down(saved) | Link::Failed(saved) | Link::Recovered(saved) => {
+                Link::Recovered(saved)
             }
+        });
+    }
+
+    /// The function answers, after a reset, or when the device is to be opened. That is as good as
+    /// a recovery, if none goes on any more.
+    pub fn answers(&mut self) {
+        if matches!(self.link, Link::Failed(_)) {
+            self.recover();
         }
     }
 
     /// Puts config space back by `restore`, if that is due, to what it was when the error was
-    /// reported, or else when the device was opened. If it fails the function stays cut off until
-    /// the device is opened again.
+    /// reported, or else when the device was opened. If that fails it is tried again by the next
+    /// one who comes.
     pub fn put_back(&mut self, restore: impl FnOnce(&S) -> bool) {
-        if !self.is_to_be_put_back() {
+        let Link::Recovered(saved) = &self.link else {
             return;
-        }
-        if let Link::Recovered(saved) = core::mem::replace(&mut self.link, Link::Down) {
-            let saved = saved.as_ref().or(self.opened.as_ref());
-            if saved.is_some_and(restore) {
-                self.link = Link::Up;
-            }
+        };
+        match saved.as_ref().or(self.opened.as_ref()) {
+            Some(saved) if !restore(saved) => (),
+            Some(_) => self.link = Link::Up(None),
+            None => self.link = Link::Failed(None),
         }
     }
 
     /// The device is being closed: nothing that its user did is to be put back.
     pub fn forget(&mut self) {
-        if let Some(saved) = &mut self.reported {
-            *saved = None;
-        }
-        if let Link::Recovered(saved) = &mut self.link {
-            *saved = None;
+        match &mut self.link {
+            Link::Up(Some(saved))
+            | Link::Down(saved)
+            | Link::Failed(saved)
+            | Link::Recovered(saved) => *saved = None,
+            Link::Up(None) => (),
         }
     }
 
-    /// The device is being opened, and config space is `config`. Whatever happened before recovery
-    /// was given up is over.
+    /// The device is being opened, or bound, and config space is `config`. What recovery has not
+    /// brought back is as it is.
     pub fn open(&mut self, config: Option<S>) {
         self.forget();
         if !self.is_recovering() {
-            self.link = Link::Up;
+            self.link = Link::Up(None);
         }
         self.opened = config;
     }

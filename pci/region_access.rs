@@ -188,9 +188,7 @@ pub(crate) fn read_rom(
 
 /// Maps the ROM, whose header is read on the way: nobody may disable memory meanwhile.
 fn map_rom(function: &Function, memory: Option<&MemoryLock>) -> Result<MappedRom> {
-    let _enabled = memory
-        .map(|memory| memory.access().ok_or(EIO))
-        .transpose()?;
+    let _enabled = memory.map(MemoryLock::access).transpose()?;
 
     MappedRom::new(function).ok_or(ENOMEM)
 }

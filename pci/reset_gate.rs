@@ -1,61 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where everybody waits who comes to a function while it is being reset.
+//! Where everybody waits who comes to the memory of a device while somebody keeps it.
 //!
 //! The PCI core announces a reset and its end by two calls, so no lock guard can be held from one
-//! to the other. The gate stands in for it.
+//! to the other. And a user who takes memory away waits for other drivers, which no lock is to be
+//! held for. The gate stands in for it.
 //!
 //! # Locking
 //!
-//! Whoever resets a function holds its device lock while the gate is closed. Nothing else that a
-//! reset takes in between is ever held by somebody who comes to the gate, so any lock of a device
-//! file may be held while waiting.
+//! A user who keeps the memory may take any lock of a device file meanwhile but that around
+//! interrupts, which others hold who wait for him. The PCI core holds the lock of the function; of
+//! what it takes besides, nothing is ever held by somebody who comes to the gate, so any lock of a
+//! device file may be held by who waits for it.
 
-use kernel::{
-    new_condvar,
-    new_mutex,
-    prelude::*,
-    sync::{
-        CondVar,
-        Mutex, //
-    }, //
+use crate::{
+    abstractions::wait::WaitFlags,
+    availability::Holder, //
 };
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use vfio::abstractions::pfnmap::Awaited;
 
-/// A gate that is closed during a reset.
+/// A gate that is closed as long as somebody keeps it closed.
 #[pin_data]
 pub(crate) struct ResetGate {
     #[pin]
-    closed: Mutex<bool>,
-    #[pin]
-    opened: CondVar,
+    closed: WaitFlags,
+}
+
+const USER: u16 = 1;
+const HOST: u16 = 2;
+
+fn flag(holder: Holder) -> u16 {
+    match holder {
+        Holder::User => USER,
+        Holder::Host => HOST,
+    }
 }
 
 impl ResetGate {
     /// Creates an open gate.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            closed <- new_mutex!(false, "vfio_pci_reset_gate"),
-            opened <- new_condvar!("vfio_pci_reset_gate"),
-        })
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                closed <- WaitFlags::new(c"vfio_pci_reset_gate", kernel::static_lock_class!()),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
     }
 
-    /// Closes the gate.
-    pub(crate) fn close(&self) {
-        *self.closed.lock() = true;
+    /// Closes the gate for `holder`.
+    pub(crate) fn close(&self, holder: Holder) {
+        self.closed.set(flag(holder));
     }
 
-    /// Opens the gate and wakes everybody who waits.
-    pub(crate) fn open(&self) {
-        *self.closed.lock() = false;
-        self.opened.notify_all();
+    /// Opens it again, unless somebody else keeps it closed.
+    pub(crate) fn open(&self, holder: Holder) {
+        self.closed.clear(flag(holder));
     }
 
-    /// Sleeps until the gate is open. A signal does not end this, just as it would not end
-    /// waiting for the memory lock; a reset takes a minute at most.
-    pub(crate) fn wait(&self) {
-        let mut closed = self.closed.lock();
-        while *closed {
-            self.opened.wait(&mut closed);
-        }
+    /// Sleeps until the gate is open, whatever comes: for those who cannot turn back.
+    pub(crate) fn wait_for_ever(&self) {
+        self.closed.wait(USER | HOST);
+    }
+
+    /// Sleeps until the gate is open.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is being killed.
+    pub(crate) fn wait(&self) -> Result {
+        self.closed.wait_killable(USER | HOST)
+    }
+
+    /// Sleeps until `holder` does not keep the gate closed.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is being killed.
+    pub(crate) fn wait_for(&self, holder: Holder) -> Result {
+        self.closed.wait_killable(flag(holder))
+    }
+}
+
+impl Awaited for ResetGate {
+    fn wait(&self) -> Result {
+        self.wait()
     }
 }

@@ -18,7 +18,8 @@ use crate::{
         pci_reset::ResetScope,
         pm_runtime::Resumed, //
     },
-    device::CoreDevice, //
+    device::CoreDevice,
+    memory::Held, //
 };
 use kernel::{
     pci,
@@ -143,6 +144,23 @@ impl<'a> ResetSet<'a> {
         }
 
         Ok(resumed)
+    }
+
+    /// Keeps everybody from the memory of all devices for as long as the result exists, and takes
+    /// away what they have of it.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if somebody else keeps others from the memory of one of them, ENOMEM.
+    pub(crate) fn hold(&self) -> Result<KVec<Held<'_>>> {
+        let mut all = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
+        for member in &self.members {
+            let held = member.core.memory().try_hold().map_err(|_| EAGAIN)?;
+            held.revoke(&member.device);
+            all.push(held, GFP_KERNEL)?;
+        }
+
+        Ok(all)
     }
 
     /// Resets the slot or bus. Nobody gets at the memory of any device meanwhile: the PCI core

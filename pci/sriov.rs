@@ -19,6 +19,7 @@ use crate::{
         pm_runtime::Resumed, //
     },
     device::CoreDevice,
+    memory::MemoryLock,
     vf_token::SharedToken, //
 };
 use kernel::{
@@ -37,6 +38,7 @@ use vfio::{
 struct Entry {
     physical: Function,
     token: Arc<SharedToken>,
+    memory: Arc<MemoryLock>,
 }
 
 /// All of those. A leaf lock.
@@ -51,18 +53,24 @@ pub(crate) fn token_of(physical: &Function) -> Option<Arc<SharedToken>> {
         .map(|entry| entry.token.clone())
 }
 
-/// Lets virtual functions find the token.
+/// Returns the memory lock of the physical function of a virtual one that we have enabled.
+pub(crate) fn memory_above(function: &Function) -> Option<Arc<MemoryLock>> {
+    let physical = function.physical()?;
+
+    PHYSICAL
+        .lock()
+        .iter()
+        .find(|entry| entry.physical.is_same(&physical))
+        .map(|entry| entry.memory.clone())
+}
+
+/// Lets virtual functions find what they need of their physical one.
 struct Listed(Function);
 
 impl Listed {
-    fn new(physical: Function, token: Arc<SharedToken>) -> Result<Self> {
-        PHYSICAL.lock().push(
-            Entry {
-                physical: physical.clone(),
-                token,
-            },
-            GFP_KERNEL,
-        )?;
+    fn new(entry: Entry) -> Result<Self> {
+        let physical = entry.physical.clone();
+        PHYSICAL.lock().push(entry, GFP_KERNEL)?;
 
         Ok(Self(physical))
     }
@@ -165,7 +173,11 @@ impl VirtualFunctions {
             physical: function.clone(),
             driver: driver_name(device)?,
         };
-        let listed = Listed::new(function.clone(), token.clone())?;
+        let listed = Listed::new(Entry {
+            physical: function.clone(),
+            token: token.clone(),
+            memory: core.memory().clone(),
+        })?;
         let resumed = Resumed::new(function.clone())?;
         let in_d0 = KeptInD0::new(core.clone());
         let watch = KBox::pin_init(Watch::new(function.clone(), capture), GFP_KERNEL)?;

@@ -74,20 +74,14 @@ impl Registers<'_> {
 
     /// Reads one value, if the memory is enabled.
     fn load(&self, offset: usize, width: Width) -> Result<u64> {
-        let _access = self
-            .memory
-            .map(|memory| memory.access().ok_or(EIO))
-            .transpose()?;
+        let _access = self.memory.map(MemoryLock::access).transpose()?;
 
         self.io.read(offset, width)
     }
 
     /// Writes one value, if the memory is enabled.
     fn store(&self, offset: usize, width: Width, value: u64) -> Result {
-        let _access = self
-            .memory
-            .map(|memory| memory.access().ok_or(EIO))
-            .transpose()?;
+        let _access = self.memory.map(MemoryLock::access).transpose()?;
 
         self.io.write(offset, width, value)
     }
@@ -96,7 +90,8 @@ impl Registers<'_> {
     ///
     /// # Errors
     ///
-    /// EIO if the memory is disabled, EFAULT, EINVAL beyond the end.
+    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset, EFAULT,
+    /// EINVAL beyond the end.
     pub(crate) fn read(
         &self,
         offset: usize,
@@ -128,7 +123,8 @@ impl Registers<'_> {
     ///
     /// # Errors
     ///
-    /// EIO if the memory is disabled, EFAULT, EINVAL beyond the end.
+    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset, EFAULT,
+    /// EINVAL beyond the end.
     pub(crate) fn write(
         &self,
         offset: usize,

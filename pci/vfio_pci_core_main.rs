@@ -12,6 +12,7 @@
 #[path = "../abstractions/crate_pci.rs"]
 pub mod abstractions;
 mod activation;
+mod availability;
 mod bars;
 pub mod binding;
 mod command;

@@ -18,6 +18,7 @@ use super::{
     },
     Cell,
     Kind,
+    MemoryEffect,
     Permission, //
 };
 
@@ -152,4 +153,37 @@ pub(crate) fn chunks() -> Outcome {
         chunk.map(|chunk| chunk.width().bytes()) != *bytes
     });
     check(wrong.is_none(), "an access is cut wrongly")
+}
+
+/// Only some writes of the header and of Power Management have to do with device memory.
+///
+/// PARITY: 7-25, 7-47.
+pub(crate) fn memory_effects() -> Outcome {
+    const D3: u32 = 3;
+    // Power Management at 0x40, raw bytes behind it.
+    let fake = Fake::<0x100>::new(&[(4, STATUS_LIST), (0x34, 0x40), (0x40, 0x0003_0001)]);
+    let mut buffer = cells::<0x100>();
+    let space = open(&mut buffer, &fake, FACTS)?;
+    let rows = [
+        (0x04, 1, 0, MemoryEffect::Revoke),
+        (0x04, 2, 0xfffd, MemoryEffect::Revoke),
+        (0x04, 2, 2, MemoryEffect::Change),
+        (0x04, 4, 2, MemoryEffect::Change),
+        (0x05, 1, 0, MemoryEffect::Change),
+        (0x06, 2, 0, MemoryEffect::None),
+        (0x00, 4, 0, MemoryEffect::None),
+        (0x10, 4, 0, MemoryEffect::None),
+        (0x44, 1, 0, MemoryEffect::Change),
+        (0x44, 2, 2, MemoryEffect::Change),
+        (0x44, 2, D3, MemoryEffect::Revoke),
+        (0x44, 4, D3, MemoryEffect::Revoke),
+        (0x45, 1, D3, MemoryEffect::None),
+        (0x42, 2, D3, MemoryEffect::None),
+        (0x48, 4, D3, MemoryEffect::None),
+    ];
+    let wrong = rows.iter().find(|(offset, count, value, effect)| {
+        let chunk = space.chunk(*offset, *count);
+        chunk.map(|chunk| space.memory_effect(chunk, *value)) != Some(*effect)
+    });
+    check(wrong.is_none(), "an effect is wrong")
 }

@@ -26,6 +26,11 @@ mod tests {
     }
 
     #[test]
+    fn memory_effects() -> Outcome {
+        report(cases::memory_effects())
+    }
+
+    #[test]
     fn virtual_function() -> Outcome {
         report(cases::header::virtual_function())
     }

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -290,6 +292,170 @@ TEST_F(igb, closed)
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
 	usleep(1000000);
 	EXPECT_EQ(-EAGAIN, event_take(self->event));
+}
+
+/*
+ * A virtual function beside ours. With one that has no driver, recovery fails as soon
+ * as the link has been reset.
+ */
+static int vf_add(const char *bdf, char *vf, size_t size)
+{
+	int ret;
+
+	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
+	ret = pci_set_attribute(bdf, "sriov_numvfs", "1");
+	return ret ? ret : pci_first_vf(bdf, vf, size);
+}
+
+static int vf_remove(const char *bdf)
+{
+	int ret = pci_set_attribute(bdf, "sriov_numvfs", "0");
+
+	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "N");
+	return ret;
+}
+
+/* The kernel says it when all drivers have been told. */
+static bool recovery_fails(int log, const char *bdf)
+{
+	int i;
+
+	if (inject(bdf, PCI_ERR_UNC_MALF_TLP, 0))
+		return false;
+	for (i = 0; i < 4 * PATIENCE_MS / 10; i++) {
+		if (log_has(log, "device recovery failed"))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * 10-31, 12-27: nobody says that the device works again, but the user finds out, by a
+ * reset and a write of the memory bit.
+ */
+TEST_F(igb, recovery_fails)
+{
+	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	int log = log_open();
+	uint32_t value = 0;
+	char vf[16];
+
+	ASSERT_LE(0, log);
+	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
+	EXPECT_EQ(0, pci_bind(vf, NULL));
+	EXPECT_TRUE(recovery_fails(log, self->bdf));
+	/* Of the error, and that this is the end. */
+	EXPECT_EQ(2, event_take(self->event));
+	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	if (on_c_modules()) {
+		EXPECT_EQ(0, load(self->bar + IGB_VET, &value));
+		EXPECT_NE(IGB_VET_VALUE, value);
+	} else {
+		EXPECT_EQ(-SIGBUS, load(self->bar + IGB_VET, &value));
+	}
+	EXPECT_EQ(0, reset_patiently(self->fd));
+	EXPECT_EQ(0, memory_enable(self->fd, true));
+	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, load(self->bar + IGB_VET, &value));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	EXPECT_EQ(4, region_read(self->fd, 0, IGB_VET, &value, 4));
+	EXPECT_EQ(IGB_VET_VALUE, value);
+	EXPECT_EQ(0, vf_remove(self->bdf));
+	close(log);
+}
+
+/* The next user finds the device as the last one got it. */
+TEST_F(igb, recovery_fails_closed)
+{
+	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	int log = log_open();
+	char vf[16];
+
+	if (on_c_modules())
+		SKIP(return, "C modules: the device stays without config space");
+	ASSERT_LE(0, log);
+	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
+	EXPECT_EQ(0, pci_bind(vf, NULL));
+	munmap(self->bar, PAGE_SIZE);
+	session_close(&self->session);
+	EXPECT_TRUE(recovery_fails(log, self->bdf));
+	ASSERT_EQ(0, open_patiently(&self->session, self->bdf));
+	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_EQ(bar & ~0xfL,
+		  config_read(self->session.device, PCI_BASE_ADDRESS_0, 4) & ~0xfL);
+	session_close(&self->session);
+	EXPECT_EQ(0, vf_remove(self->bdf));
+	close(log);
+}
+
+static const char uuid[] = "52ac9bff-3a88-4fbd-901a-0d767c3b6c97";
+static const uint8_t token[16] = {
+	0x52, 0xac, 0x9b, 0xff, 0x3a, 0x88, 0x4f, 0xbd,
+	0x90, 0x1a, 0x0d, 0x76, 0x7c, 0x3b, 0x6c, 0x97,
+};
+
+struct reader {
+	int fd;
+	volatile bool stop;
+};
+
+static void *read_for_ever(void *data)
+{
+	struct reader *reader = data;
+	uint32_t value;
+
+	while (!reader->stop)
+		region_read(reader->fd, 0, IGB_VET, &value, 4);
+	return NULL;
+}
+
+/*
+ * A virtual function is not there before its physical one has its config space back,
+ * which others may delay who are at that.
+ */
+TEST_F(igb, fatal_virtual)
+{
+	struct reader reader = { .fd = self->fd };
+	struct vfio_session virtual;
+	char vf[16], name[128];
+	pthread_t thread;
+	int round;
+
+	if (on_c_modules())
+		SKIP(return, "C modules: config space stays as the link reset leaves it");
+	ASSERT_EQ(0, device_feature(self->fd, VFIO_DEVICE_FEATURE_SET |
+				    VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+				    token, sizeof(token)));
+	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
+	ASSERT_EQ(0, session_join(&virtual, vf, VFIO_TYPE1v2_IOMMU));
+	snprintf(name, sizeof(name), "%s vf_token=%s", vf, uuid);
+	virtual.device = group_device(virtual.group, name);
+	ASSERT_LE(0, virtual.device);
+	ASSERT_EQ(0, config_write(virtual.device, PCI_COMMAND, 2,
+				  PCI_COMMAND_MASTER));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_for_ever, &reader));
+	for (round = 0; round < 3; round++) {
+		uint32_t value = 0;
+		int i;
+
+		ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
+		EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
+		EXPECT_EQ(0, wait_for_command(self->bdf, PCI_COMMAND_MEMORY));
+		/* Nobody else touches the virtual one. */
+		for (i = 0; i < PATIENCE_MS / 10; i++) {
+			if (region_read(virtual.device, 0, 0, &value, 4) == 4)
+				break;
+			usleep(10000);
+		}
+		EXPECT_GT(PATIENCE_MS / 10, i);
+		EXPECT_NE(0, pci_hw_config(vf, PCI_COMMAND, 2) &
+			     PCI_COMMAND_MASTER);
+	}
+	reader.stop = true;
+	pthread_join(thread, NULL);
+	session_close(&virtual);
+	EXPECT_EQ(0, vf_remove(self->bdf));
 }
 
 VFIO_TEST_MAIN("PORT_IGB")

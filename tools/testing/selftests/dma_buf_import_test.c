@@ -4,24 +4,26 @@
  * mapped, and that memory is taken away only when all have let go.
  */
 #include <fcntl.h>
-#include <time.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <linux/pci_regs.h>
+
+#include "hot_reset.h"
 #include "kselftest_harness.h"
 #include "samples.h"
 #include "vfio_dma_buf_importer.h"
+#include "waiter.h"
 
 #define PEER_TO_PEER	DMA_BUF_IMPORTER_PEER_TO_PEER
 #define REVOCABLE	DMA_BUF_IMPORTER_REVOCABLE
 #define GOOD		(PEER_TO_PEER | REVOCABLE)
 #define SLOW		500
-
-static uint64_t milliseconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000ULL + time.tv_nsec / 1000000;
-}
+/* A timer of the kernel may be early by a jiffy, and the clock here by a millisecond. */
+#define TICK		11
+/* Long enough to see who waits for it, and who does not. */
+#define VERY_SLOW	8000
 
 /* Exports the first page of BAR 0, @count times. */
 static long export(int device, uint32_t count)
@@ -88,7 +90,8 @@ FIXTURE(import)
 
 FIXTURE_SETUP(import)
 {
-	NEED_SAMPLES();
+	if (access(DMA_BUF_IMPORTER_PATH, F_OK))
+		SKIP(return, "there is no importer");
 	NEED_DEVICE(self->bdf, "SHARED_TESTDEV");
 	NEED_DEVICE(self->peer_bdf, "SHARED_EDU");
 	self->iommufd = iommufd_open();
@@ -198,7 +201,7 @@ TEST_F(import, slow)
 					&map_other));
 		began = milliseconds();
 		ASSERT_EQ(0, memory_enable(self->device, false));
-		EXPECT_LE(SLOW, milliseconds() - began);
+		EXPECT_LE(SLOW - TICK, milliseconds() - began);
 		EXPECT_EQ(0, state(self->importer).mapped);
 		EXPECT_EQ(0, state(other).mapped);
 		began = milliseconds();
@@ -206,6 +209,142 @@ TEST_F(import, slow)
 		EXPECT_GT(SLOW, milliseconds() - began);
 	}
 	close(other);
+}
+
+/* What takes memory away, and waits for who lets go of it in his own time. */
+struct slow {
+	int device;
+	long (*action)(int device);
+	volatile bool done;
+	pthread_t thread;
+};
+
+static void *slow_run(void *data)
+{
+	struct slow *slow = data;
+	long ret = slow->action(slow->device);
+
+	slow->done = true;
+	return (void *)ret;
+}
+
+static long memory_off(int device)
+{
+	return memory_enable(device, false);
+}
+
+/* Begins @action while the importer has the buffer @fd mapped; 0 if that works. */
+static long slow_begin(struct _test_data_import *self, struct slow *slow, int fd,
+		       long (*action)(int device))
+{
+	long ret = attach(self, fd, GOOD, VERY_SLOW);
+
+	*slow = (struct slow){ .device = self->device, .action = action };
+	if (!ret)
+		ret = map(self);
+	if (!ret)
+		ret = -pthread_create(&slow->thread, NULL, slow_run, slow);
+	/* Until it waits. */
+	while (!ret && !state(self->importer).invalidations)
+		usleep(1000);
+	return ret;
+}
+
+static long slow_end(struct slow *slow)
+{
+	void *ret;
+
+	pthread_join(slow->thread, &ret);
+	return (long)ret;
+}
+
+/* Did nobody wait for the importer since? */
+#define EXPECT_SOON(slow)	EXPECT_FALSE((slow).done)
+
+/*
+ * 6-72, 12-16: the importer is waited for before the kernel locks the devices and keeps
+ * others from config space, as lspci uses it.
+ */
+TEST_F(import, slow_hot_reset)
+{
+	int fd = export(self->device, 1);
+	struct slow slow;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, slow_begin(self, &slow, fd, hot_reset_cdev));
+	EXPECT_LE(0, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, pci_hw_config(self->peer_bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, config_read(self->device, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, config_read(self->device, PCI_STATUS, 2));
+	EXPECT_SOON(slow);
+	EXPECT_EQ(0, slow_end(&slow));
+	EXPECT_EQ(0, state(self->importer).mapped);
+	EXPECT_EQ(0, map(self));
+}
+
+/* 7-25, 12-16: a write of the command register keeps nobody from config space. */
+TEST_F(import, slow_command)
+{
+	int fd = export(self->device, 1);
+	struct slow slow;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, slow_begin(self, &slow, fd, memory_off));
+	EXPECT_LE(0, config_read(self->device, PCI_VENDOR_ID, 2));
+	EXPECT_EQ(0, config_write(self->device, PCI_INTERRUPT_LINE, 1, 0x5a));
+	EXPECT_EQ(0x5a, config_read(self->device, PCI_INTERRUPT_LINE, 1));
+	EXPECT_LE(0, pci_hw_config(self->bdf, PCI_VENDOR_ID, 2));
+	EXPECT_SOON(slow);
+	EXPECT_EQ(0, slow_end(&slow));
+}
+
+static long load(void *data)
+{
+	return mmio_at(data) < 0;
+}
+
+static long read_bar(void *data)
+{
+	uint32_t value;
+
+	return region_read(*(int *)data, 0, 0, &value, 4) != 4;
+}
+
+static long write_command(void *data)
+{
+	return memory_enable(*(int *)data, true);
+}
+
+/*
+ * 12-16, 12-59: who comes to the memory waits for him who takes it away, and can be
+ * killed. With the C modules he cannot.
+ */
+TEST_F(import, slow_killed)
+{
+	int fd = export(self->device, 1);
+	struct slow slow;
+	bool killable = true;
+	int i, status;
+	pid_t pids[3];
+	void *bar;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, bar_mmap(self->device, 0, 0, PAGE_SIZE, PROT_READ, &bar));
+	ASSERT_EQ(0, slow_begin(self, &slow, fd, hot_reset_cdev));
+	pids[0] = waiter_start(load, bar);
+	pids[1] = waiter_start(read_bar, &self->device);
+	pids[2] = waiter_start(write_command, &self->device);
+	usleep(SLOW * 1000);
+	for (i = 0; i < 3; i++) {
+		EXPECT_FALSE(waiter_ends(pids[i], 0, &status));
+		killable &= waiter_dies(pids[i], SLOW);
+	}
+	EXPECT_EQ(!on_c_modules(), killable);
+	EXPECT_SOON(slow);
+	report_difference("who waits for a reset of the user",
+			  killable ? "can be killed" : "cannot be killed");
+	EXPECT_EQ(0, slow_end(&slow));
+	munmap(bar, PAGE_SIZE);
 }
 
 /* Closing the device waits as well, and then it can go. */
@@ -219,7 +358,7 @@ TEST_F(import, closed)
 	ASSERT_EQ(0, map(self));
 	began = milliseconds();
 	close(self->device);
-	EXPECT_LE(SLOW, milliseconds() - began);
+	EXPECT_LE(SLOW - TICK, milliseconds() - began);
 	EXPECT_EQ(0, state(self->importer).mapped);
 	EXPECT_EQ(-ENODEV, map(self));
 	/* The buffer does not hold the device, nor its driver. */

@@ -759,20 +759,37 @@ TEST_F(registers, hot_reset)
 	expect_version(_metadata, self);
 }
 
-/* 12-27: C modules do not hear of a reset that somebody else asks for. */
-TEST_F(registers, sysfs_reset)
+static long reset_by(const char *bdf, const char *attribute)
 {
 	char path[128];
 
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, attribute);
+	return file_write(path, "1");
+}
+
+/*
+ * 10-34, 12-27: nobody tells the user of a reset that somebody else asks for, so that
+ * what he has given to other devices stays, and works when it is over.
+ */
+TEST_F(registers, reset_by_others)
+{
 	EXPECT_TRUE(reads_version(self));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
-		 self->nvme_bdf);
-	ASSERT_EQ(0, file_write(path, "1"));
-	if (on_c_modules()) {
-		EXPECT_TRUE(reads_version(self));
-	} else {
-		expect_version(_metadata, self);
-	}
+	ASSERT_EQ(0, reset_by(self->nvme_bdf, "reset"));
+	EXPECT_TRUE(reads_version(self));
+	ASSERT_EQ(0, reset_by(self->nvme_bdf, "../reset_subordinate"));
+	EXPECT_TRUE(reads_version(self));
+	/* It can be mapped once more, and is taken away as ever. */
+	EXPECT_EQ(0, map_buffer(self->iommufd, self->ioas, self->fd, 0, PAGE_SIZE,
+				IOVA + SIZE_2M));
+	ASSERT_EQ(0, vfio_ioctl(self->nvme, VFIO_DEVICE_RESET, 0));
+	EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA + SIZE_2M, PAGE_SIZE));
+	expect_version(_metadata, self);
+	/* What has been taken away does not come back by such a reset. */
+	ASSERT_EQ(0, memory_enable(self->nvme, false));
+	ASSERT_EQ(0, reset_by(self->nvme_bdf, "reset"));
+	expect_no_memory(_metadata, self);
+	ASSERT_EQ(0, memory_enable(self->nvme, true));
+	expect_version(_metadata, self);
 }
 
 /* Maps what is not to be mapped in low power, which C modules allow. */

@@ -13,6 +13,7 @@ extern crate std;
 /// Parts of `vfio-pci-core`.
 #[path = "../../../../pci"]
 pub mod pci {
+    pub mod availability;
     pub mod config;
     pub mod intx_disable;
     pub mod reach;

@@ -2,6 +2,7 @@
 
 //! Tests, a module for each part.
 
+mod availability_cases;
 mod config_cases;
 mod config_fuzz;
 mod config_laws;

@@ -15,6 +15,11 @@ fn chunks() {
 }
 
 #[test]
+fn memory_effects() {
+    assert_eq!(cases::memory_effects(), Ok(()));
+}
+
+#[test]
 fn virtual_function() {
     assert_eq!(cases::header::virtual_function(), Ok(()));
 }

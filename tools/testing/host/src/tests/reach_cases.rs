@@ -4,7 +4,10 @@
 //!
 //! PARITY: 10-31, 12-27.
 
-use crate::pci::reach::Reach;
+use crate::pci::{
+    availability::Link,
+    reach::Reach, //
+};
 
 /// What is put back, if anything is.
 fn put_back(reach: &mut Reach<u32>) -> Option<u32> {
@@ -44,13 +47,16 @@ fn fatal() {
     let mut reach = open();
     fail(&mut reach, Some(2));
     assert!(!reach.is_up() && reach.is_recovering());
+    assert_eq!(reach.link(), Link::Down);
     assert_eq!(put_back(&mut reach), None);
     // The reset of the link cuts off what is cut off.
     reach.cut_off();
     reach.recover();
     assert!(!reach.is_up() && reach.is_to_be_put_back());
+    assert_eq!(reach.link(), Link::Recovered);
     assert_eq!(put_back(&mut reach), Some(2));
     assert!(reach.is_up());
+    assert_eq!(reach.link(), Link::Up);
 }
 
 #[test]
@@ -84,13 +90,16 @@ fn nothing_to_put_back() {
     assert!(reach.is_up());
 }
 
+/// A virtual function, say, whose physical one has not been put back yet.
 #[test]
-fn put_back_fails() {
+fn put_back_fails_at_first() {
     let mut reach = open();
     fail(&mut reach, Some(2));
     reach.recover();
     reach.put_back(|_| false);
-    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+    assert!(!reach.is_up() && reach.is_to_be_put_back());
+    assert_eq!(put_back(&mut reach), Some(2));
+    assert!(reach.is_up());
 }
 
 #[test]
@@ -121,12 +130,72 @@ fn given_up() {
     let mut reach = open();
     fail(&mut reach, Some(2));
     reach.give_up();
-    // A later error below another port: nothing that can be saved is of use.
-    reach.report(Some(9));
-    reach.recover();
-    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+    assert!(!reach.is_up() && !reach.is_recovering() && !reach.is_to_be_put_back());
+    assert_eq!(put_back(&mut reach), None);
     reach.open(Some(3));
     assert!(reach.is_up());
+}
+
+/// Recovery has failed, but then the function is reset, and answers.
+#[test]
+fn reset_after_it_was_given_up() {
+    let mut reach = open();
+    fail(&mut reach, Some(2));
+    reach.give_up();
+    reach.answers();
+    assert!(reach.is_to_be_put_back());
+    assert_eq!(put_back(&mut reach), Some(2));
+    assert!(reach.is_up());
+}
+
+/// A reset during recovery says nothing: the link may be reset again.
+#[test]
+fn reset_during_recovery() {
+    let mut reach = open();
+    fail(&mut reach, Some(2));
+    reach.answers();
+    assert!(reach.is_recovering());
+    reach.recover();
+    reach.answers();
+    assert_eq!(put_back(&mut reach), Some(2));
+    reach.answers();
+    assert!(reach.is_up());
+}
+
+/// A later error, from which the bus recovers. What can be saved by then is of no use.
+#[test]
+fn recovered_after_it_was_given_up() {
+    let mut reach = open();
+    fail(&mut reach, Some(2));
+    reach.give_up();
+    fail(&mut reach, Some(9));
+    assert!(reach.is_recovering());
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(2));
+}
+
+/// Recovery fails, and nobody has the device any more: it is opened as it was opened last.
+#[test]
+fn closed_after_it_was_given_up() {
+    let mut reach = open();
+    fail(&mut reach, Some(2));
+    reach.give_up();
+    reach.forget();
+    reach.answers();
+    assert_eq!(put_back(&mut reach), Some(1));
+    assert!(reach.is_up());
+}
+
+/// An error that is not fatal, from which recovery fails all the same, takes nothing away.
+#[test]
+fn given_up_without_need() {
+    let mut reach = open();
+    reach.report(Some(2));
+    reach.give_up();
+    assert!(reach.is_up());
+    reach.cut_off();
+    reach.recover();
+    assert_eq!(put_back(&mut reach), Some(1));
 }
 
 #[test]
