@@ -210,12 +210,12 @@ impl Shared {
     /// Takes the memory of a device that is about to be released out of the
     /// mapping that ends at `last`, if the device is known there as `source`.
     pub(super) fn revoke(&self, last: u64, source: u64) {
-        self.with(|state| {
-            if let Some(mapping) = state.mappings.get_mut(last) {
-                let left = mapping.revoke(&state.domains, source);
-                state.retired.add(left);
-            }
+        let watched = self.with(|state| {
+            let mapping = state.mappings.get_mut(last)?;
+            mapping.revoke(&state.domains, source)
         });
+        // The device is gone, and a container must not keep what is left of it.
+        drop(watched);
     }
 }
 

@@ -38,12 +38,14 @@ use vfio::{
     }, //
 };
 
-/// A device whose memory a mapping has.
-struct Watched {
+/// A device whose memory a mapping has. It keeps the device's object, and the code
+/// of its driver.
+///
+/// Must not be dropped with the container's mutex held: that waits for calls
+/// of [`Revoke`], which take it.
+pub(super) struct Watched {
     /// The device's name in the mapping.
     source: u64,
-    /// Whether the device has been released, and the mapping has lost its memory.
-    is_lost: bool,
     notifier: ReleaseNotifier,
 }
 
@@ -55,8 +57,8 @@ struct Segment {
 
 /// The memory of devices in one mapping.
 ///
-/// Must not be dropped with the container's mutex held: that waits for calls
-/// of [`Revoke`], which take it.
+/// Must not be dropped with the container's mutex held, as [`Watched`], unless it
+/// [has lost](Self::is_empty) all of them.
 #[derive(Default)]
 pub(super) struct DeviceMemory {
     watched: KVec<Watched>,
@@ -91,13 +93,20 @@ impl DeviceMemory {
             .map(|segment| &segment.pages)
     }
 
-    /// The mapping has lost the memory of `source`. Tells whether there is no
-    /// other device whose memory it may have.
-    pub(super) fn lose(&mut self, source: u64) -> bool {
-        for watched in &mut self.watched {
-            watched.is_lost |= watched.source == source;
-        }
-        self.watched.iter().all(|watched| watched.is_lost)
+    /// The mapping has lost the memory of `source`, which nobody needs to watch any
+    /// more.
+    pub(super) fn lose(&mut self, source: u64) -> Option<Watched> {
+        self.segments.retain(|segment| segment.source != source);
+        let index = self
+            .watched
+            .iter()
+            .position(|watched| watched.source == source)?;
+        self.watched.remove(index).ok()
+    }
+
+    /// Whether there is no device whose memory the mapping may have.
+    pub(super) fn is_empty(&self) -> bool {
+        self.watched.is_empty()
     }
 }
 
@@ -111,9 +120,8 @@ pub(super) struct Devices<'a> {
 
 impl Devices<'_> {
     /// Watches the device whose memory is in `vma` and returns its name in the
-    /// mapping. From now until the mapping is dropped the device is not
-    /// released without the mapping having lost its memory. The mmap lock is
-    /// held, as the reference shows.
+    /// mapping. From now on the device is not released without the mapping
+    /// having lost its memory. The mmap lock is held, as the reference shows.
     ///
     /// # Errors
     ///
@@ -151,11 +159,7 @@ impl Devices<'_> {
                 ENOMEM => ENOMEM,
                 _ => EFAULT,
             })?;
-        let watched = Watched {
-            source,
-            is_lost: false,
-            notifier,
-        };
+        let watched = Watched { source, notifier };
         memory.watched.push(watched, GFP_KERNEL_ACCOUNT)?;
         Ok(Some(source))
     }

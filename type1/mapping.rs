@@ -23,7 +23,8 @@ use super::{
     container::Shared,
     device_memory::{
         DeviceMemory,
-        Devices, //
+        Devices,
+        Watched, //
     },
     domain::{
         self,
@@ -226,9 +227,9 @@ impl Mapping {
     /// from all devices, in whole ranges. The mapping itself stays until the
     /// user unmaps it.
     ///
-    /// Returns what has to be dropped without the container's mutex, if the
-    /// mapping needs none of it any more.
-    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<KBox<DeviceMemory>> {
+    /// Returns the watch on that device, if the mapping has none of its memory any
+    /// more. It has to be dropped without the container's mutex.
+    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<Watched> {
         let mut devices = self.devices.take()?;
         let mut place = Place::default();
         let mut is_gone = true;
@@ -241,13 +242,11 @@ impl Mapping {
             }
             cond_resched();
         }
-        // A registration that is of no more use would keep the bus driver loaded.
-        if is_gone && devices.lose(source) {
-            return Some(devices);
+        let watched = is_gone.then(|| devices.lose(source)).flatten();
+        if !devices.is_empty() {
+            self.devices = Some(devices);
         }
-        self.devices = Some(devices);
-
-        None
+        watched
     }
 
     /// What has to be dropped without the container's mutex.

@@ -192,27 +192,38 @@ TEST_F(peer, mixed)
 					     3 * PAGE_SIZE, 0));
 }
 
-/* One mapping of two devices' memory, which go one after the other. */
+/* One mapping of a page of each of two devices: this one's, then TESTDEV's. */
+static void map_two_devices(struct __test_metadata *_metadata,
+			    struct _test_data_peer *self, int iommu,
+			    struct vfio_session *other, uint8_t **area)
+{
+	uint8_t *start = memory_new(2 * PAGE_SIZE);
+	const char *bdf = pci_device("TESTDEV");
+
+	ASSERT_NE(NULL, bdf);
+	ASSERT_NE(MAP_FAILED, (void *)start);
+	ASSERT_EQ(0, session_open(other, bdf, iommu));
+	ASSERT_EQ(0, memory_enable(other->device, true));
+	ASSERT_EQ((void *)start,
+		  mmap(start, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED |
+		       MAP_FIXED, self->peer.device, REGION_OFFSET(BAR)));
+	ASSERT_EQ((void *)(start + PAGE_SIZE),
+		  mmap(start + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, other->device,
+		       REGION_OFFSET(BAR)));
+	ASSERT_EQ(0, type1_map(self->edu.container, start, IOVA, 2 * PAGE_SIZE,
+			       DMA_RW));
+	*area = start;
+}
+
+/* They go one after the other. */
 TEST_F(peer, two_devices)
 {
-	uint8_t *area = memory_new(2 * PAGE_SIZE);
 	struct vfio_session other;
-	const char *bdf;
+	uint8_t *area;
 	long users;
 
-	NEED_DEVICE(bdf, "TESTDEV");
-	ASSERT_NE(MAP_FAILED, (void *)area);
-	ASSERT_EQ(0, session_open(&other, bdf, variant->iommu));
-	ASSERT_EQ(0, memory_enable(other.device, true));
-	ASSERT_EQ((void *)area,
-		  mmap(area, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED |
-		       MAP_FIXED, self->peer.device, REGION_OFFSET(BAR)));
-	ASSERT_EQ((void *)(area + PAGE_SIZE),
-		  mmap(area + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_FIXED, other.device,
-		       REGION_OFFSET(BAR)));
-	ASSERT_EQ(0, type1_map(self->edu.container, area, IOVA, 2 * PAGE_SIZE,
-			       DMA_RW));
+	map_two_devices(_metadata, self, variant->iommu, &other, &area);
 	munmap(area, PAGE_SIZE);
 	peer_let_go(self);
 	EXPECT_EQ(on_c_modules(), iommu_maps_iova(self->edu_bdf, IOVA));
@@ -226,6 +237,27 @@ TEST_F(peer, two_devices)
 	EXPECT_EQ(2 * PAGE_SIZE, type1_unmap(self->edu.container, IOVA,
 					     2 * PAGE_SIZE, 0));
 	EXPECT_EQ(users, module_users("vfio_pci"));
+}
+
+/* The one that is gone is not kept because of the one that is still there. */
+TEST_F(peer, one_of_two_devices)
+{
+	struct vfio_session other;
+	uint8_t *area;
+	long users;
+
+	map_two_devices(_metadata, self, variant->iommu, &other, &area);
+	munmap(area, PAGE_SIZE);
+	peer_let_go(self);
+	users = module_users("vfio_pci");
+	/* As if that one had never been in the mapping. */
+	EXPECT_EQ(2 * PAGE_SIZE, type1_unmap(self->edu.container, IOVA,
+					     2 * PAGE_SIZE, 0));
+	EXPECT_EQ(0, type1_map(self->edu.container, area + PAGE_SIZE,
+			       IOVA + PAGE_SIZE, PAGE_SIZE, DMA_RW));
+	EXPECT_EQ(module_users("vfio_pci"), users);
+	munmap(area + PAGE_SIZE, PAGE_SIZE);
+	session_close(&other);
 }
 
 /* The user unmaps first: nothing is left to revoke. */
