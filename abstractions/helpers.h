@@ -62,9 +62,14 @@ bool vfio_rust_kvm_get(struct kvm *kvm);
 void vfio_rust_kvm_put(struct kvm *kvm);
 
 /* helpers_type1.c */
+struct iommu_domain;
+struct iommu_iotlb_gather;
 struct task_struct;
 void vfio_rust_cond_resched(void);
 bool vfio_rust_fatal_signal_pending(void);
+void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather);
+void vfio_rust_iotlb_sync(struct iommu_domain *domain,
+			  struct iommu_iotlb_gather *gather);
 int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm);
 void vfio_rust_mmap_write_lock(struct mm_struct *mm);
 void vfio_rust_mmap_write_unlock(struct mm_struct *mm);

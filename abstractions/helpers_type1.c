@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmap_lock.h>
@@ -15,6 +16,17 @@ void vfio_rust_cond_resched(void)
 bool vfio_rust_fatal_signal_pending(void)
 {
 	return fatal_signal_pending(current);
+}
+
+void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_gather_init(gather);
+}
+
+void vfio_rust_iotlb_sync(struct iommu_domain *domain,
+			  struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_sync(domain, gather);
 }
 
 int vfio_rust_mmap_write_lock_killable(struct mm_struct *mm)

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
-use super::pinned_pages::HeldRun;
+use super::{
+    pinned_pages::HeldRun,
+    scheduler::cond_resched, //
+};
 use crate::range::IovaRange;
 use core::{
     mem::offset_of,
@@ -26,6 +29,7 @@ use kernel::{
     },
     types::Opaque, //
 };
+use pin_init::stack_pin_init;
 use vfio::abstractions::{
     bindings,
     iommu::Group, //
@@ -163,22 +167,71 @@ impl PagingDomain {
         })
     }
 
-    /// Unmaps `range` and flushes the IOMMU's caches. May sleep.
+    /// Unmaps `ranges`, and flushes the IOMMU's caches once, at the end. No device
+    /// reaches them afterwards. May sleep.
     ///
-    /// The range may cover several mappings that adjoin, but must not cut one.
+    /// A range may cover several mappings that adjoin, but must not cut one.
     ///
     /// # Errors
     ///
-    /// `EIO`: a part of the range could not be unmapped.
-    pub(crate) fn unmap(&self, range: &IovaRange) -> Result {
+    /// `EIO`: a part of the ranges could not be unmapped.
+    pub(crate) fn unmap(&self, ranges: impl Iterator<Item = IovaRange>) -> Result {
+        stack_pin_init!(let unflushed = Unflushed::of(self));
+        let mut result = Ok(());
+        for range in ranges {
+            result = result.and(unflushed.as_mut().unmap(&range));
+            cond_resched();
+        }
+        result
+    }
+}
+
+/// What has been unmapped in a domain, but may still be in the IOMMU's caches. They
+/// are flushed when this is dropped.
+///
+/// # Invariants
+///
+/// `gather` is initialized, and what it has gathered was unmapped in `domain`.
+#[pin_data(PinnedDrop)]
+struct Unflushed<'a> {
+    domain: &'a PagingDomain,
+    #[pin]
+    gather: Opaque<bindings::iommu_iotlb_gather>,
+}
+
+impl<'a> Unflushed<'a> {
+    /// Nothing yet.
+    fn of(domain: &'a PagingDomain) -> impl PinInit<Self> + 'a {
+        // INVARIANT: The gatherer is initialized and empty.
+        pin_init!(Self {
+            domain,
+            // SAFETY: The slot is valid for writes and will not move.
+            gather <- Opaque::ffi_init(|slot| unsafe {
+                bindings::vfio_rust_iotlb_gather_init(slot)
+            }),
+        })
+    }
+
+    fn unmap(self: Pin<&mut Self>, range: &IovaRange) -> Result {
         let address = usize::try_from(range.start())?;
         let size = usize::try_from(range.size())?;
-        // SAFETY: The domain is valid; it copes with any address.
-        let unmapped = unsafe { bindings::iommu_unmap(self.as_raw(), address, size) };
+        let domain = self.domain.as_raw();
+        // SAFETY: The domain is valid, and copes with any address; the gatherer is
+        // initialized, and nobody else uses it.
+        let unmapped =
+            unsafe { bindings::iommu_unmap_fast(domain, address, size, self.gather.get()) };
         if unmapped < size {
             return Err(EIO);
         }
         Ok(())
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Unflushed<'_> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vfio_rust_iotlb_sync(self.domain.as_raw(), self.gather.get()) };
     }
 }
 

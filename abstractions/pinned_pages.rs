@@ -279,15 +279,6 @@ pub(crate) struct DmaRuns {
     write: bool,
 }
 
-/// Between two runs of a [`DmaRuns`]. The default is in front of all.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Place {
-    /// How many runs are before it.
-    run: usize,
-    /// How many pages these have.
-    page: u64,
-}
-
 /// The last few runs of a [`DmaRuns`].
 #[derive(Clone, Copy)]
 pub(crate) struct Tail {
@@ -394,31 +385,27 @@ impl DmaRuns {
         (tail.runs != 0).then_some(tail)
     }
 
-    /// Marks the runs of device memory in `pages` as revoked. They begin and
-    /// end there, because runs of different devices are never joined.
-    ///
-    /// The runs before `from` are left alone; where `pages` end is returned. So
-    /// many ascending ranges take no longer than one.
+    /// Marks the runs of device memory in `ranges` of pages, which ascend, as
+    /// revoked. They begin and end there, because runs of different devices are never
+    /// joined.
     ///
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
-    pub(crate) fn revoke(&mut self, mut from: Place, pages: &Range<u64>) -> Place {
-        const PAUSE: usize = 4096;
-
-        while from.page < pages.end {
-            let Some(run) = self.runs.get_mut(from.run) else {
-                break;
-            };
-            if from.page >= pages.start && run.kind() == Kind::Device {
-                *run = run.revoked();
-            }
-            from.page = from.page.saturating_add(run.pages());
-            from.run = from.run.saturating_add(1);
-            if from.run & (PAUSE - 1) == 0 {
+    pub(crate) fn revoke<'a>(&mut self, ranges: impl Iterator<Item = &'a Range<u64>>) {
+        let mut runs = self.runs.iter_mut();
+        let mut page = 0u64;
+        for pages in ranges {
+            while page < pages.end {
+                let Some(run) = runs.next() else {
+                    return;
+                };
+                if page >= pages.start && run.kind() == Kind::Device {
+                    *run = run.revoked();
+                }
+                page = page.saturating_add(run.pages());
                 cond_resched();
             }
         }
-        from
     }
 
     /// Forgets the runs of `tail` and unpins their pages.

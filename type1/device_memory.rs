@@ -62,7 +62,8 @@ struct Segment {
 #[derive(Default)]
 pub(super) struct DeviceMemory {
     watched: KVec<Watched>,
-    segments: KVec<Segment>,
+    /// In ascending order. One for each page of the mapping at worst.
+    segments: KVVec<Segment>,
     /// The next one in a list of those that are to be dropped.
     next: Option<KBox<DeviceMemory>>,
 }
@@ -86,7 +87,7 @@ impl DeviceMemory {
     }
 
     /// The pages that are memory of `source`.
-    pub(super) fn ranges_of(&self, source: u64) -> impl Iterator<Item = &Range<u64>> {
+    pub(super) fn ranges_of(&self, source: u64) -> impl Iterator<Item = &Range<u64>> + Clone {
         self.segments
             .iter()
             .filter(move |segment| segment.source == source)

@@ -20,6 +20,7 @@ use super::{
     },
     range::IovaRange, //
 };
+use core::iter;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -163,7 +164,7 @@ pub(crate) fn map(
             let mapped = domains.get(..done).unwrap_or_default();
             let undone = IovaRange::from_size(iova, size)
                 .map_err(Error::from)
-                .and_then(|range| unmap(mapped, &range));
+                .and_then(|range| unmap(mapped, iter::once(range)));
 
             return Err(match undone {
                 Ok(()) => MapError::Unmapped(error),
@@ -175,15 +176,17 @@ pub(crate) fn map(
     Ok(())
 }
 
-/// Unmaps `range` in all `domains`. No device reaches it afterwards.
+/// Unmaps `ranges` in all `domains`, each of which flushes its caches once. No
+/// device reaches them afterwards.
 ///
 /// # Errors
 ///
-/// `EIO`: in one of them a part is still mapped.
-pub(crate) fn unmap(domains: &[Domain], range: &IovaRange) -> Result {
+/// `EIO`: in one of the domains a part is still mapped, and the devices of that
+/// domain may reach it.
+pub(crate) fn unmap(domains: &[Domain], ranges: impl Iterator<Item = IovaRange> + Clone) -> Result {
     let mut result = Ok(());
     for domain in domains {
-        result = result.and(domain.paging.unmap(range));
+        result = result.and(domain.paging.unmap(ranges.clone()));
         cond_resched();
     }
     result

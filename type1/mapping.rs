@@ -14,8 +14,7 @@ use super::{
         locked_memory::LockedMemory,
         pinned_pages::{
             DmaRun,
-            DmaRuns,
-            Place, //
+            DmaRuns, //
         },
         scheduler::cond_resched,
         type1_parameters, //
@@ -35,6 +34,10 @@ use super::{
     range::IovaRange,
     request::MapRequest,
     run::Run, //
+};
+use core::{
+    iter,
+    ops::Range, //
 };
 use kernel::{
     page::PAGE_SHIFT,
@@ -201,7 +204,8 @@ impl Mapping {
     pub(crate) fn clear(&mut self, domains: &[Domain]) {
         while let Some(tail) = self.runs.tail(CLEAR_RUNS, CLEAR_PAGES) {
             let first = self.runs.pages().saturating_sub(tail.pages());
-            if !tail.is_revoked() && self.unmap(domains, first, tail.pages()).is_err() {
+            let pages = first..self.runs.pages();
+            if !tail.is_revoked() && self.unmap(domains, iter::once(&pages)).is_err() {
                 // The runs stay, and with them the pins.
                 return;
             }
@@ -211,16 +215,23 @@ impl Mapping {
         self.memory.uncharge();
     }
 
-    /// Unmaps `pages` pages from index `first` on in all `domains`.
-    fn unmap(&self, domains: &[Domain], first: u64, pages: u64) -> Result {
-        let iova = self.address_of(first);
-        let size = pages << PAGE_SHIFT;
-        IovaRange::from_size(iova, size)
-            .map_err(Error::from)
-            .and_then(|range| domain::unmap(domains, &range))
-            .inspect_err(|error| {
-                pr_err!("IOVA {iova:#x}, {size:#x} bytes cannot be unmapped: {error:?}\n");
-            })
+    /// Unmaps the pages with the given indices in all `domains`.
+    fn unmap<'a>(
+        &self,
+        domains: &[Domain],
+        pages: impl Iterator<Item = &'a Range<u64>> + Clone,
+    ) -> Result {
+        let ranges = pages.filter_map(|pages| {
+            let first = self.address_of(pages.start);
+            IovaRange::new(first, self.address_of(pages.end).wrapping_sub(1))
+        });
+        domain::unmap(domains, ranges).inspect_err(|_| {
+            let (first, last) = (self.range.start(), self.range.last());
+            pr_err!(
+                "A part of IOVA {first:#x} to {last:#x} cannot be unmapped: \
+                 devices may still reach what is there\n"
+            );
+        })
     }
 
     /// Takes the memory of the device that was given the name `source` away
@@ -231,18 +242,11 @@ impl Mapping {
     /// more. It has to be dropped without the container's mutex.
     pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<Watched> {
         let mut devices = self.devices.take()?;
-        let mut place = Place::default();
-        let mut is_gone = true;
-        for range in devices.ranges_of(source) {
-            let pages = range.end.saturating_sub(range.start);
-            if self.unmap(domains, range.start, pages).is_ok() {
-                place = self.runs.revoke(place, range);
-            } else {
-                is_gone = false;
-            }
-            cond_resched();
-        }
-        let watched = is_gone.then(|| devices.lose(source)).flatten();
+        let unmapped = self.unmap(domains, devices.ranges_of(source));
+        let watched = unmapped.ok().and_then(|()| {
+            self.runs.revoke(devices.ranges_of(source));
+            devices.lose(source)
+        });
         if !devices.is_empty() {
             self.devices = Some(devices);
         }

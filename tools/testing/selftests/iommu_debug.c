@@ -112,6 +112,34 @@ long iommu_entries(const char *bdf, uint64_t start, uint64_t size)
 	return found;
 }
 
+#define LATENCY	"/sys/kernel/debug/iommu/intel/dmar_perf_latency"
+/* How the kernel sorts flushes of the IOTLB by the time that they take. */
+#define BUCKETS	7
+
+/* How often IOMMUs have flushed their IOTLBs since this was called first. */
+long iommu_flushes(void)
+{
+	const char *line;
+	char text[4096];
+	long flushes = 0;
+	int used, i;
+
+	if (file_write(LATENCY, "1") ||
+	    file_read(LATENCY, text, sizeof(text)) < 0)
+		return -ENOENT;
+	for (line = text; (line = strstr(line, "inv_iotlb")); ) {
+		line += strlen("inv_iotlb");
+		for (i = 0; i < BUCKETS; i++, line += used) {
+			long count;
+
+			if (sscanf(line, "%ld%n", &count, &used) != 1)
+				return -EIO;
+			flushes += count;
+		}
+	}
+	return flushes;
+}
+
 /* Whether the IOMMU has complained about @iova since @log was last looked at. */
 bool fault_logged(int log, uint64_t iova)
 {
