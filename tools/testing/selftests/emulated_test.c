@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -340,6 +341,52 @@ TEST_F(mixed, first_domain_gets_memory_of_who_mapped)
 	close(mapped[1]);
 	close(lives[0]);
 	close(lives[1]);
+}
+
+/* How many ranges of addresses GET_INFO tells of, and the ends of the first. */
+static long iova_ranges(int container, uint64_t *start, uint64_t *end)
+{
+	struct vfio_iommu_type1_info_cap_iova_range *cap;
+	struct vfio_iommu_type1_info *info = type1_info(container);
+	long count = -ENOENT;
+
+	if (!info)
+		return -EIO;
+	cap = info_cap(info, info->cap_offset,
+		       VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	if (cap) {
+		count = cap->nr_iovas;
+		*start = cap->iova_ranges[0].start;
+		*end = cap->iova_ranges[0].end;
+	}
+	free(info);
+	return count;
+}
+
+/* 5-14, 5-81, 5-100: no list before there is an IOMMU, and all in it after that. */
+TEST_F(mixed, addresses_are_valid_again)
+{
+	int container = self->memory.container;
+	uint64_t start = 0, end = 0;
+	int round;
+
+	EXPECT_EQ(-ENOENT, iova_ranges(container, &start, &end));
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, group_set_container(self->group, container));
+		EXPECT_LT(1, iova_ranges(container, &start, &end));
+		EXPECT_GT(0xfee00000, end);
+		EXPECT_EQ(-EINVAL, type1_map(container, self->page, 0xfee00000,
+					     PAGE_SIZE, DMA_RW));
+		ASSERT_EQ(0, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER,
+					NULL));
+		EXPECT_EQ(1, iova_ranges(container, &start, &end));
+		EXPECT_EQ(0, start);
+		EXPECT_EQ(UINT64_MAX, end);
+		EXPECT_EQ(0, type1_map(container, self->page, -PAGE_SIZE,
+				       PAGE_SIZE, DMA_RW));
+		EXPECT_EQ(PAGE_SIZE, type1_unmap(container, -PAGE_SIZE,
+						 PAGE_SIZE, 0));
+	}
 }
 
 /* What cannot be pinned or translated keeps the device out, and only that. */
