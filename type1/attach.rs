@@ -122,7 +122,11 @@ impl State {
             new.paging().set_msi_base(base)?;
         }
         if self.domains.is_empty() {
-            self.populate_all(&new, container)?;
+            if let Err(error) = self.populate_all(&new, container) {
+                drop(new);
+                self.depopulate_all(&[]);
+                return Err(error);
+            }
         } else {
             for mapping in self.mappings.iter() {
                 mapping.replay(new.paging())?;

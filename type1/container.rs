@@ -118,7 +118,11 @@ impl State {
         let mut mapping = Mapping::new(request)?;
         if !self.domains.is_empty() {
             if let Err(error) = mapping.populate(&self.domains, container) {
-                self.retired.add(mapping.retire());
+                match mapping.clear(&self.domains) {
+                    Ok(left) => self.retired.add(left),
+                    // Its addresses are in use until that can be undone.
+                    Err(_) => self.mappings.insert(slot, mapping),
+                }
                 return Err(error);
             }
         }
@@ -148,32 +152,47 @@ impl State {
         if version == Version::V2 && self.mappings.is_cut_by(&range) {
             return Err(EINVAL);
         }
+        match self.mappings.first_overlap(&range) {
+            // Only in v1.
+            Some(found) if found.start() < range.start() => Ok(0),
+            _ => self.remove_all(range),
+        }
+    }
+
+    /// Removes all mappings that begin in `range`, which cuts none at its start, and
+    /// returns how many bytes they had.
+    ///
+    /// # Errors
+    ///
+    /// `EIO`: those that an IOMMU driver failed to unmap are still there.
+    fn remove_all(&mut self, range: IovaRange) -> Result<u64> {
         let mut size = 0u64;
-        while let Some(found) = self.mappings.first_overlap(&range) {
-            // Only the first one can start below the range, and only in v1.
-            if found.start() < range.start() {
-                break;
+        let mut result = Ok(());
+        let mut rest = Some(range);
+        while let Some(found) = rest.and_then(|rest| self.mappings.first_overlap(&rest)) {
+            match self.remove(&found) {
+                Ok(()) => size = size.saturating_add(found.size()),
+                Err(error) => result = Err(error),
             }
-            self.remove(&found);
-            size = size.saturating_add(found.size());
+            let next = found.last().checked_add(1);
+            rest = next.and_then(|next| IovaRange::new(next, range.last()));
+            cond_resched();
         }
-        Ok(size)
+        result.map(|()| size)
     }
 
-    /// Removes the mapping of `range`.
-    fn remove(&mut self, range: &IovaRange) {
-        if let Some(mut mapping) = self.mappings.remove(range.last()) {
-            mapping.clear(&self.domains);
-            self.retired.add(mapping.retire());
+    /// Removes the mapping of `range`, or none of it.
+    fn remove(&mut self, range: &IovaRange) -> Result {
+        if let Some(mapping) = self.mappings.get_mut(range.last()) {
+            self.retired.add(mapping.clear(&self.domains)?);
+            self.mappings.remove(range.last());
         }
-        cond_resched();
+        Ok(())
     }
 
-    /// Removes all mappings.
+    /// Removes all mappings. No group is left in any domain, so that none can stay.
     pub(super) fn clear(&mut self) {
-        while let Some(found) = self.mappings.first_overlap(&IovaRange::ALL) {
-            self.remove(&found);
-        }
+        let _ = self.remove_all(IovaRange::ALL);
     }
 }
 

@@ -182,11 +182,14 @@ pub(crate) fn map(
 /// # Errors
 ///
 /// `EIO`: in one of the domains a part is still mapped, and the devices of that
-/// domain may reach it.
+/// domain may reach it. A domain that no group is left in has none.
 pub(crate) fn unmap(domains: &[Domain], ranges: impl Iterator<Item = IovaRange> + Clone) -> Result {
     let mut result = Ok(());
     for domain in domains {
-        result = result.and(domain.paging.unmap(ranges.clone()));
+        let unmapped = domain.paging.unmap(ranges.clone());
+        if !domain.is_empty() {
+            result = result.and(unmapped);
+        }
         cond_resched();
     }
     result

@@ -67,7 +67,9 @@ impl State {
     ///
     /// # Errors
     ///
-    /// Those of [`Mapping::populate()`](super::mapping::Mapping::populate).
+    /// Those of [`Mapping::populate()`](super::mapping::Mapping::populate). Then
+    /// `first` has to go before [`depopulate_all()`](Self::depopulate_all) is called
+    /// for no domain: what an IOMMU driver failed to unmap goes with it.
     pub(super) fn populate_all(&mut self, first: &Domain, container: &Arc<Shared>) -> Result {
         let domains = slice::from_ref(first);
         let result = self
@@ -83,8 +85,9 @@ impl State {
     /// Takes the pages of all mappings away, whose only domains are `domains`.
     pub(super) fn depopulate_all(&mut self, domains: &[Domain]) {
         for mapping in self.mappings.iter_mut() {
-            mapping.clear(domains);
-            self.retired.add(mapping.retire());
+            if let Ok(left) = mapping.clear(domains) {
+                self.retired.add(left);
+            }
         }
     }
 }

@@ -57,6 +57,10 @@ const CLEAR_PAGES: u64 = 1 << (32 - PAGE_SHIFT);
 ///
 /// `runs` are mapped from the start of `range` on, without gaps, in all domains
 /// of the container. There are none as long as it has no domain.
+///
+/// What may be mapped anywhere is kept: a page is pinned and charged, a device
+/// watched. That holds for what an IOMMU driver fails to unmap as well, until the
+/// domain goes.
 pub(crate) struct Mapping {
     range: IovaRange,
     vaddr: usize,
@@ -94,18 +98,9 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// Those of [`Pinner::next()`] and of the IOMMU drivers. The mapping has no
-    /// pages then, and nothing is pinned, mapped or charged; but what it has of
-    /// [`retire()`](Self::retire) is still there.
+    /// Those of [`Pinner::next()`] and of the IOMMU drivers. The mapping may have
+    /// some of its pages then, which [`clear()`](Self::clear) takes away.
     pub(crate) fn populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
-        let result = self.try_populate(domains, container);
-        if result.is_err() {
-            self.clear(domains);
-        }
-        result
-    }
-
-    fn try_populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
         // Pages are left only where an IOMMU driver could not unmap them.
         if self.runs.pages() != 0 {
             return Err(EIO);
@@ -201,18 +196,25 @@ impl Mapping {
     ///
     /// Works from the end to the start, in steps: unmap in all `domains`, which
     /// flushes the IOMMU's caches, then unpin.
-    pub(crate) fn clear(&mut self, domains: &[Domain]) {
+    ///
+    /// Returns what has to be dropped without the container's mutex.
+    ///
+    /// # Errors
+    ///
+    /// `EIO`: an IOMMU driver failed to unmap some of the pages. The mapping keeps
+    /// these, and those below them.
+    pub(crate) fn clear(&mut self, domains: &[Domain]) -> Result<Option<KBox<DeviceMemory>>> {
         while let Some(tail) = self.runs.tail(CLEAR_RUNS, CLEAR_PAGES) {
             let first = self.runs.pages().saturating_sub(tail.pages());
-            let pages = first..self.runs.pages();
-            if !tail.is_revoked() && self.unmap(domains, iter::once(&pages)).is_err() {
-                // The runs stay, and with them the pins.
-                return;
+            if !tail.is_revoked() {
+                let pages = first..self.runs.pages();
+                self.unmap(domains, iter::once(&pages))?;
             }
             self.runs.release(tail);
             cond_resched();
         }
         self.memory.uncharge();
+        Ok(self.devices.take())
     }
 
     /// Unmaps the pages with the given indices in all `domains`.
@@ -251,10 +253,5 @@ impl Mapping {
             self.devices = Some(devices);
         }
         watched
-    }
-
-    /// What has to be dropped without the container's mutex.
-    pub(crate) fn retire(&mut self) -> Option<KBox<DeviceMemory>> {
-        self.devices.take()
     }
 }

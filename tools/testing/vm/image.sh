@@ -5,7 +5,7 @@
 
 RUNS_KEPT=30
 STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci pci-stub kvm-amd"
-STACK_UNLOAD="vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
+STACK_UNLOAD="vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
 
 # run_directory: sets RUN_DIR unless the caller has chosen one.
 run_directory() {
