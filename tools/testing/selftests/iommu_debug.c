@@ -112,6 +112,18 @@ long iommu_entries(const char *bdf, uint64_t start, uint64_t size)
 	return found;
 }
 
+/* Where @bdf's table is: devices with the same one are in one domain. */
+uint64_t iommu_table(const char *bdf)
+{
+	FILE *table = table_open(bdf);
+	unsigned long long address = 0;
+
+	if (fscanf(table, "Device %*s @%llx", &address) != 1)
+		address = 0;
+	fclose(table);
+	return address;
+}
+
 #define LATENCY	"/sys/kernel/debug/iommu/intel/dmar_perf_latency"
 /* How the kernel sorts flushes of the IOTLB by the time that they take. */
 #define BUCKETS	7

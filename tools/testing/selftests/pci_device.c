@@ -92,13 +92,19 @@ int pci_group(const char *bdf)
 	return ret ? ret : atoi(name);
 }
 
-/* The address of the first virtual function of @bdf; -ENOENT if it has none. */
-int pci_first_vf(const char *bdf, char *name, size_t size)
+/* The address of a virtual function of @bdf; -ENOENT if it has not that many. */
+int pci_vf(const char *bdf, unsigned int index, char *name, size_t size)
 {
 	char path[PATH_SIZE];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn%u", bdf,
+		 index);
 	return link_name(path, name, size);
+}
+
+int pci_first_vf(const char *bdf, char *name, size_t size)
+{
+	return pci_vf(bdf, 0, name, size);
 }
 
 /* Where the host has put resource @index, as sysfs tells it. */

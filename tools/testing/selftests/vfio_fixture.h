@@ -48,6 +48,7 @@ const char *pci_device(const char *name);
 int pci_driver(const char *bdf, char *name, size_t size);
 int pci_bind(const char *bdf, const char *driver);
 int pci_group(const char *bdf);
+int pci_vf(const char *bdf, unsigned int index, char *name, size_t size);
 int pci_first_vf(const char *bdf, char *name, size_t size);
 int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
 		 uint64_t *size);
