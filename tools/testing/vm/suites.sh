@@ -37,44 +37,88 @@ suite_wanted() {
 		'!/^#/ && $column == variant { found = 1 } END { exit !found }' "$VM/programs"
 }
 
-# suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
-# match; or every PARTSth of them, from the PARTth on.
-suite_run() {
-	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name seconds
-	local part=${4:-1/1} parts number=0 device arguments
-	parts=${part#*/} part=${part%/*}
-	kernel_ready "$variant"
+# job_add ROW: one program more for job_run, in variables of the caller.
+job_add() {
+	local path seconds device arguments name
+	read -r path seconds device arguments <<<"$1"
+	name=${path##*/}
+	files+=("$path")
+	names+=("$name")
+	total=$((total + seconds))
+	if [ "$device" = - ]; then
+		job+="program $name $seconds ./$name $arguments"$'\n'
+	else
+		job+="bind \$$device && program $name $seconds ./$name $arguments \$$device"$'\n'
+		job+="unbind \$$device"$'\n'
+	fi
+}
+
+# job_run STACK VARIANT LABEL MACHINE OPTION... -- QEMU ARGUMENT...: boots the guest
+# for these programs, and counts.
+job_run() {
+	local stack=$1 variant=$2 label=$3 rc=0 kunit=()
+	shift 3
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
 	RUN_DIR=
 	run_directory
-	mapfile -t rows < <(suite_rows "$stack" "$variant")
-	for row in ${rows[@]+"${rows[@]}"}; do
-		number=$((number + 1))
-		[ $((number % parts)) = $((part % parts)) ] || continue
-		read -r path seconds device arguments <<<"$row"
-		name=${path##*/}
-		# shellcheck disable=SC2254 # it is a pattern
-		case $name in $pattern) ;; *) continue ;; esac
-		files+=("$path")
-		names+=("$name")
-		total=$((total + seconds))
-		if [ "$device" = - ]; then
-			job+="program $name $seconds ./$name"$'\n'
-		else
-			job+="bind \$$device && program $name $seconds ./$name $arguments \$$device"$'\n'
-			job+="unbind \$$device"$'\n'
-		fi
-	done
 	image_make "$stack" "$total" "" ${files[@]+"${files[@]}"} -- -- "$job:" || return
-	local rc=0
-	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} -- || rc=$?
-	local kunit=()
-	if [ "$stack-$variant-$part" = rust-debug-1 ]; then
+	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} "$@" || rc=$?
+	if [ "$stack-$variant" = rust-debug ] && [ "${label%/*}" = 1 ]; then
 		kunit=(--kunit)
 	fi
 	[ ! -e "$RUN_DIR/verdict.json" ] || tally_py guest "$stack" "$variant" "$RUN_DIR" \
-		--part "$part/$parts" \
+		--part "$label" \
 		${kunit[@]+"${kunit[@]}"} --expect ${names[@]+"${names[@]}"}
-	[ "$rc" != 3 ] || tally fail - guest "boots ($stack stack, $variant kernel)"
+	[ "$rc" != 3 ] || tally fail - guest "boots ($stack stack, $variant kernel, $label)"
+	return "$rc"
+}
+
+# suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
+# match; or every PARTSth of them, from the PARTth on.
+suite_run() {
+	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name
+	local part=${4:-1/1} number=0
+	kernel_ready "$variant"
+	mapfile -t rows < <(suite_rows "$stack" "$variant")
+	for row in ${rows[@]+"${rows[@]}"}; do
+		number=$((number + 1))
+		[ $((number % ${part#*/})) = $((${part%/*} % ${part#*/})) ] || continue
+		name=${row%% *}
+		# shellcheck disable=SC2254 # it is a pattern
+		case ${name##*/} in $pattern) ;; *) continue ;; esac
+		job_add "$row"
+	done
+	job_run "$stack" "$variant" "$part" --
+}
+
+# machine_rows KIND: the rows of that kind in the table of machines.
+machine_rows() { awk -v kind="$1" '$1 == kind { sub(/^[a-z]+[ \t]+/, ""); print }' "$VM/machines"; }
+
+# machines_run STACK: boots each machine of that table, and runs the programs there.
+machines_run() {
+	local stack=$1 machines programs machine program files names total job rc=0
+	local label properties kernel name seconds where options property
+	kernel_ready plain
+	mapfile -t machines < <(machine_rows machine)
+	mapfile -t programs < <(machine_rows program)
+	for machine in "${machines[@]}"; do
+		read -r label properties kernel <<<"$machine"
+		files=() names=() total=120 job='' options=()
+		for program in "${programs[@]}"; do
+			read -r name seconds where program <<<"$program"
+			[[ $where = all || ,$where, = *,$label,* ]] || continue
+			case $name in
+			own/*) name=$OWN_SELFTESTS/${name#own/} ;;
+			*) name=$KERNEL_SELFTESTS/$name ;;
+			esac
+			job_add "$name $seconds $program"
+		done
+		[ "$properties" != - ] || properties=
+		for property in ${properties//,/ }; do
+			options+=(-global "$property")
+		done
+		job_run "$stack" plain "$label" --append "$kernel" -- \
+			${options[@]+"${options[@]}"} || rc=$?
+	done
 	return "$rc"
 }
