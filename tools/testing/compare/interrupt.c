@@ -21,6 +21,9 @@
 #define EDU_RAISE	0x60
 #define EDU_ACK		0x64
 
+/* How long to wait for an interrupt that another processor may handle. */
+#define PATIENCE_MS	10000
+
 struct request {
 	struct vfio_irq_set set;
 	int32_t data[1024];
@@ -228,12 +231,12 @@ static void edu_raise(struct run *run)
 	if (ret)
 		return;
 	edu_write(run, EDU_RAISE, 1);
-	log_result(run, event_take(run->events[0]));
+	log_result(run, event_wait(run->events[0], PATIENCE_MS));
 	if (!msi) {
 		/* Still up: it comes again. */
 		log_result(run, irq_none(device, VFIO_PCI_INTX_IRQ_INDEX,
 					 VFIO_IRQ_SET_ACTION_UNMASK, 0, 1));
-		log_result(run, event_take(run->events[0]));
+		log_result(run, event_wait(run->events[0], PATIENCE_MS));
 	}
 	edu_write(run, EDU_ACK, ~0U);
 	log_result(run, irq_none(device, VFIO_PCI_INTX_IRQ_INDEX,
