@@ -2,6 +2,8 @@
 /* /dev/vfio/devices/vfioN: bind, attach and detach on iommufd (rows 4-*). */
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <linux/iommufd.h>
 #include <linux/pci_regs.h>
@@ -422,6 +424,7 @@ TEST_F(cdev, zap_through_both_kinds)
 /* 1-28, 1-21 */
 TEST_F(cdev, sysfs)
 {
+	struct stat node;
 	char pattern[128];
 	char text[64];
 	unsigned int index;
@@ -437,7 +440,11 @@ TEST_F(cdev, sysfs)
 	snprintf(pattern, sizeof(pattern), "/sys/class/vfio-dev/vfio%u/dev",
 		 index - 1);
 	EXPECT_LT(0, file_read(pattern, text, sizeof(text)));
-	EXPECT_EQ(index - 1, atoi(strchr(text, ':') + 1));
+
+	/* Its minor may be another number than that of its name. */
+	snprintf(pattern, sizeof(pattern), "/dev/vfio/devices/vfio%u", index - 1);
+	ASSERT_EQ(0, stat(pattern, &node));
+	EXPECT_EQ(minor(node.st_rdev), atoi(strchr(text, ':') + 1));
 }
 
 VFIO_TEST_MAIN("EDU")
