@@ -33,7 +33,10 @@ use crate::{
     },
     device_cdev::Binding,
     device_feature,
-    device_node::NodeTarget,
+    device_node::{
+        self,
+        NodeTarget, //
+    },
     device_set::SetState,
     group::{
         Group,
@@ -250,7 +253,11 @@ impl FileOperations for DeviceFile {
 
     fn ioctl(this: ArcBorrow<'_, Self>, _file: &File, cmd: u32, arg: usize) -> Result<isize> {
         if cmd == uapi::VFIO_DEVICE_BIND_IOMMUFD {
-            return this.bind(arg);
+            return if device_node::EXIST {
+                this.bind(arg)
+            } else {
+                Err(ENOTTY)
+            };
         }
         let device = this.access()?;
         let _awake = wake_up(device)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The nodes of devices, `/dev/vfio/devices/vfioN`.
+//! The nodes of devices, `/dev/vfio/devices/vfioN`. In a configuration without character
+//! devices each device still has its place in `/sys/class/vfio-dev`.
 
 use crate::{
     abstractions::{
@@ -38,19 +39,22 @@ use kernel::{
     }, //
 };
 
+/// Whether devices have nodes.
+pub(crate) const EXIST: bool = cfg!(CONFIG_VFIO_RUST_DEVICE_CDEV);
+
 /// What the character device of a device leads to.
 ///
 /// The node may live a little longer than the registration, and must not keep
 /// the device for that long: dropping it needs code of the bus driver.
 #[pin_data]
 pub(crate) struct NodeTarget {
-    number: DeviceNumber,
+    number: Option<DeviceNumber>,
     #[pin]
     device: Mutex<Option<Arc<Device>>>,
 }
 
 impl NodeTarget {
-    fn new(number: DeviceNumber, device: Arc<Device>) -> Result<Arc<Self>> {
+    fn new(number: Option<DeviceNumber>, device: Arc<Device>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 number,
@@ -70,7 +74,8 @@ impl NodeTarget {
 struct Numbers {
     /// The N of `vfioN`: users expect the lowest that no other device has.
     names: Arc<Ida>,
-    nodes: DeviceNumbers,
+    /// If there are nodes.
+    nodes: Option<DeviceNumbers>,
 }
 
 static CLASS: Class = Class::new(c"vfio-dev", NodeFolder::VfioDevices);
@@ -78,7 +83,7 @@ static CLASS: Class = Class::new(c"vfio-dev", NodeFolder::VfioDevices);
 /// There while the module is loaded.
 static NUMBERS: StaticMutex<Option<Numbers>> = static_mutex!(None, c"vfio_device_numbers");
 
-/// The class and the device numbers of devices, until this is dropped.
+/// The class and, if there are nodes, the device numbers of devices, until this is dropped.
 pub(crate) struct Nodes {
     _class: ClassRegistration,
 }
@@ -89,7 +94,9 @@ impl Nodes {
         let class = ClassRegistration::new(&CLASS)?;
         *NUMBERS.lock() = Some(Numbers {
             names: Ida::new(DeviceNumbers::LAST)?,
-            nodes: DeviceNumbers::allocate(c"vfio-dev")?,
+            nodes: EXIST
+                .then(|| DeviceNumbers::allocate(c"vfio-dev"))
+                .transpose()?,
         });
         Ok(Self { _class: class })
     }
@@ -118,9 +125,14 @@ impl Node {
     pub(crate) fn new(device: &Arc<Device>) -> Result<Self> {
         let numbers = NUMBERS.lock();
         let numbers = numbers.as_ref().ok_or(ENODEV)?;
+        let number = numbers
+            .nodes
+            .as_ref()
+            .map(DeviceNumbers::take)
+            .transpose()?;
         Ok(Self {
             char_device: None,
-            target: NodeTarget::new(numbers.nodes.take()?, device.clone())?,
+            target: NodeTarget::new(number, device.clone())?,
             name: numbers.names.lowest()?,
         })
     }
@@ -137,7 +149,7 @@ impl Node {
             Description {
                 class: &CLASS,
                 parent: Some(device.parent()),
-                number: &self.target.number,
+                number: self.target.number.as_ref(),
                 name: &name,
             },
             &device_file::OPERATIONS,

@@ -81,6 +81,9 @@ use kernel::{
     }, //
 };
 
+/// Whether groups have nodes. Without them users have those of devices only.
+const HAVE_NODES: bool = cfg!(CONFIG_VFIO_RUST_GROUP);
+
 /// Where the group's DMA goes.
 enum Iommu {
     /// Nowhere yet.
@@ -145,7 +148,7 @@ struct State {
 /// A group.
 #[pin_data]
 pub(crate) struct Group {
-    number: DeviceNumber,
+    number: Option<DeviceNumber>,
     dma: Dma,
     #[pin]
     users: Mutex<Users>,
@@ -185,15 +188,20 @@ static OPERATIONS: FileTable<GroupFile> = FileTable::of_char_device(this_module:
 
 /// The class and the device numbers of groups, until this is dropped.
 pub(crate) struct Nodes {
-    _class: ClassRegistration,
+    _class: Option<ClassRegistration>,
 }
 
 impl Nodes {
-    /// Registers both.
+    /// Registers both, if groups have nodes.
     pub(crate) fn register() -> Result<Self> {
+        if !HAVE_NODES {
+            return Ok(Self { _class: None });
+        }
         let class = ClassRegistration::new(&CLASS)?;
         GROUPS.lock().numbers = Some(DeviceNumbers::allocate(c"vfio")?);
-        Ok(Self { _class: class })
+        Ok(Self {
+            _class: Some(class),
+        })
     }
 }
 
@@ -220,10 +228,21 @@ impl Membership {
     /// `EINVAL`: no IOMMU serves the device. `EEXIST`: one does, but the device
     /// is emulated. `ENOSPC`: there are too many groups. `ENOMEM`.
     pub(crate) fn join(device: &device::Device, dma: Dma) -> Result<Self> {
+        if !HAVE_NODES {
+            return Self::without_node(dma);
+        }
         match dma {
             Dma::Physical => Self::join_iommu_group(device),
             Dma::Emulated => Self::join_fabricated_group(device),
         }
+    }
+
+    /// A group that nobody will look for.
+    fn without_node(dma: Dma) -> Result<Self> {
+        Ok(Self {
+            group: Group::new(None, None, dma)?,
+            _fabricated: None,
+        })
     }
 
     fn join_fabricated_group(device: &device::Device) -> Result<Self> {
@@ -269,6 +288,9 @@ impl Membership {
     ///
     /// `ENOMEM`.
     pub(crate) fn show(&self) -> Result {
+        if !HAVE_NODES {
+            return Ok(());
+        }
         let mut groups = GROUPS.lock();
         let entry = groups
             .entries
@@ -320,7 +342,7 @@ impl Entry {
             Description {
                 class: &CLASS,
                 parent: None,
-                number: &self.group.number,
+                number: self.group.number.as_ref(),
                 name: &name,
             },
             &OPERATIONS,
@@ -333,7 +355,7 @@ impl Entry {
 impl Groups {
     fn create(&mut self, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Group>> {
         let number = self.numbers.as_ref().ok_or(ENODEV)?.take()?;
-        let group = Group::new(number, iommu_group.clone(), dma)?;
+        let group = Group::new(Some(number), Some(iommu_group.clone()), dma)?;
         self.entries.push(
             Entry {
                 group: group.clone(),
@@ -348,7 +370,11 @@ impl Groups {
 }
 
 impl Group {
-    fn new(number: DeviceNumber, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Self>> {
+    fn new(
+        number: Option<DeviceNumber>,
+        iommu_group: Option<ARef<iommu::Group>>,
+        dma: Dma,
+    ) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 number,
@@ -356,7 +382,7 @@ impl Group {
                 users <- Users::new_lock(),
                 state <- new_mutex!(
                     State {
-                        iommu_group: Some(iommu_group),
+                        iommu_group,
                         iommu: Iommu::Unset,
                         opened: false,
                         cdev_users: 0,

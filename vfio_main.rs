@@ -8,6 +8,8 @@
 
 #![crate_name = "vfio"]
 #![deny(unsafe_code)]
+// A configuration without containers still has the code behind their nodes' files.
+#![cfg_attr(not(CONFIG_VFIO_RUST_CONTAINER), allow(dead_code))]
 
 #[allow(unsafe_code)]
 #[path = "abstractions/crate_vfio.rs"]
@@ -41,6 +43,7 @@ use kernel::prelude::*;
 /// Fields are dropped in order: first the ways in, then what they lead to.
 #[pin_data]
 struct Vfio {
+    #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
     #[pin]
     container: abstractions::misc_device::MiscDevice,
     groups: group::Nodes,
@@ -52,6 +55,7 @@ impl kernel::InPlaceModule for Vfio {
         try_pin_init!(Self {
             devices: device_node::Nodes::register()?,
             groups: group::Nodes::register()?,
+            #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
             container <- container::node(),
             _: {
                 pr_info!("VFIO - User Level meta-driver version: 0.3\n");
@@ -66,6 +70,5 @@ module! {
     authors: ["The VFIO in Rust developers"],
     description: "VFIO - User Level meta-driver",
     license: "GPL v2",
-    alias: ["devname:vfio/vfio", "char-major-10-196"],
     imports_ns: ["IOMMUFD", "IOMMUFD_VFIO"],
 }

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a Rust module cannot say about itself: version, soft dependencies, and
- * exports of plain C symbols.
+ * What a Rust module cannot say about itself: version, soft dependencies, aliases
+ * that depend on the configuration, and exports of plain C symbols.
  */
 
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/vfio.h>
 #include <linux/vfio_device_memory.h>
 
 MODULE_VERSION("0.3");
 MODULE_SOFTDEP("post: vfio_iommu_type1");
+
+#ifdef CONFIG_VFIO_RUST_CONTAINER
+/* Opening /dev/vfio/vfio loads the module. */
+MODULE_ALIAS_MISCDEV(VFIO_MINOR);
+MODULE_ALIAS("devname:vfio/vfio");
+#endif
 
 /* Looked up by KVM with symbol_get(). */
 EXPORT_SYMBOL_GPL(vfio_file_is_valid);

@@ -206,8 +206,9 @@ pub struct Description<'a> {
     /// The device above it in sysfs.
     pub parent: Option<&'a Device>,
     /// Its number. Whoever opens the device's node finds this device as long as it
-    /// exists, so that belongs to what is kept as long.
-    pub number: &'a DeviceNumber,
+    /// exists, so that belongs to what is kept as long. Without a number there is no node,
+    /// only the class device.
+    pub number: Option<&'a DeviceNumber>,
     /// The name in sysfs and devtmpfs.
     pub name: &'a CStr,
 }
@@ -274,7 +275,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
             bindings::device_initialize(device);
             (*device).class = class.0.get();
             (*device).parent = parent.map_or(core::ptr::null_mut(), device::as_raw);
-            (*device).devt = number.as_raw();
+            (*device).devt = number.map_or(0, DeviceNumber::as_raw);
             (*device).release = Some(Self::release);
             bindings::cdev_init(cdev, operations.as_raw());
             (*cdev).owner = module.as_ptr();

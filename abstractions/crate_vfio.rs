@@ -15,6 +15,10 @@ pub mod eventfd;
 pub mod file;
 pub mod ida;
 pub mod iommu;
+#[cfg(CONFIG_IOMMUFD)]
+pub mod iommufd;
+#[cfg(not(CONFIG_IOMMUFD))]
+#[path = "no_iommufd.rs"]
 pub mod iommufd;
 pub mod kvm;
 pub mod misc_device;

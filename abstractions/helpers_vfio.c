@@ -162,6 +162,7 @@ void vfio_rust_awake_put(struct device *dev)
 	pm_runtime_put(dev);
 }
 
+#if IS_ENABLED(CONFIG_IOMMUFD)
 /* Emulated devices pin no pages, so they have none to give back. */
 static void access_unmap(void *data, unsigned long iova, unsigned long length)
 {
@@ -177,6 +178,7 @@ vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id)
 {
 	return iommufd_access_create(ictx, &access_ops, NULL, id);
 }
+#endif
 
 unsigned long vfio_rust_reserve_page(struct page *page)
 {

@@ -167,7 +167,9 @@ fn facts(function: &Function, intx: Intx) -> config::Facts {
         vendor: function.vendor(),
         device: function.device_id(),
         no_command_memory: function.ignores_memory_enable(),
-        intx_usable: function.intx_line().is_some() && !intx.broken,
+        intx_usable: cfg!(CONFIG_VFIO_RUST_PCI_INTX)
+            && function.intx_line().is_some()
+            && !intx.broken,
         no_intx: intx.broken,
         bars,
         rom: describe_rom(function),
