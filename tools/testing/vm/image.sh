@@ -24,13 +24,16 @@ run_directory() {
 
 # image_make STACK LIMIT INTERACTIVE FILE... -- NAME=VALUE... -- COMMAND...
 image_make() {
-	local job=$RUN_DIR/job modules=() lock='' name
+	local job=$RUN_DIR/job modules=() lock='' name load=" $STACK_MODULES "
+	for name in ${KERNEL_LACKS[@]+"${KERNEL_LACKS[@]}"}; do
+		load=${load/" $name "/ }
+	done
 	{
 		printf "STACK=%q\nJOB_LIMIT=%q\nINTERACTIVE=%q\n" "$1" "$2" "$3"
 		if [ "$1" = none ]; then
 			printf "MODULES=\nUNLOAD=\n"
 		else
-			printf "MODULES='%s'\nUNLOAD='%s'\n" "$STACK_MODULES" "$STACK_UNLOAD"
+			printf "MODULES='%s'\nUNLOAD='%s'\n" "$load" "$STACK_UNLOAD"
 		fi
 	} >"$job/env"
 	shift 3

@@ -13,10 +13,27 @@ kernel_source_version() {
 	dpkg-query --admindir="$ROOT/var/lib/dpkg" -W -f '${Version}' "$KERNEL_SOURCE"
 }
 
-# kernel_source_ready: sets SOURCE.
+# kernel_source_own: the source that KSRC names. Sets SOURCE and SOURCE_KEY.
+kernel_source_own() {
+	SOURCE=$(readlink -f "$KSRC")
+	[ -e "$SOURCE/Makefile" ] && [ -e "$SOURCE/Kconfig" ] || die "KSRC: $KSRC is no kernel source"
+	[ -e "$SOURCE/rust/kernel/lib.rs" ] || die "KSRC: $KSRC is a kernel without Rust" "Linux ${KERNEL_SOURCE##*-} is what is tested."
+	[ ! -e "$SOURCE/.config" ] && [ ! -e "$SOURCE/include/config" ] ||
+		die "KSRC: a kernel was built in $KSRC itself" "make mrproper there, or give a copy: git worktree add, for example."
+	# A changed source gives another kernel; what git does not know of is not seen.
+	SOURCE_KEY=own-$(key "$SOURCE" "$(git -C "$SOURCE" describe --always --dirty 2>/dev/null)" \
+		"$(sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\|EXTRAVERSION\) *= *//p' "$SOURCE/Makefile")")
+}
+
+# kernel_source_ready: sets SOURCE, and SOURCE_KEY, which tells it from others.
 kernel_source_ready() {
 	root_ready
+	if [ -n "${KSRC:-}" ]; then
+		kernel_source_own
+		return
+	fi
 	SOURCE=$CACHE/linux-$(kernel_source_version | tr '~+:' '___')
+	SOURCE_KEY=$(basename "$SOURCE")
 	[ -d "$SOURCE" ] || step "kernel source (unpack)" locked source kernel_source_unpack
 }
 
@@ -31,17 +48,30 @@ kernel_source_unpack() {
 	mv "$SOURCE.new" "$SOURCE"
 }
 
-# kernel_set VARIANT: sets KERNEL, the cache entry, and BUILD.
+# kernel_set VARIANT: sets KERNEL, the cache entry, and BUILD; what has to be mounted
+# and run to build modules for it, KERNEL_MOUNTS and KERNEL_MAKE; and KERNEL_LACKS,
+# the modules of the usual ones that it does not have.
 kernel_set() {
+	if [ "$1" = stock ]; then
+		stock_set
+		return
+	fi
 	kernel_source_ready
 	local fragments=("$VM/kernel/base.config" "$VM/kernel/$1.config")
-	[ -e "${fragments[1]}" ] || die "there is no kernel called $1" "Choose plain or debug."
-	KERNEL=$CACHE/kernel-$1-$(key "$(basename "$ROOT")" "$(basename "$SOURCE")" "$(cat "${fragments[@]}")")
+	[ -e "${fragments[1]}" ] || die "there is no kernel called $1" "Choose plain, debug or stock."
+	KERNEL=$CACHE/kernel-$1-$(key "$(basename "$ROOT")" "$SOURCE_KEY" "$(cat "${fragments[@]}")")
 	BUILD=$KERNEL/build
+	KERNEL_MOUNTS=("ro:$SOURCE:/src" "rw:$BUILD:/build")
+	KERNEL_MAKE=(make -C /src O=/build LLVM=1)
+	KERNEL_LACKS=()
 }
 
-# kernel_ready VARIANT: the kernel is built. Sets KERNEL, BUILD, RELEASE.
+# kernel_ready VARIANT: the kernel is there. Sets RELEASE and what kernel_set does.
 kernel_ready() {
+	if [ "$1" = stock ]; then
+		stock_ready
+		return
+	fi
 	kernel_set "$1"
 	[ -e "$KERNEL/done" ] || step "kernel $1 (built once, takes a while)" locked "kernel-$1" kernel_build "$1"
 	RELEASE=$(cat "$BUILD/include/config/kernel.release")

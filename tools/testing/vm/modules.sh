@@ -23,8 +23,8 @@ modules_make() {
 	in_root "rw:$directory:/modules" -- bash /vfio/tools/testing/vm/copy-sources /vfio /modules ||
 		die "the sources could not be copied to $directory" "Is the disk full?"
 	QUIET_TAIL=60 quietly "$log" \
-		in_root "ro:$SOURCE:/src" "rw:$BUILD:/build" "rw:$directory:/modules" -- \
-		make -C /src O=/build LLVM=1 M=/modules -j"$JOBS" "$@" modules || {
+		in_root "${KERNEL_MOUNTS[@]}" "rw:$directory:/modules" -- \
+		"${KERNEL_MAKE[@]}" M=/modules -j"$JOBS" "$@" modules || {
 		# What an earlier build left must not be tested in their place.
 		find "$directory" -name '*.ko' -delete
 		say "error: the modules do not build, see above"

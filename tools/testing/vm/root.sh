@@ -4,7 +4,12 @@
 # kernel asks for, QEMU, and the kernel source. Sets ROOT.
 
 ROOT_SUITES=(trixie trixie-updates trixie-backports)
+# The kernel that the modules are written for. Backports moves on to the next series
+# after some weeks; then a file of the cache names what is used in its place.
 KERNEL_SOURCE=linux-source-7.3
+if [ -s "$CACHE/kernel-source" ]; then
+	KERNEL_SOURCE=$(cat "$CACHE/kernel-source")
+fi
 ROOT_PACKAGES=(
 	# kernel
 	make clang lld llvm libclang-dev rustc rust-src rustfmt rust-clippy bindgen
@@ -20,6 +25,11 @@ ROOT_PACKAGES=(
 
 root_set() {
 	ROOT=$CACHE/root-$(key "${ROOT_SUITES[@]}" "${ROOT_PACKAGES[@]}")
+	# With a source of the user's own the package is not needed, but does no harm.
+	if [ -n "${KSRC:-}" ] && [ ! -d "$ROOT" ]; then
+		ROOT_PACKAGES=("${ROOT_PACKAGES[@]/#$KERNEL_SOURCE/bzip2}")
+		ROOT=$CACHE/root-$(key "${ROOT_SUITES[@]}" "${ROOT_PACKAGES[@]}")
+	fi
 }
 
 # The mirror that the host's own apt uses for its distribution.
@@ -61,6 +71,40 @@ root_tools() {
 		die "apt-get could not install ${missing[*]}" "Check the network and /etc/apt."
 }
 
+# root_newest_source MIRROR: the newest linux-source-7.x of the suites that is not
+# older than what the modules are written for.
+root_newest_source() {
+	local state=$CACHE/apt-state suite
+	rm -rf "$state"
+	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+	for suite in "${ROOT_SUITES[@]}"; do
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $1 $suite main"
+	done >"$state/sources.list"
+	local apt=(-o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::Etc::SourceList="$state/sources.list" -o APT::Sandbox::User=root -o APT::Architecture=amd64)
+	apt-get -q "${apt[@]}" update >"$CACHE/log/apt.log" 2>&1 || true
+	apt-cache "${apt[@]}" pkgnames linux-source-7. | awk -F. -v least="${KERNEL_SOURCE##*.}" \
+		'$2 ~ /^[0-9]+$/ && $2 + 0 >= least { print }' | sort -V | tail -n 1
+	rm -rf "$state"
+}
+
+# root_without_source MIRROR: the archive has no such package any more.
+root_without_source() {
+	local newest
+	newest=$(root_newest_source "$1")
+	say "    the archive has no $KERNEL_SOURCE any more"
+	[ -n "$newest" ] && [ "$newest" != "$KERNEL_SOURCE" ] ||
+		die "the archive has no $KERNEL_SOURCE any more, and no newer one of series 7" \
+			"KSRC=/path/to/linux make ... uses a kernel source of your own; Linux ${KERNEL_SOURCE##*-} is what is tested."
+	say "    note: $newest is used in its place, as far as the modules build for it. They are tested with"
+	say "    Linux ${KERNEL_SOURCE##*-}: KSRC=/path/to/linux make ... uses a source of your own."
+	echo "$newest" >"$CACHE/kernel-source"
+	ROOT_PACKAGES=("${ROOT_PACKAGES[@]/#$KERNEL_SOURCE/$newest}")
+	KERNEL_SOURCE=$newest
+	root_set
+	[ -d "$ROOT" ] || root_build
+}
+
 root_build() {
 	local mirror new=$ROOT.new option options=() suite sources=()
 	root_tools
@@ -77,8 +121,13 @@ root_build() {
 	printf '%s\n' "${sources[@]}" |
 		QUIET_TAIL=3 quietly "$CACHE/log/root.log" mmdebstrap --variant=minbase --format=directory \
 			${options[@]+"${options[@]}"} \
-			--include="$(IFS=, && echo "${ROOT_PACKAGES[*]}")" "${ROOT_SUITES[0]}" "$new" - ||
+			--include="$(IFS=, && echo "${ROOT_PACKAGES[*]}")" "${ROOT_SUITES[0]}" "$new" - || {
+		if grep -q "Unable to locate package $KERNEL_SOURCE" "$CACHE/log/root.log"; then
+			root_without_source "$mirror"
+			return
+		fi
 		die "the build root could not be made from $mirror" "Check the network; the log is $CACHE/log/root.log."
+	}
 	mv "$new" "$ROOT"
 }
 

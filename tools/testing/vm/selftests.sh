@@ -5,7 +5,7 @@
 
 # kernel_selftests_ready: sets KERNEL_SELFTESTS. Needs kernel_ready.
 kernel_selftests_ready() {
-	KERNEL_SELFTESTS=$CACHE/selftests-$(key "$(basename "$ROOT")" "$(basename "$SOURCE")" \
+	KERNEL_SELFTESTS=$CACHE/selftests-$(key "$(basename "$ROOT")" "$SOURCE_KEY" \
 		"$(cat "$TREE/tools/testing/selftests/test_limit.h")")
 	[ -e "$KERNEL_SELFTESTS/done" ] ||
 		step "the kernel's vfio selftests" locked selftests kernel_selftests_build
