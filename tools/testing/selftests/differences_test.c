@@ -58,6 +58,7 @@ TEST(device_of_another_iommufd)
 	int group;
 
 	NEED_DEVICE(bdf, "NVME");
+	NEED_IOMMUFD();
 	ASSERT_LE(0, first);
 	ASSERT_LE(0, second);
 	group = group_open(bdf);

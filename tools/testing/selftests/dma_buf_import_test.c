@@ -94,6 +94,7 @@ FIXTURE_SETUP(import)
 		SKIP(return, "there is no importer");
 	NEED_DEVICE(self->bdf, "SHARED_TESTDEV");
 	NEED_DEVICE(self->peer_bdf, "SHARED_EDU");
+	NEED_IOMMUFD();
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->device = cdev_open(self->bdf, O_RDWR);

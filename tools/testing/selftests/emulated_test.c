@@ -514,6 +514,7 @@ FIXTURE(cdev)
 FIXTURE_SETUP(cdev)
 {
 	NEED_SAMPLES();
+	NEED_IOMMUFD();
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->device = memory_cdev_open();

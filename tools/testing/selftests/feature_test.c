@@ -167,6 +167,7 @@ TEST(unbound)
 	int fd;
 
 	NEED_DEVICE(bdf, "EDU");
+	NEED_IOMMUFD();
 	fd = cdev_open(bdf, O_RDWR);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | EXIT, NULL, 0));

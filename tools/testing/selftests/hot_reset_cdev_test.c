@@ -22,6 +22,7 @@ FIXTURE_SETUP(iommufd)
 	self->sibling = -1;
 	NEED_DEVICE(self->edu, "SHARED_EDU");
 	NEED_DEVICE(self->testdev, "SHARED_TESTDEV");
+	NEED_IOMMUFD();
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->fd = cdev_open(self->edu, O_RDWR);

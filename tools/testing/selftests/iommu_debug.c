@@ -25,6 +25,12 @@ struct leaf {
 	uint64_t address;
 };
 
+/* Whether the kernel shows tables. */
+bool iommu_table_seen(void)
+{
+	return !access("/sys/kernel/debug/iommu/intel", F_OK);
+}
+
 /* That nothing is mapped can only be said by who sees the table: ends the test. */
 static FILE *table_open(const char *bdf)
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+bool iommu_table_seen(void);
 uint64_t iommu_mapped(const char *bdf, uint64_t iova, uint64_t size);
 bool iommu_maps_iova(const char *bdf, uint64_t iova);
 long iommu_entries(const char *bdf, uint64_t start, uint64_t size);
@@ -13,5 +14,12 @@ uint64_t iommu_table(const char *bdf);
 long iommu_flushes(void);
 bool fault_logged(int log, uint64_t iova);
 bool edu_store_faults(int device, uint64_t iova);
+
+/* The table of the IOMMU, which debugfs shows if the kernel was built to. */
+#define NEED_IOMMU_TABLE()						\
+	do {								\
+		if (!iommu_table_seen())				\
+			SKIP(return, "debugfs has no IOMMU tables");	\
+	} while (0)
 
 #endif

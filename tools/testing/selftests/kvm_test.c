@@ -133,6 +133,7 @@ TEST_F(kvm, cdev)
 	int device = cdev_open(self->bdf, O_RDWR);
 	int iommufd = iommufd_open();
 
+	NEED_IOMMUFD();
 	ASSERT_LE(0, device);
 	ASSERT_LE(0, iommufd);
 	EXPECT_EQ(0, kvm_file(self->device, KVM_DEV_VFIO_FILE_ADD, device));

@@ -221,6 +221,7 @@ TEST_F(edu, killed)
 	char byte = 0;
 	pid_t pid;
 
+	NEED_IOMMU_TABLE();
 	ASSERT_EQ(0, pipe(ready));
 	pid = fork();
 	if (!pid)
@@ -466,6 +467,7 @@ TEST_F(edu, unbound_cdev)
 
 	if (on_c_modules())
 		SKIP(return, "C modules: unloading waits for the file");
+	NEED_IOMMUFD();
 	if (users < 0)
 		SKIP(return, "vfio_pci is not a module");
 	fd = cdev_open(self->bdf, O_RDWR);

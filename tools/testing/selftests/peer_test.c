@@ -51,6 +51,7 @@ FIXTURE_SETUP(peer)
 {
 	NEED_DEVICE(self->edu_bdf, "EDU");
 	NEED_DEVICE(self->peer_bdf, "IVSHMEM");
+	NEED_IOMMU_TABLE();
 	self->peer.container = self->peer.group = self->peer.device = -1;
 	ASSERT_EQ(0, session_open(&self->edu, self->edu_bdf, variant->iommu));
 	ASSERT_EQ(0, edu_bus_master(self->edu.device, true));

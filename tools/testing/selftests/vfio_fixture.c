@@ -360,6 +360,11 @@ int session_finish(struct vfio_session *session)
 	return ret;
 }
 
+bool kernel_has_iommufd(void)
+{
+	return !access("/dev/iommu", F_OK);
+}
+
 int iommufd_open(void)
 {
 	return sys_result(open("/dev/iommu", O_RDWR | O_CLOEXEC));

@@ -82,6 +82,7 @@ int session_share(struct vfio_session *session, const char *bdf);
 int session_works(const struct vfio_session *session);
 int session_finish(struct vfio_session *session);
 
+bool kernel_has_iommufd(void);
 int iommufd_open(void);
 long iommufd_ioas(int iommufd);
 long iommufd_map(int iommufd, uint32_t ioas, void *vaddr, uint64_t iova,
@@ -165,6 +166,13 @@ void report_difference(const char *what, const char *how);
 		(bdf) = pci_device(name);				\
 		if (!(bdf))						\
 			SKIP(return, "%s names no device", name);	\
+	} while (0)
+
+/* iommufd, and with it the character devices of devices. */
+#define NEED_IOMMUFD()							\
+	do {								\
+		if (!kernel_has_iommufd())				\
+			SKIP(return, "the kernel has no iommufd");	\
 	} while (0)
 
 /* Fds of a device that VFIO_TEST_MAIN_OPEN() has opened. */

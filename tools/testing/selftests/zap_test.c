@@ -531,6 +531,8 @@ FIXTURE_SETUP(zap)
 	NEED_DEVICE(world->bdf, variant->device);
 	if (variant->also)
 		NEED_DEVICE(also, variant->also);
+	if (variant->cdev)
+		NEED_IOMMUFD();
 	ASSERT_EQ(0, variant->cdev ? world_open_cdev(world) :
 		     world_open_group(world, also));
 	ASSERT_EQ(0, world_map(world, world->sources, world->nr_sources, 0,
