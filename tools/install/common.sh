@@ -52,14 +52,16 @@ quietly() {
 
 need_root() { [ "$(id -u)" = 0 ] || die "this needs root" "Run it again as root, for example with sudo."; }
 
-# one_at_a_time: until this program ends.
+# one_at_a_time: until this program ends, with what it starts.
 one_at_a_time() {
+	[ -z "${VFIO_RUST_LOCKED:-}" ] || return 0
 	mkdir -p "$STATE" || die "cannot write to $STATE" "Is the disk full?"
 	exec {lock_fd}>"$STATE/.lock"
 	if ! flock -n "$lock_fd"; then
 		say "    another installation is running; waiting for it to end"
 		flock "$lock_fd"
 	fi
+	export VFIO_RUST_LOCKED=1
 }
 
 # need_space DIRECTORY MIB PURPOSE
