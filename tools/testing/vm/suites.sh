@@ -77,16 +77,18 @@ job_run() {
 }
 
 # suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
-# match; or every PARTSth of them, from the PARTth on.
+# match; or every PARTSth of them, from the PARTth on. ONLY, if set, names those that
+# count at all.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name
 	local part=${4:-1/1} number=0
 	kernel_ready "$variant"
 	mapfile -t rows < <(suite_rows "$stack" "$variant")
 	for row in ${rows[@]+"${rows[@]}"}; do
+		name=${row%% *}
+		[[ -z ${ONLY:-} || " $ONLY " = *" ${name##*/} "* ]] || continue
 		number=$((number + 1))
 		[ $((number % ${part#*/})) = $((${part%/*} % ${part#*/})) ] || continue
-		name=${row%% *}
 		# shellcheck disable=SC2254 # it is a pattern
 		case ${name##*/} in $pattern) ;; *) continue ;; esac
 		job_add "$row"
