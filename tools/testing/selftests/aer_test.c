@@ -309,10 +309,7 @@ static int vf_add(const char *bdf, char *vf, size_t size)
 
 static int vf_remove(const char *bdf)
 {
-	int ret = pci_set_attribute(bdf, "sriov_numvfs", "0");
-
-	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "N");
-	return ret;
+	return pci_set_attribute(bdf, "sriov_numvfs", "0");
 }
 
 /* The kernel says it when all drivers have been told. */

@@ -533,7 +533,6 @@ FIXTURE_TEARDOWN(virtual)
 		space_close(&self->space);
 	session_close(&self->physical);
 	vf_count(self->pf, "0");
-	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "N");
 }
 
 /* 7-23, 7-30, 7-35, 7-41, and every bit, as of other devices. */

@@ -320,6 +320,7 @@ static void disable_vfs(void)
 int main(int argc, char **argv)
 {
 	main_process = getpid();
+	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
 	pci_claim(devices);
 	/* Runs before the drivers are restored. */
 	atexit(disable_vfs);
