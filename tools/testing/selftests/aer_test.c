@@ -141,6 +141,19 @@ static long load(const void *addr, uint32_t *value)
 	return ret ? ret : fault_count() - before;
 }
 
+/* The first load that does not end in a signal, as at the end of recovery. */
+static long load_patiently(const void *addr, uint32_t *value)
+{
+	long ret = -SIGBUS;
+	int i;
+
+	for (i = 0; i < PATIENCE_MS && ret == -SIGBUS; i++) {
+		ret = load(addr, value);
+		usleep(1000);
+	}
+	return ret;
+}
+
 /* Without the link being reset, nothing happens to the device. */
 static void expect_untouched(struct __test_metadata *_metadata, const char *bdf,
 			     const void *bar)
@@ -205,8 +218,7 @@ TEST_F(igb, fatal)
 	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
 	const long command = pci_hw_config(self->bdf, PCI_COMMAND, 2);
 	uint32_t value = 0;
-	long ret = -SIGBUS;
-	int i;
+	long ret;
 
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
@@ -218,10 +230,7 @@ TEST_F(igb, fatal)
 		report_difference("config space after a fatal bus error", "lost");
 		return;
 	}
-	for (i = 0; i < PATIENCE_MS && ret == -SIGBUS; i++) {
-		ret = load(self->bar + IGB_VET, &value);
-		usleep(1000);
-	}
+	ret = load_patiently(self->bar + IGB_VET, &value);
 	/* The first access after that was a fault, and then the device answered. */
 	EXPECT_LE(1, ret);
 	EXPECT_EQ(IGB_VET_VALUE, value);
@@ -243,6 +252,7 @@ TEST_F(igb, fatal_keeps_config)
 {
 	long msix = config_cap(self->fd, PCI_CAP_ID_MSIX);
 	int vector = event_new();
+	uint32_t value;
 
 	if (on_c_modules())
 		SKIP(return, "C modules: config space stays as the link reset leaves it");
@@ -253,7 +263,9 @@ TEST_F(igb, fatal_keeps_config)
 		     PCI_MSIX_FLAGS_ENABLE);
 	ASSERT_EQ(0, inject(self->bdf, PCI_ERR_UNC_MALF_TLP, 0));
 	EXPECT_EQ(1, event_wait(self->event, PATIENCE_MS));
-	EXPECT_EQ(0, wait_for_command(self->bdf, PCI_COMMAND_MEMORY));
+	EXPECT_LE(1, load_patiently(self->bar + IGB_VET, &value));
+	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
+		     PCI_COMMAND_MEMORY);
 	EXPECT_NE(0, pci_hw_config(self->bdf, PCI_COMMAND, 2) &
 		     PCI_COMMAND_MASTER);
 	EXPECT_NE(0, pci_hw_config(self->bdf, msix + PCI_MSIX_FLAGS, 2) &
