@@ -47,7 +47,7 @@ enum DeviceRun {
     Found(DmaRun),
     /// The address is in no VMA of plain page frames.
     NotPfnmap,
-    /// The fault handler had put it there, but it was zapped before we looked.
+    /// It was zapped, or the VMA became another one, between the fault and our look.
     Vanished,
 }
 
@@ -157,12 +157,16 @@ impl<'a> Pinner<'a> {
         devices: &mut Devices<'_>,
     ) -> Result<DeviceRun> {
         let address = mm.untagged(address);
-        if let Lookup::Absent = mm.pfnmap_leaf(address) {
+        let found = mm.pfnmap_leaf(address);
+        if let Lookup::Absent = found {
             mm.fault_in(address, self.write)?;
         }
-        // The VMA may be another one now, if the lock was dropped for the fault.
         let Some(vma) = mm.pfnmap_vma(address) else {
-            return Ok(DeviceRun::NotPfnmap);
+            return Ok(match found {
+                Lookup::NotPfnmap => DeviceRun::NotPfnmap,
+                // The lock was dropped for the fault, and what is there now may be pinned.
+                Lookup::Absent | Lookup::Present(_) => DeviceRun::Vanished,
+            });
         };
         let source = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {

@@ -505,6 +505,74 @@ TEST_F(peer, memory_vanishes)
 	munmap(bar, size);
 }
 
+/* A page that is the device's and ordinary memory by turns. */
+struct turn {
+	int device;
+	void *page;
+	volatile bool stop;
+};
+
+static void *turn_page(void *data)
+{
+	struct turn *turn = data;
+	void *page;
+	long i;
+
+	for (i = 0; !turn->stop; i++) {
+		if (i % 2)
+			page = mmap(turn->page, PAGE_SIZE,
+				    PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED, turn->device,
+				    REGION_OFFSET(BAR));
+		else
+			page = mmap(turn->page, PAGE_SIZE,
+				    PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				    MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (page == MAP_FAILED)
+			return "mmap() fails";
+	}
+	return NULL;
+}
+
+/* Takes the memory away from page faults again and again, for a moment. */
+static void *enable_memory(void *data)
+{
+	struct turn *turn = data;
+
+	while (!turn->stop)
+		memory_enable(turn->device, true);
+	return NULL;
+}
+
+/* There is memory at any time, so that it can be mapped at any time. */
+TEST_F(peer, memory_turns_ordinary)
+{
+	struct turn turn = {
+		.device = self->peer.device, .page = memory_new(PAGE_SIZE),
+	};
+	const int rounds = ROUNDS * (kernel_has_checkers() ? 1 : 20);
+	pthread_t threads[2];
+	void *error;
+	int round, failures = 0;
+
+	ASSERT_NE(MAP_FAILED, turn.page);
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, turn_page, &turn));
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, enable_memory, &turn));
+	for (round = 0; round < rounds; round++) {
+		failures += !!type1_map(self->edu.container, turn.page, IOVA,
+					PAGE_SIZE, DMA_RW);
+		type1_unmap(self->edu.container, IOVA, PAGE_SIZE, 0);
+	}
+	turn.stop = true;
+	ASSERT_EQ(0, pthread_join(threads[0], &error));
+	EXPECT_EQ(NULL, error);
+	pthread_join(threads[1], NULL);
+	TH_LOG("%d of %d refused", failures, rounds);
+	if (!on_c_modules())
+		EXPECT_EQ(0, failures);
+	EXPECT_EQ(0, munmap(turn.page, PAGE_SIZE));
+}
+
 struct race {
 	int container;
 	void *bar;
