@@ -43,7 +43,7 @@
  * other guests is many times slower.
  */
 #define ROUND_LIMIT	300
-#define PLAY_LIMIT	120
+#define PLAY_LIMIT	60
 #define TEST_LIMIT	36000
 
 #define BAR		2
