@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Config space past the kernel, and the power of slots; see slot.h. */
+/* Slots: config space past the kernel, and the power; see slot.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -31,7 +31,7 @@ static uint64_t ecam_start(void)
 }
 
 /* The config space of a function, mapped; NULL if that does not work. */
-static volatile uint8_t *ecam_map(const char *bdf)
+static volatile uint32_t *ecam_map(const char *bdf)
 {
 	const uint64_t start = ecam_start();
 	unsigned int domain, bus, dev, fn;
@@ -46,19 +46,6 @@ static volatile uint8_t *ecam_map(const char *bdf)
 			   start + (bus << 20 | dev << 15 | fn << 12));
 	close(fd);
 	return map == MAP_FAILED ? NULL : map;
-}
-
-/* 16 bits of config space. */
-long ecam_read(const char *bdf, unsigned int offset)
-{
-	volatile uint8_t *config = ecam_map(bdf);
-	long value;
-
-	if (!config)
-		return -ENODEV;
-	value = *(volatile uint16_t *)(config + offset);
-	munmap((void *)config, PAGE_SIZE);
-	return value;
 }
 
 /* The name of the bridge above a function. */
@@ -76,31 +63,80 @@ static int bridge_of(const char *bdf, char *bridge, size_t size)
 	return 0;
 }
 
-/* Switches the power of the slot that a function is in. */
-int slot_power(const char *bdf, bool on)
+/* The slot control register of a bridge, in its config space; NULL if it has none. */
+static volatile uint16_t *find_control(volatile uint32_t *bridge)
 {
-	volatile uint8_t *config;
-	volatile uint16_t *control = NULL;
-	char bridge[32];
+	volatile uint8_t *config = (volatile uint8_t *)bridge;
 	uint8_t offset;
-	int ret = bridge_of(bdf, bridge, sizeof(bridge));
 
-	if (ret)
-		return ret;
-	config = ecam_map(bridge);
-	if (!config)
-		return -ENODEV;
 	for (offset = config[PCI_CAPABILITY_LIST]; offset;
 	     offset = config[offset + 1])
 		if (config[offset] == PCI_CAP_ID_EXP)
-			control = (void *)(config + offset + PCI_EXP_SLTCTL);
+			return (volatile uint16_t *)(config + offset +
+						     PCI_EXP_SLTCTL);
+	return NULL;
+}
+
+/* The slot of a function that works. -ENODEV if it has none, or not past the kernel. */
+int slot_open(struct slot *slot, const char *bdf)
+{
+	char bridge[32];
+	unsigned int i;
+
+	*slot = (struct slot) {};
+	if (bridge_of(bdf, bridge, sizeof(bridge)))
+		return -ENODEV;
+	slot->config = ecam_map(bdf);
+	slot->bridge = ecam_map(bridge);
+	if (slot->bridge)
+		slot->control = find_control(slot->bridge);
+	if (!slot->config || !slot->control) {
+		slot_close(slot);
+		return -ENODEV;
+	}
+	for (i = 0; i < SLOT_HEADER; i++)
+		slot->header[i] = slot->config[i];
+	return 0;
+}
+
+void slot_close(struct slot *slot)
+{
+	if (slot->config)
+		munmap((void *)slot->config, PAGE_SIZE);
+	if (slot->bridge)
+		munmap((void *)slot->bridge, PAGE_SIZE);
+	*slot = (struct slot) {};
+}
+
+/* 32 bits of config space. */
+uint32_t slot_config(const struct slot *slot, unsigned int offset)
+{
+	return slot->config[offset / 4];
+}
+
+/* Switches the power. */
+void slot_power(const struct slot *slot, bool on)
+{
 	/* With the indicator off as well, QEMU takes it for permission to unplug. */
-	if (!control)
-		ret = -ENOTTY;
-	else
-		*control = (*control & ~(PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC)) |
-			   PCI_EXP_SLTCTL_PWR_IND_ON |
-			   (on ? PCI_EXP_SLTCTL_PWR_ON : PCI_EXP_SLTCTL_PWR_OFF);
-	munmap((void *)config, PAGE_SIZE);
-	return ret;
+	*slot->control = (*slot->control & ~(PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC)) |
+			 PCI_EXP_SLTCTL_PWR_IND_ON |
+			 (on ? PCI_EXP_SLTCTL_PWR_ON : PCI_EXP_SLTCTL_PWR_OFF);
+}
+
+/*
+ * Switches the power on, and the header of config space back to what it was, for who has
+ * taken the power without a reset by the kernel, which would do that.
+ */
+bool slot_recover(const struct slot *slot)
+{
+	unsigned int i;
+
+	slot_power(slot, true);
+	for (i = 0; i < 100 && slot->config[0] != slot->header[0]; i++)
+		usleep(10000);
+	/* Memory is enabled when its addresses are there. */
+	for (i = SLOT_HEADER - 1; i > 0; i--)
+		slot->config[i] = slot->header[i];
+	return slot->config[PCI_BASE_ADDRESS_0 / 4] ==
+	       slot->header[PCI_BASE_ADDRESS_0 / 4];
 }
