@@ -47,7 +47,8 @@ compare_guest() {
 		job+=" -n $((operations / ${#COMPARE_DEVICES[@]})) -o /out/$seed ${COMPARE_DEVICES[*]}"
 		job+=" || failed=1"
 	done
-	"$VM/run" -q -B -w -k "$variant" -s "$stack" -t $((limit * $#)) -o "$COMPARE_DIR/$name" \
+	# shellcheck disable=SC2086 # nothing, or an option
+	"$VM/run" ${COMPARE_LEAKS:-} -q -B -w -k "$variant" -s "$stack" -t $((limit * $#)) -o "$COMPARE_DIR/$name" \
 		-p "$COMPARE/compare" -- "$job; [ -z \"\${failed:-}\" ]"
 }
 
