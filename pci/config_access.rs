@@ -231,6 +231,9 @@ impl<'a> Effects for Access<'a> {
 
     fn write_command(&mut self, write: &CommandWrite) -> Result {
         let mut exclusive = self.exclusive()?;
+        if write.decode.memory {
+            exclusive.revive();
+        }
         if let Some(lost) = &write.lost {
             self.give_back(lost);
         }

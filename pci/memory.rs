@@ -482,11 +482,8 @@ impl MemoryLock {
     /// Ends what [`Self::begin_reset`] began.
     pub(crate) fn end_reset(&self) {
         let mut exclusive = self.enter_regardless();
-        if self.function.is_present() {
-            self.with_reach(Reach::answers);
-        }
         // What the PCI core has restored is what there was before, which may not have been much.
-        exclusive.put_back();
+        exclusive.revive();
         exclusive.clear_holder(Holder::Host);
         exclusive.end_in_a_hurry();
     }
@@ -541,12 +538,16 @@ impl MemoryLock {
         drop(self.try_exclusive());
     }
 
+    /// If recovery has failed, the link is what it is when recovery has succeeded, as far as the
+    /// function answers.
+    fn revive_link(&self) {
+        self.with_reach(|reach| reach.revive(|| self.function.is_present()));
+    }
+
     /// The device is about to be opened, and is to be found as it was last, though recovery may have
     /// failed: puts config space back, if the function answers.
     pub(crate) fn revive(&self) {
-        if self.function.is_present() {
-            self.with_reach(Reach::answers);
-        }
+        self.revive_link();
         drop(self.enter());
     }
 }

@@ -84,8 +84,7 @@ impl<S> Reach<S> {
         });
     }
 
-    /// Recovery has failed: what is cut off stays so until the function is reset, or the device
-    /// opened.
+    /// Recovery has failed: what is cut off stays so until somebody revives it.
     pub fn give_up(&mut self) {
         self.change(|link| match link {
             Link::Up(_) => Link::Up(None),
@@ -104,10 +103,10 @@ impl<S> Reach<S> {
         });
     }
 
-    /// The function answers, after a reset, or when the device is to be opened. That is as good as
-    /// a recovery, if none goes on any more.
-    pub fn answers(&mut self) {
-        if matches!(self.link, Link::Failed(_)) {
+    /// Somebody has reset the function, opens the device, or enables its memory. If the function
+    /// `answers`, that is as good as a recovery, if none goes on any more.
+    pub fn revive(&mut self, answers: impl FnOnce() -> bool) {
+        if matches!(self.link, Link::Failed(_)) && answers() {
             self.recover();
         }
     }

@@ -120,6 +120,13 @@ impl Exclusive<'_> {
         });
     }
 
+    /// Puts config space back also if recovery from an error has failed, as long as the function
+    /// answers: somebody wants it to work who has reset it, or enables its memory.
+    pub(crate) fn revive(&self) {
+        self.lock.revive_link();
+        self.put_back();
+    }
+
     /// Calls `visit` with memory enabled in hardware; see [`MemoryLock::visit`].
     pub(super) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
         if !self.is_reachable() || self.lock.function.is_in_d3() {

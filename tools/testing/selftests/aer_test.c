@@ -339,21 +339,16 @@ static bool recovery_fails(int log, const char *bdf)
 	return false;
 }
 
-/*
- * 10-31, 12-27: nobody says that the device works again, but the user finds out, by a
- * reset and a write of the memory bit.
- */
-TEST_F(igb, recovery_fails)
+/* Recovery fails, and the device has lost its BARs. */
+static void expect_lost(struct __test_metadata *_metadata,
+			const struct _test_data_igb *self)
 {
-	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
 	int log = log_open();
 	uint32_t value = 0;
-	char vf[16];
 
 	ASSERT_LE(0, log);
-	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
-	EXPECT_EQ(0, pci_bind(vf, NULL));
 	EXPECT_TRUE(recovery_fails(log, self->bdf));
+	close(log);
 	/* Of the error, and that this is the end. */
 	EXPECT_EQ(2, event_take(self->event));
 	EXPECT_EQ(0, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
@@ -363,15 +358,59 @@ TEST_F(igb, recovery_fails)
 	} else {
 		EXPECT_EQ(-SIGBUS, load(self->bar + IGB_VET, &value));
 	}
-	EXPECT_EQ(0, reset_patiently(self->fd));
-	EXPECT_EQ(0, memory_enable(self->fd, true));
+}
+
+/* The device is as it was before, when BAR 0 was @bar. */
+static void expect_found(struct __test_metadata *_metadata,
+			 const struct _test_data_igb *self, long bar)
+{
+	uint32_t value = 0;
+
 	EXPECT_EQ(bar, pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4));
 	EXPECT_LE(0, load(self->bar + IGB_VET, &value));
 	EXPECT_EQ(IGB_VET_VALUE, value);
 	EXPECT_EQ(4, region_read(self->fd, 0, IGB_VET, &value, 4));
 	EXPECT_EQ(IGB_VET_VALUE, value);
+}
+
+/*
+ * 10-31, 12-27: nobody says that the device works again, but the user finds out, by a
+ * reset and a write of the memory bit.
+ */
+TEST_F(igb, recovery_fails)
+{
+	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	char vf[16];
+
+	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
+	EXPECT_EQ(0, pci_bind(vf, NULL));
+	expect_lost(_metadata, self);
+	EXPECT_EQ(0, reset_patiently(self->fd));
+	EXPECT_EQ(0, memory_enable(self->fd, true));
+	expect_found(_metadata, self, bar);
 	EXPECT_EQ(0, vf_remove(self->bdf));
-	close(log);
+}
+
+/* 10-33: a write of the memory bit is enough, whether it was set or not. */
+TEST_F(igb, recovery_fails_without_reset)
+{
+	const long bar = pci_hw_config(self->bdf, PCI_BASE_ADDRESS_0, 4);
+	uint32_t value;
+	char vf[16];
+
+	ASSERT_EQ(0, vf_add(self->bdf, vf, sizeof(vf)));
+	EXPECT_EQ(0, pci_bind(vf, NULL));
+	expect_lost(_metadata, self);
+	EXPECT_EQ(0, memory_enable(self->fd, true));
+	expect_found(_metadata, self, bar);
+
+	expect_lost(_metadata, self);
+	EXPECT_EQ(0, memory_enable(self->fd, false));
+	EXPECT_EQ(-SIGBUS, load(self->bar + IGB_VET, &value));
+	EXPECT_EQ(-EIO, region_read(self->fd, 0, IGB_VET, &value, 4));
+	EXPECT_EQ(0, memory_enable(self->fd, true));
+	expect_found(_metadata, self, bar);
+	EXPECT_EQ(0, vf_remove(self->bdf));
 }
 
 /* The next user finds the device as the last one got it. */

@@ -142,10 +142,22 @@ fn reset_after_it_was_given_up() {
     let mut reach = open();
     fail(&mut reach, Some(2));
     reach.give_up();
-    reach.answers();
+    reach.revive(|| true);
     assert!(reach.is_to_be_put_back());
     assert_eq!(put_back(&mut reach), Some(2));
     assert!(reach.is_up());
+}
+
+/// Recovery has failed, and the function does not answer.
+#[test]
+fn lost_after_it_was_given_up() {
+    let mut reach = open();
+    fail(&mut reach, Some(2));
+    reach.give_up();
+    reach.revive(|| false);
+    assert!(!reach.is_up() && !reach.is_to_be_put_back());
+    reach.revive(|| true);
+    assert_eq!(put_back(&mut reach), Some(2));
 }
 
 /// A reset during recovery says nothing: the link may be reset again.
@@ -153,12 +165,13 @@ fn reset_after_it_was_given_up() {
 fn reset_during_recovery() {
     let mut reach = open();
     fail(&mut reach, Some(2));
-    reach.answers();
+    // Nobody asks the function.
+    reach.revive(|| panic!());
     assert!(reach.is_recovering());
     reach.recover();
-    reach.answers();
+    reach.revive(|| true);
     assert_eq!(put_back(&mut reach), Some(2));
-    reach.answers();
+    reach.revive(|| true);
     assert!(reach.is_up());
 }
 
@@ -181,7 +194,7 @@ fn closed_after_it_was_given_up() {
     fail(&mut reach, Some(2));
     reach.give_up();
     reach.forget();
-    reach.answers();
+    reach.revive(|| true);
     assert_eq!(put_back(&mut reach), Some(1));
     assert!(reach.is_up());
 }
