@@ -25,6 +25,7 @@ struct job {
 	long (*work)(void *data);
 	void *data;
 	long result;
+	atomic_int id;
 	atomic_bool done;
 	bool started;
 };
@@ -33,6 +34,7 @@ static void *job_run(void *data)
 {
 	struct job *job = data;
 
+	atomic_store(&job->id, gettid());
 	job->result = job->work(job->data);
 	atomic_store(&job->done, true);
 	return NULL;
@@ -44,6 +46,7 @@ static int job_start(struct job *job, long (*work)(void *data), void *data)
 
 	job->work = work;
 	job->data = data;
+	atomic_store(&job->id, 0);
 	atomic_store(&job->done, false);
 	ret = -pthread_create(&job->thread, NULL, job_run, job);
 	job->started = !ret;
@@ -55,6 +58,48 @@ static bool job_is_done(struct job *job, int milliseconds)
 	for (; milliseconds > 0 && !atomic_load(&job->done); milliseconds -= 10)
 		usleep(10000);
 	return atomic_load(&job->done);
+}
+
+/* Is the thread asleep in the kernel, where it cannot be interrupted? */
+static bool job_sleeps(struct job *job)
+{
+	char path[64], stat[256];
+	const char *state;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+		 atomic_load(&job->id));
+	if (file_read(path, stat, sizeof(stat)) < 0)
+		return false;
+	state = strrchr(stat, ')');
+	return state && !strncmp(state, ") D", 3);
+}
+
+/* Waits until it has been so for half a second: until it waits for somebody. */
+static bool job_waits(struct job *job)
+{
+	int asleep = 0;
+	int i;
+
+	for (i = 0; i < PATIENCE / 10 && asleep < 50; i++) {
+		usleep(10000);
+		asleep = job_sleeps(job) ? asleep + 1 : 0;
+	}
+	return asleep == 50;
+}
+
+/* How often the thread has gone to sleep so far. */
+static long job_sleeps_so_far(struct job *job)
+{
+	static const char name[] = "\nvoluntary_ctxt_switches:";
+	char path[64], status[4096];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status",
+		 atomic_load(&job->id));
+	if (file_read(path, status, sizeof(status)) < 0)
+		return -1;
+	line = strstr(status, name);
+	return line ? atol(line + strlen(name)) : -1;
 }
 
 static long job_end(struct job *job)
@@ -76,6 +121,9 @@ static uint64_t now_ms(void)
 
 /* ---- a mapping that takes long ---- */
 
+/* Threads that come when others wait already. */
+#define LATE	4
+
 /*
  * A container with a mapping that does not end, in a process of its own; a group that
  * is on its way into it, and one that is in it. A third one has nothing to do with it,
@@ -96,6 +144,7 @@ FIXTURE(slow_map)
 	struct job join;
 	struct job open;
 	struct job other;
+	struct job late[LATE];
 };
 
 FIXTURE_SETUP(slow_map)
@@ -123,7 +172,11 @@ FIXTURE_SETUP(slow_map)
 
 FIXTURE_TEARDOWN(slow_map)
 {
+	int i;
+
 	slow_memory_release(&self->slow);
+	for (i = 0; i < LATE; i++)
+		job_end(&self->late[i]);
 	job_end(&self->join);
 	job_end(&self->open);
 	job_end(&self->other);
@@ -269,6 +322,38 @@ TEST_F(slow_map, binding_does_not_wait)
 					       self->busy.container));
 }
 
+/*
+ * 3-12: who removes the last device has his turn, whoever comes to the group after
+ * him: he waits for it, asleep. Who wakes up now and then to try has it by luck, which
+ * he mostly has, so it is his waking up that is looked at.
+ */
+TEST_F(slow_map, removal_has_its_turn)
+{
+	long sleeps;
+	int i;
+
+	ASSERT_TRUE(begin_to_wait(self));
+	if (atomic_load(&self->join.done))
+		SKIP(return, "SET_CONTAINER does not wait for a mapping");
+	ASSERT_EQ(0, job_start(&self->open, unbind_joining, self));
+	ASSERT_TRUE(job_waits(&self->open));
+	sleeps = job_sleeps_so_far(&self->open);
+	EXPECT_LE(0, sleeps);
+	usleep(1000000);
+	EXPECT_GE(sleeps + 10, job_sleeps_so_far(&self->open));
+	for (i = 0; i < LATE; i++)
+		ASSERT_EQ(0, job_start(&self->late[i], join_container, self));
+	for (i = 0; i < LATE; i++)
+		ASSERT_TRUE(job_waits(&self->late[i]));
+
+	EXPECT_EQ(0, end_of_mapper(self));
+	EXPECT_EQ(0, job_end(&self->join));
+	EXPECT_EQ(0, job_end(&self->open));
+	/* Who found the device would say EINVAL, since it has a container. */
+	for (i = 0; i < LATE; i++)
+		EXPECT_EQ(-ENODEV, job_end(&self->late[i]));
+}
+
 /* Binds the device with a token that does not come. */
 static pid_t start_binder(const struct slow_memory *slow, int cdev)
 {
@@ -377,7 +462,11 @@ static long unbind_moved(void *data)
 	return pci_bind(self->bdf, NULL);
 }
 
-/* 3-12: the last device leaves, and others come meanwhile. */
+/*
+ * 3-12: the last device leaves, and others come meanwhile. This is about what becomes of
+ * everybody. Whether the removal has its turn cannot be seen here: even if it only tried
+ * the lock from time to time, it would have it within seconds.
+ */
 TEST_F(moved, last_device_leaves)
 {
 	uint64_t start;
