@@ -28,7 +28,8 @@ help:
 	@echo 'Variables:'
 	@echo '  VFIO_RUST_CACHE   where all that is kept (default: ~/.cache/vfio-rust)'
 	@echo '  STACK=c           make shell: the C modules in place of these'
-	@echo '  KERNEL=debug      make shell, make demo: the debug kernel; plain: one without checkers'
+	@echo '  KERNEL=debug      make shell, make demo: the debug kernel; plain: one without checkers,'
+	@echo '                    which KSRC means already; stock: Debian'"'"'s'
 	@echo '  DEB_DIR=/path     where make deb puts the package (default: ..)'
 	@echo '  KSRC=/path        the kernel source of the test kernels, and of make install'
 	@echo
@@ -37,7 +38,7 @@ help:
 	@echo 'kernels the first time, and takes most of an hour. make install takes Debian 13 with the'
 	@echo 'kernel of its backports.'
 
-KERNEL ?= stock
+KERNEL ?= $(if $(KSRC),plain,stock)
 STACK ?= rust
 INSTALL := tools/install
 DEB_DIR ?= ..

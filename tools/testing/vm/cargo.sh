@@ -41,3 +41,18 @@ cargo_run() {
 		CARGO_NET_RETRY=5 CARGO_TERM_COLOR=never \
 		sh -euc 'cd "/cargo/tree/$1"; shift; exec "$@"' sh "$directory" "$@"
 }
+
+demo_build() {
+	quietly "$CACHE/log/demo-$(tree_key).log" in_cargo tools/demo cargo build --locked --release || {
+		say "error: the demo program did not build; if crates could not be fetched, check the network"
+		return 1
+	}
+}
+
+# demo_ready: sets DEMO, the demo program.
+demo_ready() {
+	CARGO_COPY=$CACHE/cargo-$(tree_key)
+	step "demo program" demo_build || exit 1
+	DEMO=$(find "$CARGO_COPY/target" -path '*/release/vfio-demo' -type f | head -n 1)
+	[ -n "$DEMO" ] || die "cargo built no vfio-demo"
+}

@@ -13,13 +13,30 @@ kernel_source_version() {
 	dpkg-query --admindir="$ROOT/var/lib/dpkg" -W -f '${Version}' "$KERNEL_SOURCE"
 }
 
+# kernel_series DIRECTORY: the series of a kernel's source, such as 7.3.
+kernel_series() { awk '/^(VERSION|PATCHLEVEL) *= *[0-9]/ { printf "%s%s", dot, $3; dot = "." }' "$1/Makefile"; }
+
+# kernel_source_note SERIES: another one than that of the tests may not build.
+kernel_source_note() {
+	[ "$1" = "$KERNEL_SERIES" ] || [ -n "${kernel_source_noted:-}" ] ||
+		say "note: this is Linux $1, and the modules are written for $KERNEL_SERIES: they are used as far as they build." \
+			"KSRC=/path/to/linux make ... uses another source."
+	kernel_source_noted=1
+}
+
 # kernel_source_own: the source that KSRC names. Sets SOURCE and SOURCE_KEY.
 kernel_source_own() {
-	SOURCE=$(readlink -f "$KSRC")
-	[ -e "$SOURCE/Makefile" ] && [ -e "$SOURCE/Kconfig" ] || die "KSRC: $KSRC is no kernel source"
-	[ -e "$SOURCE/rust/kernel/lib.rs" ] || die "KSRC: $KSRC is a kernel without Rust" "Linux ${KERNEL_SOURCE##*-} is what is tested."
+	local series tested="Linux $KERNEL_SERIES is what is tested."
+	SOURCE=$(readlink -e "$KSRC") && [ -d "$SOURCE" ] || die "KSRC: there is no directory $KSRC" "$tested"
+	[ -e "$SOURCE/Makefile" ] && [ -e "$SOURCE/Kconfig" ] || die "KSRC: $KSRC is no kernel source" "$tested"
+	series=$(kernel_series "$SOURCE")
+	[ -n "$series" ] || die "KSRC: the Makefile of $KSRC names no version of Linux" "$tested"
+	[ "$(printf '%s\n' "$KERNEL_SERIES" "$series" | sort -V | head -n 1)" = "$KERNEL_SERIES" ] ||
+		die "KSRC: $KSRC is Linux $series, and the modules need $KERNEL_SERIES" "$tested"
+	[ -e "$SOURCE/rust/kernel/lib.rs" ] || die "KSRC: $KSRC is a kernel without Rust" "$tested"
 	[ ! -e "$SOURCE/.config" ] && [ ! -e "$SOURCE/include/config" ] ||
 		die "KSRC: a kernel was built in $KSRC itself" "make mrproper there, or give a copy: git worktree add, for example."
+	kernel_source_note "$series"
 	# A changed source gives another kernel; what git does not know of is not seen.
 	SOURCE_KEY=own-$(key "$SOURCE" "$(git -C "$SOURCE" describe --always --dirty 2>/dev/null)" \
 		"$(sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\|EXTRAVERSION\) *= *//p' "$SOURCE/Makefile")")
@@ -27,11 +44,14 @@ kernel_source_own() {
 
 # kernel_source_ready: sets SOURCE, and SOURCE_KEY, which tells it from others.
 kernel_source_ready() {
-	root_ready
+	# Before a build root is downloaded for it.
 	if [ -n "${KSRC:-}" ]; then
 		kernel_source_own
+		root_ready
 		return
 	fi
+	root_ready
+	kernel_source_note "${KERNEL_SOURCE##*-}"
 	SOURCE=$CACHE/linux-$(kernel_source_version | tr '~+:' '___')
 	SOURCE_KEY=$(basename "$SOURCE")
 	[ -d "$SOURCE" ] || step "kernel source (unpack)" locked source kernel_source_unpack

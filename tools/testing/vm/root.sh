@@ -6,7 +6,8 @@
 ROOT_SUITES=(trixie trixie-updates trixie-backports)
 # The kernel that the modules are written for. Backports moves on to the next series
 # after some weeks; then a file of the cache names what is used in its place.
-KERNEL_SOURCE=linux-source-7.3
+KERNEL_SERIES=7.3
+KERNEL_SOURCE=linux-source-$KERNEL_SERIES
 if [ -s "$CACHE/kernel-source" ]; then
 	KERNEL_SOURCE=$(cat "$CACHE/kernel-source")
 fi
@@ -27,9 +28,19 @@ root_set() {
 	ROOT=$CACHE/root-$(key "${ROOT_SUITES[@]}" "${ROOT_PACKAGES[@]}")
 	# With a source of the user's own the package is not needed, but does no harm.
 	if [ -n "${KSRC:-}" ] && [ ! -d "$ROOT" ]; then
-		ROOT_PACKAGES=("${ROOT_PACKAGES[@]/#$KERNEL_SOURCE/bzip2}")
+		root_source_replace
 		ROOT=$CACHE/root-$(key "${ROOT_SUITES[@]}" "${ROOT_PACKAGES[@]}")
 	fi
+}
+
+# root_source_replace [PACKAGE]: what is installed in place of the kernel's source.
+root_source_replace() {
+	local package packages=()
+	for package in "${ROOT_PACKAGES[@]}"; do
+		[ "$package" != "$KERNEL_SOURCE" ] || package=${1:-}
+		[ -z "$package" ] || packages+=("$package")
+	done
+	ROOT_PACKAGES=("${packages[@]}")
 }
 
 # The mirror that the host's own apt uses for its distribution.
@@ -92,23 +103,21 @@ root_newest_source() {
 root_without_source() {
 	local newest
 	newest=$(root_newest_source "$1")
-	say "    the archive has no $KERNEL_SOURCE any more"
 	[ -n "$newest" ] && [ "$newest" != "$KERNEL_SOURCE" ] ||
 		die "the archive has no $KERNEL_SOURCE any more, and no newer one of series 7" \
-			"KSRC=/path/to/linux make ... uses a kernel source of your own; Linux ${KERNEL_SOURCE##*-} is what is tested."
-	say "    note: $newest is used in its place, as far as the modules build for it. They are tested with"
-	say "    Linux ${KERNEL_SOURCE##*-}: KSRC=/path/to/linux make ... uses a source of your own."
+			"KSRC=/path/to/linux make ... uses a kernel source of your own; Linux $KERNEL_SERIES is what is tested."
+	say "    the archive has no $KERNEL_SOURCE any more: $newest is used in its place"
 	echo "$newest" >"$CACHE/kernel-source"
-	ROOT_PACKAGES=("${ROOT_PACKAGES[@]/#$KERNEL_SOURCE/$newest}")
+	root_source_replace "$newest"
 	KERNEL_SOURCE=$newest
 	root_set
 	[ -d "$ROOT" ] || root_build
 }
 
-root_build() {
-	local mirror new=$ROOT.new option options=() suite sources=()
-	root_tools
-	need_space "$CACHE" 4 "the build root"
+# root_bootstrap DIRECTORY PACKAGES LOG: a Debian system with these packages, whose
+# names have commas between them. Sets mirror.
+root_bootstrap() {
+	local option options=() suite sources=()
 	mirror=$(root_mirror)
 	[ -n "$mirror" ] || die "the host's apt names no Debian mirror" "Run apt-get update, or check /etc/apt/sources.list."
 	while read -r option; do
@@ -117,18 +126,24 @@ root_build() {
 	for suite in "${ROOT_SUITES[@]}"; do
 		sources+=("deb $mirror $suite main")
 	done
-	rm -rf --one-file-system "$new"
+	rm -rf --one-file-system "$1"
 	printf '%s\n' "${sources[@]}" |
-		QUIET_TAIL=3 quietly "$CACHE/log/root.log" mmdebstrap --variant=minbase --format=directory \
-			${options[@]+"${options[@]}"} \
-			--include="$(IFS=, && echo "${ROOT_PACKAGES[*]}")" "${ROOT_SUITES[0]}" "$new" - || {
-		if grep -q "Unable to locate package $KERNEL_SOURCE" "$CACHE/log/root.log"; then
+		QUIET_TAIL=3 quietly "$3" mmdebstrap --variant=minbase --format=directory \
+			${options[@]+"${options[@]}"} --include="$2" "${ROOT_SUITES[0]}" "$1" -
+}
+
+root_build() {
+	local mirror log=$CACHE/log/root.log
+	root_tools
+	need_space "$CACHE" 4 "the build root"
+	root_bootstrap "$ROOT.new" "$(IFS=, && echo "${ROOT_PACKAGES[*]}")" "$log" || {
+		if grep -q "Unable to locate package $KERNEL_SOURCE" "$log"; then
 			root_without_source "$mirror"
 			return
 		fi
-		die "the build root could not be made from $mirror" "Check the network; the log is $CACHE/log/root.log."
+		die "the build root could not be made from $mirror" "Check the network; the log is $log."
 	}
-	mv "$new" "$ROOT"
+	mv "$ROOT.new" "$ROOT"
 }
 
 # root_ready: the build root exists; ROOT says where.

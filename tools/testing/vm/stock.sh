@@ -18,7 +18,8 @@ stock_set() {
 	local version
 	version=$(kernel_source_version 2>/dev/null) ||
 		die "Debian's own kernel needs its source package, which was left out because of KSRC" \
-			"KERNEL=plain make demo boots a kernel built from KSRC."
+			"Choose one that is built from KSRC: KERNEL=plain, run -k plain."
+	kernel_source_note "${KERNEL_SOURCE##*-}"
 	RELEASE=${version%%-*}+$STOCK_FLAVOUR
 	KERNEL=$CACHE/kernel-stock-$(key "$(basename "$ROOT")" "$version" "${STOCK_MODULES[@]}" \
 		"$(cat "$TREE/tools/install/prepare-kernel")")
