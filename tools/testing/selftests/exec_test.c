@@ -224,7 +224,8 @@ FIXTURE_TEARDOWN(exec)
 	struct vfio_session next;
 
 	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
-	EXPECT_FALSE(iommu_maps_iova(self->bdf, IOVA));
+	if (iommu_table_seen())
+		EXPECT_FALSE(iommu_maps_iova(self->bdf, IOVA));
 	ASSERT_EQ(0, session_join(&next, self->bdf, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, session_works(&next));
 	session_close(&next);

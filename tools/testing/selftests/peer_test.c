@@ -701,8 +701,9 @@ TEST_F(foreign, refused)
 		EXPECT_EQ(-EFAULT, type1_map(self->session.container, memory,
 					     IOVA, PAGE_SIZE, DMA_RW));
 	EXPECT_GT(REFUSALS / 4, log_count(log, REFUSAL));
-	EXPECT_EQ(on_c_modules() ? PAGE_SIZE : 0,
-		  iommu_mapped(self->session.bdf, IOVA, PAGE_SIZE));
+	if (iommu_table_seen())
+		EXPECT_EQ(on_c_modules() ? PAGE_SIZE : 0,
+			  iommu_mapped(self->session.bdf, IOVA, PAGE_SIZE));
 	close(log);
 	munmap(memory, PAGE_SIZE);
 	close(fd);

@@ -348,11 +348,14 @@ TEST_F(map, more_huge_pages_than_there_are)
 	EXPECT_EQ(locked, settled_locked_kb(locked));
 	EXPECT_EQ(pinned, memory_pinned_pages());
 	EXPECT_EQ(avail, type1_dma_avail(self->container));
-	EXPECT_EQ(0, iommu_mapped(self->session.bdf, IOVA, size));
+	if (iommu_table_seen())
+		EXPECT_EQ(0, iommu_mapped(self->session.bdf, IOVA, size));
 
 	EXPECT_EQ(0, type1_map(self->container, huge, IOVA, pages * SIZE_2M,
 			       DMA_RW));
-	EXPECT_EQ(pages * SIZE_2M, iommu_mapped(self->session.bdf, IOVA, size));
+	if (iommu_table_seen())
+		EXPECT_EQ(pages * SIZE_2M,
+			  iommu_mapped(self->session.bdf, IOVA, size));
 	EXPECT_EQ(-EFAULT, type1_map(self->container, huge + pages * SIZE_2M,
 				     IOVA + pages * SIZE_2M, SIZE_2M, DMA_RW));
 	EXPECT_EQ(pages * SIZE_2M, type1_unmap(self->container, IOVA, size, 0));

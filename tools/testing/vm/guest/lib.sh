@@ -21,18 +21,8 @@ name_devices() {
 	done
 }
 
-# A driver of hot plug, as a distribution's kernel has, takes bridges, and the IOMMU
-# groups behind them are not viable then.
-free_bridges() {
-	for bridge in /sys/bus/pci/drivers/shpchp/0000:*; do
-		[ -e "$bridge" ] || continue
-		echo "${bridge##*/}" >/sys/bus/pci/drivers/shpchp/unbind
-	done
-}
-
 # stack_load: makes modprobe see the modules of $STACK and loads them.
 stack_load() {
-	free_bridges
 	mkdir -p /lib
 	ln -sfn "/stack/$STACK/lib/modules" /lib/modules
 	# Kernel log lines that the host looks for.
