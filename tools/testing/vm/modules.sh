@@ -31,3 +31,24 @@ modules_make() {
 		return 1
 	}
 }
+
+# What the test kernels do not turn off, as Kconfig allows it: they have groups,
+# containers and, but for Debian's, character devices.
+MODULES_OPTIONS=(
+	"GROUP= CONTAINER="
+	"CONTAINER="
+	"CONTAINER= DEVICE_CDEV="
+	"DEVICE_CDEV="
+	"PCI_INTX= PCI_VGA= PCI_IGD="
+)
+
+# modules_option_build OPTIONS: for the plain kernel, with these options in place of
+# its own. A warning fails it: code that nobody uses then belongs to an option.
+modules_option_build() {
+	local options=() option log=$CACHE/log/options-$(tree_key).log
+	for option in $1; do options+=("CONFIG_VFIO_RUST_$option"); done
+	modules_locked modules_make "$KERNEL/options-$(tree_key)" "$log" "${options[@]}" || return
+	if grep -E -A10 '^(.*: )?warning' "$log" >&2; then
+		return 1
+	fi
+}
