@@ -324,8 +324,8 @@ TEST_F(slow_map, binding_does_not_wait)
 
 /*
  * 3-12: who removes the last device has his turn, whoever comes to the group after
- * him: he waits for it, asleep. Who wakes up now and then to try has it by luck, which
- * he mostly has, so it is his waking up that is looked at.
+ * him: he waits for it, asleep. Who wakes up now and then to try has it by luck, so it
+ * is his waking up that is looked at.
  */
 TEST_F(slow_map, removal_has_its_turn)
 {
@@ -349,9 +349,12 @@ TEST_F(slow_map, removal_has_its_turn)
 	EXPECT_EQ(0, end_of_mapper(self));
 	EXPECT_EQ(0, job_end(&self->join));
 	EXPECT_EQ(0, job_end(&self->open));
-	/* Who found the device would say EINVAL, since it has a container. */
-	for (i = 0; i < LATE; i++)
-		EXPECT_EQ(-ENODEV, job_end(&self->late[i]));
+	/* Who is quicker than one that wakes up finds the group in its container. */
+	for (i = 0; i < LATE; i++) {
+		long ret = job_end(&self->late[i]);
+
+		EXPECT_TRUE(ret == -ENODEV || ret == -EINVAL) TH_LOG("%ld", ret);
+	}
 }
 
 /* Binds the device with a token that does not come. */
