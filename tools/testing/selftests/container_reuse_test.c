@@ -27,7 +27,9 @@ FIXTURE(reuse)
 FIXTURE_SETUP(reuse)
 {
 	const char *bdf;
+	int closed[2];
 	pid_t holder;
+	char none;
 
 	NEED_DEVICE(bdf, "EDU");
 	ASSERT_LT(0, file_read(ENTRY_LIMIT, self->limit, sizeof(self->limit)));
@@ -35,6 +37,7 @@ FIXTURE_SETUP(reuse)
 	ASSERT_NE(MAP_FAILED, (void *)self->buffer);
 	ASSERT_EQ(0, session_open(&self->first, bdf, VFIO_TYPE1v2_IOMMU));
 	self->container = self->first.container;
+	ASSERT_EQ(0, pipe(closed));
 	holder = fork();
 	ASSERT_LE(0, holder);
 	if (!holder) {
@@ -42,9 +45,14 @@ FIXTURE_SETUP(reuse)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(self->first.device);
 		close(self->first.group);
+		close(closed[0]);
+		close(closed[1]);
 		pause();
 		_exit(0);
 	}
+	close(closed[1]);
+	ASSERT_EQ(0, read(closed[0], &none, 1));
+	close(closed[0]);
 }
 
 /* In the parent, so that the limit is put back in any case. */
