@@ -348,18 +348,25 @@ TEST_F(watch, registers_while_the_device_is_released)
 /* The owner of the device is killed; the watch belongs to somebody else. */
 TEST_F(watch, is_told_when_the_user_is_killed)
 {
-	pid_t child = fork();
+	int ready[2];
+	pid_t child;
+	char byte = 0;
 
+	ASSERT_EQ(0, pipe(ready));
+	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
 		long ret = watch_look_up(self->watch, self->memory);
 
 		if (!ret)
 			ret = watch_register(self->watch, 0);
-		if (ret)
+		if (ret || write(ready[1], &byte, 1) != 1)
 			_exit(1);
 		pause();
 	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	close(ready[0]);
 	release(&self->session, self->memory);
 	usleep(200000);
 	EXPECT_EQ(0, watch_calls(self->watch).count);
