@@ -314,14 +314,8 @@ static int vf_add(const char *bdf, char *vf, size_t size)
 {
 	int ret;
 
-	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
-	ret = pci_set_attribute(bdf, "sriov_numvfs", "1");
+	ret = pci_allow_vfs(true) ?: pci_set_vfs(bdf, "1");
 	return ret ? ret : pci_first_vf(bdf, vf, size);
-}
-
-static int vf_remove(const char *bdf)
-{
-	return pci_set_attribute(bdf, "sriov_numvfs", "0");
 }
 
 /* The kernel says it when all drivers have been told. */
@@ -388,7 +382,7 @@ TEST_F(igb, recovery_fails)
 	EXPECT_EQ(0, reset_patiently(self->fd));
 	EXPECT_EQ(0, memory_enable(self->fd, true));
 	expect_found(_metadata, self, bar);
-	EXPECT_EQ(0, vf_remove(self->bdf));
+	EXPECT_EQ(0, pci_set_vfs(self->bdf, "0"));
 }
 
 /* 10-33: a write of the memory bit is enough, whether it was set or not. */
@@ -410,7 +404,7 @@ TEST_F(igb, recovery_fails_without_reset)
 	EXPECT_EQ(-EIO, region_read(self->fd, 0, IGB_VET, &value, 4));
 	EXPECT_EQ(0, memory_enable(self->fd, true));
 	expect_found(_metadata, self, bar);
-	EXPECT_EQ(0, vf_remove(self->bdf));
+	EXPECT_EQ(0, pci_set_vfs(self->bdf, "0"));
 }
 
 /* The next user finds the device as the last one got it. */
@@ -433,7 +427,7 @@ TEST_F(igb, recovery_fails_closed)
 	EXPECT_EQ(bar & ~0xfL,
 		  config_read(self->session.device, PCI_BASE_ADDRESS_0, 4) & ~0xfL);
 	session_close(&self->session);
-	EXPECT_EQ(0, vf_remove(self->bdf));
+	EXPECT_EQ(0, pci_set_vfs(self->bdf, "0"));
 	close(log);
 }
 
@@ -503,7 +497,7 @@ TEST_F(igb, fatal_virtual)
 	reader.stop = true;
 	pthread_join(thread, NULL);
 	session_close(&virtual);
-	EXPECT_EQ(0, vf_remove(self->bdf));
+	EXPECT_EQ(0, pci_set_vfs(self->bdf, "0"));
 }
 
 VFIO_TEST_MAIN("PORT_IGB")

@@ -485,15 +485,6 @@ static long token_set(int device)
 	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, &request);
 }
 
-static int vf_count(const char *bdf, const char *count)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
-		 bdf);
-	return file_write(path, count);
-}
-
 FIXTURE(virtual)
 {
 	struct vfio_session physical;
@@ -511,8 +502,7 @@ FIXTURE_SETUP(virtual)
 	self->space.session.device = -1;
 	ASSERT_EQ(0, session_open(&self->physical, self->pf,
 				  VFIO_TYPE1v2_IOMMU));
-	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
-	ret = vf_count(self->pf, "1");
+	ret = pci_allow_vfs(true) ?: pci_set_vfs(self->pf, "1");
 	if (ret)
 		SKIP(return, "no virtual functions: %s", strerror(-ret));
 	ASSERT_EQ(0, token_set(self->physical.device));
@@ -532,7 +522,7 @@ FIXTURE_TEARDOWN(virtual)
 	if (self->space.session.device >= 0)
 		space_close(&self->space);
 	session_close(&self->physical);
-	vf_count(self->pf, "0");
+	pci_set_vfs(self->pf, "0");
 }
 
 /* 7-23, 7-30, 7-35, 7-41, and every bit, as of other devices. */

@@ -305,8 +305,7 @@ static void set_numvfs(const char *number)
 
 	for (i = 0; i < ARRAY_SIZE(pfs); i++)
 		if (pci_device(pfs[i]))
-			pci_set_attribute(pci_device(pfs[i]), "sriov_numvfs",
-					  number);
+			pci_set_vfs(pci_device(pfs[i]), number);
 }
 
 static pid_t main_process;
@@ -320,7 +319,7 @@ static void disable_vfs(void)
 int main(int argc, char **argv)
 {
 	main_process = getpid();
-	file_write("/sys/module/vfio_pci/parameters/enable_sriov", "Y");
+	pci_allow_vfs(true);
 	pci_claim(devices);
 	/* Runs before the drivers are restored. */
 	atexit(disable_vfs);

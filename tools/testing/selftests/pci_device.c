@@ -107,6 +107,19 @@ int pci_first_vf(const char *bdf, char *name, size_t size)
 	return pci_vf(bdf, 0, name, size);
 }
 
+/* Whether vfio-pci lets a function have virtual ones: its option. */
+int pci_allow_vfs(bool allow)
+{
+	return file_write("/sys/module/vfio_pci/parameters/enable_sriov",
+			  allow ? "Y" : "N");
+}
+
+/* Gives @bdf that many virtual functions. */
+int pci_set_vfs(const char *bdf, const char *number)
+{
+	return pci_set_attribute(bdf, "sriov_numvfs", number);
+}
+
 /* Where the host has put resource @index, as sysfs tells it. */
 int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
 		 uint64_t *size)

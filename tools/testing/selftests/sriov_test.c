@@ -19,8 +19,6 @@
 #define VF_VENDOR	0x8086
 #define VF_DEVICE	0x10ca
 
-#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
-
 static const char uuid_a[] = "52ac9bff-3a88-4fbd-901a-0d767c3b6c97";
 static const uint8_t token_a[16] = {
 	0x52, 0xac, 0x9b, 0xff, 0x3a, 0x88, 0x4f, 0xbd,
@@ -31,11 +29,6 @@ static const uint8_t token_b[16] = {
 	0x88, 0x59, 0x46, 0x74, 0x90, 0xa0, 0x47, 0xa9,
 	0xae, 0xa8, 0x9d, 0x9b, 0x35, 0x2a, 0xc0, 0x8a,
 };
-
-static int set_numvfs(const char *bdf, const char *number)
-{
-	return pci_set_attribute(bdf, "sriov_numvfs", number);
-}
 
 /* Opens @bdf from its group, with a token unless @uuid is NULL. */
 static long open_with(struct vfio_session *session, const char *bdf,
@@ -80,7 +73,7 @@ FIXTURE_SETUP(vf)
 	session_none(&self->pf_session);
 	session_none(&self->vf_session);
 	NEED_DEVICE(self->pf, "PORT_IGB");
-	ASSERT_EQ(0, set_numvfs(self->pf, "1"));
+	ASSERT_EQ(0, pci_set_vfs(self->pf, "1"));
 	ASSERT_EQ(0, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 }
 
@@ -97,24 +90,24 @@ TEST(sriov_numvfs)
 	const char *pf;
 
 	NEED_DEVICE(pf, "PORT_IGB");
-	ASSERT_EQ(0, set_numvfs(pf, "0"));
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "N"));
-	EXPECT_EQ(-ENOENT, set_numvfs(pf, "1"));
+	ASSERT_EQ(0, pci_set_vfs(pf, "0"));
+	ASSERT_EQ(0, pci_allow_vfs(false));
+	EXPECT_EQ(-ENOENT, pci_set_vfs(pf, "1"));
 	/* That is no change, and nobody is asked. */
-	EXPECT_EQ(0, set_numvfs(pf, "0"));
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
-	EXPECT_EQ(-ERANGE, set_numvfs(pf, "1000"));
+	EXPECT_EQ(0, pci_set_vfs(pf, "0"));
+	ASSERT_EQ(0, pci_allow_vfs(true));
+	EXPECT_EQ(-ERANGE, pci_set_vfs(pf, "1000"));
 	EXPECT_EQ(-ENOENT, pci_first_vf(pf, vf, sizeof(vf)));
 
-	EXPECT_EQ(0, set_numvfs(pf, "2"));
-	EXPECT_EQ(0, set_numvfs(pf, "2"));
-	EXPECT_EQ(-EBUSY, set_numvfs(pf, "1"));
+	EXPECT_EQ(0, pci_set_vfs(pf, "2"));
+	EXPECT_EQ(0, pci_set_vfs(pf, "2"));
+	EXPECT_EQ(-EBUSY, pci_set_vfs(pf, "1"));
 	EXPECT_EQ(0, pci_attribute(pf, "sriov_numvfs", text, sizeof(text)));
 	EXPECT_STREQ("2", text);
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "N"));
-	EXPECT_EQ(-ENOENT, set_numvfs(pf, "0"));
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
-	EXPECT_EQ(0, set_numvfs(pf, "0"));
+	ASSERT_EQ(0, pci_allow_vfs(false));
+	EXPECT_EQ(-ENOENT, pci_set_vfs(pf, "0"));
+	ASSERT_EQ(0, pci_allow_vfs(true));
+	EXPECT_EQ(0, pci_set_vfs(pf, "0"));
 	EXPECT_EQ(-ENOENT, pci_first_vf(pf, vf, sizeof(vf)));
 }
 
@@ -150,7 +143,7 @@ TEST_F(vf, unbinding_the_physical_function)
 	EXPECT_STREQ("0", text);
 	EXPECT_EQ(-ENOENT, pci_attribute(self->vf, "vendor", text, sizeof(text)));
 	EXPECT_EQ(0, pci_bind(self->pf, "vfio-pci"));
-	ASSERT_EQ(0, set_numvfs(self->pf, "1"));
+	ASSERT_EQ(0, pci_set_vfs(self->pf, "1"));
 
 	/* Nobody opens one as long as nobody has set the new token. */
 	EXPECT_EQ(-EACCES, open_with(&session, self->vf, NULL));
@@ -181,7 +174,7 @@ TEST_F(vf, removal_of_one_in_use)
 		close(self->vf_session.device);
 		close(self->vf_session.group);
 		close(self->vf_session.container);
-		_exit(-set_numvfs(self->pf, "0"));
+		_exit(-pci_set_vfs(self->pf, "0"));
 	}
 	EXPECT_LE(1, event_wait(request, 5000));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
@@ -221,16 +214,16 @@ TEST_F(vf, power)
 				    SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
 				    NULL, 0));
 
-	EXPECT_EQ(0, set_numvfs(self->pf, "0"));
+	EXPECT_EQ(0, pci_set_vfs(self->pf, "0"));
 	EXPECT_EQ(0, config_write(self->pf_session.device, pm + PCI_PM_CTRL, 2, 3));
 	EXPECT_EQ(3, config_read(self->pf_session.device, pm + PCI_PM_CTRL, 2) &
 			     PCI_PM_CTRL_STATE_MASK);
 	/* Enabling them wakes it up. */
-	EXPECT_EQ(0, set_numvfs(self->pf, "1"));
+	EXPECT_EQ(0, pci_set_vfs(self->pf, "1"));
 	EXPECT_EQ(0, config_read(self->pf_session.device, pm + PCI_PM_CTRL, 2) &
 			     PCI_PM_CTRL_STATE_MASK);
 	session_close(&self->pf_session);
-	EXPECT_EQ(0, set_numvfs(self->pf, "0"));
+	EXPECT_EQ(0, pci_set_vfs(self->pf, "0"));
 	EXPECT_TRUE(pci_becomes(self->pf, "power/runtime_status", "suspended"));
 }
 
@@ -386,7 +379,7 @@ FIXTURE_SETUP(open_vf)
 	session_none(&self->pf_session);
 	session_none(&self->session);
 	NEED_DEVICE(self->pf, "PORT_IGB");
-	ASSERT_EQ(0, set_numvfs(self->pf, "1"));
+	ASSERT_EQ(0, pci_set_vfs(self->pf, "1"));
 	ASSERT_EQ(0, pci_first_vf(self->pf, self->vf, sizeof(self->vf)));
 	ASSERT_EQ(0, open_with(&self->pf_session, self->pf, uuid_a));
 	ASSERT_EQ(0, open_with(&self->session, self->vf, uuid_a));
@@ -477,7 +470,7 @@ static void disable_vfs(void)
 	const char *pf = pci_device("PORT_IGB");
 
 	if (getpid() == main_process && pf)
-		set_numvfs(pf, "0");
+		pci_set_vfs(pf, "0");
 }
 
 int main(int argc, char **argv)
@@ -485,7 +478,7 @@ int main(int argc, char **argv)
 	static const char *const claimed[] = { "EDU", "PORT_IGB", NULL };
 
 	main_process = getpid();
-	file_write(ENABLE_SRIOV, "Y");
+	pci_allow_vfs(true);
 	pci_claim(claimed);
 	/* Runs before the drivers are restored. */
 	atexit(disable_vfs);

@@ -50,6 +50,8 @@ int pci_bind(const char *bdf, const char *driver);
 int pci_group(const char *bdf);
 int pci_vf(const char *bdf, unsigned int index, char *name, size_t size);
 int pci_first_vf(const char *bdf, char *name, size_t size);
+int pci_allow_vfs(bool allow);
+int pci_set_vfs(const char *bdf, const char *number);
 int pci_resource(const char *bdf, unsigned int index, uint64_t *start,
 		 uint64_t *size);
 long pci_hw_config(const char *bdf, unsigned int offset, unsigned int size);
