@@ -35,7 +35,7 @@ bool waiter_ends(pid_t pid, unsigned int limit_ms, int *status)
 	const uint64_t end = milliseconds() + limit_ms;
 
 	while (waitpid(pid, status, WNOHANG) == 0) {
-		if (milliseconds() > end)
+		if (milliseconds() >= end)
 			return false;
 		usleep(5000);
 	}
