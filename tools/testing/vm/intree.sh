@@ -4,9 +4,10 @@
 # overlay of the kernel source, then make LLVM=1. A build starts from a copy of
 # the finished plain kernel, so that only what the configuration changes is
 # built again; later runs, from whatever work tree, go on where the last one was,
-# but for this project's own files, which are always built.
+# but for this project's own files, which are always built. With GCC, in a directory of
+# its own, the objects of the modules are all that is built, and what they need.
 
-# intree_build m|y: sets INTREE, the build directory. Needs kernel_ready plain.
+# intree_build m|y|gcc: sets INTREE, the build directory. Needs kernel_ready plain.
 intree_build() {
 	INTREE=$KERNEL/intree-$1
 	locked "intree-$1" intree_make "$1"
@@ -15,7 +16,9 @@ intree_build() {
 intree_make() {
 	local log
 	log=$CACHE/log/intree-$1.log
-	if [ ! -d "$INTREE" ]; then
+	if [ "$1" = gcc ]; then
+		mkdir -p "$INTREE"
+	elif [ ! -d "$INTREE" ]; then
 		need_space "$CACHE" 3 "a kernel build"
 		rm -rf "$INTREE.new"
 		cp -a --reflink=auto "$BUILD/." "$INTREE.new" ||
