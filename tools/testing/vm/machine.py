@@ -178,7 +178,8 @@ class Machine:
         # of a processor while another one makes it rebuild the memory map, as each write
         # of a memory enable bit does. Instructions can be counted in one thread only.
         counting = "-icount" in options.qemu
-        threads = "single" if counting or options.single_thread else "multi"
+        alone = counting or options.single_thread or options.no_iommu
+        threads = "single" if alone else "multi"
         processors = options.cpus or (1 if counting else 2)
         arguments = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
@@ -189,10 +190,12 @@ class Machine:
             # KASAN report every address.
             "-accel", f"tcg,thread={threads}", "-cpu", "max,la57=off",
             "-smp", str(processors), "-m", options.memory,
-            "-device", "intel-iommu,intremap=on,eim=on,caching-mode=on",
             "-kernel", options.kernel, "-initrd", options.initrd,
             "-append", append,
         ]
+        # Before the devices that it serves.
+        if not options.no_iommu:
+            arguments += ["-device", "intel-iommu,intremap=on,eim=on,caching-mode=on"]
         if options.interactive:
             arguments += ["-chardev", "stdio,id=console,mux=off,signal=off"]
         else:
@@ -429,6 +432,8 @@ def main():
     parser.add_argument("--cpus", type=int, help="default: 2, or 1 where instructions are counted")
     parser.add_argument("--single-thread", action="store_true",
                         help="emulate all processors in one thread, for guests without x2APIC")
+    parser.add_argument("--no-iommu", action="store_true",
+                        help="a machine without an IOMMU, and so without x2APIC")
     parser.add_argument("--memory", default="6G")
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--console", action="store_true", help="show the kernel log too")

@@ -102,27 +102,31 @@ machine_rows() { awk -v kind="$1" '$1 == kind { sub(/^[a-z]+[ \t]+/, ""); print 
 # machines_run STACK: boots each machine of that table, and runs the programs there.
 machines_run() {
 	local stack=$1 machines programs machine program files names total job rc=0
-	local label properties kernel name seconds where options property
+	local label properties kernel name seconds where options machine_options property
 	kernel_ready plain
 	mapfile -t machines < <(machine_rows machine)
 	mapfile -t programs < <(machine_rows program)
 	for machine in "${machines[@]}"; do
 		read -r label properties kernel <<<"$machine"
-		files=() names=() total=120 job='' options=()
+		files=() names=() total=120 job='' options=() machine_options=()
 		for program in "${programs[@]}"; do
 			read -r name seconds where program <<<"$program"
-			[[ $where = all || ,$where, = *,$label,* ]] || continue
+			[[ ,$where, = *,$label,* || ($where = all && $properties != no-iommu) ]] || continue
 			case $name in
 			own/*) name=$OWN_SELFTESTS/${name#own/} ;;
 			*) name=$KERNEL_SELFTESTS/$name ;;
 			esac
 			job_add "$name $seconds $program"
 		done
-		[ "$properties" != - ] || properties=
 		for property in ${properties//,/ }; do
-			options+=(-global "$property")
+			case $property in
+			-) ;;
+			no-iommu) machine_options+=(--no-iommu) ;;
+			*) options+=(-global "$property") ;;
+			esac
 		done
-		job_run "$stack" plain "$label" --append "$kernel" -- \
+		job_run "$stack" plain "$label" --append "$kernel" \
+			${machine_options[@]+"${machine_options[@]}"} -- \
 			${options[@]+"${options[@]}"} || rc=$?
 	done
 	return "$rc"
