@@ -28,7 +28,11 @@ use crate::{
         static_mutex::StaticMutex,
         uapi, //
     },
-    device::Dma,
+    device::{
+        Confinement,
+        Dma, //
+    },
+    noiommu,
     static_mutex,
     LocalModule, //
 };
@@ -174,19 +178,27 @@ impl Drop for DriverRegistration {
     }
 }
 
-/// The backend that a container has chosen.
+/// A backend that a container has chosen.
 ///
 /// Fields are dropped in order: the backend before its code.
-struct Chosen {
+#[derive(Clone)]
+struct Backend {
     backend: Arc<dyn IommuBackend>,
-    module: Arc<ModuleRef>,
+    _module: Arc<ModuleRef>,
 }
 
-impl Clone for Chosen {
-    fn clone(&self) -> Self {
-        Self {
-            backend: self.backend.clone(),
-            module: self.module.clone(),
+/// What SET_IOMMU has chosen.
+#[derive(Clone)]
+enum Chosen {
+    Backend(Backend),
+    NoIommu,
+}
+
+impl Chosen {
+    fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize> {
+        match self {
+            Self::Backend(chosen) => chosen.backend.ioctl(cmd, arg),
+            Self::NoIommu => noiommu::ioctl(cmd, arg),
         }
     }
 }
@@ -197,17 +209,45 @@ struct Member {
     dma: Dma,
 }
 
+/// The groups of a container, which are either all in no-IOMMU mode, or none is.
+struct Groups {
+    /// Those with something that confines their DMA, newest last.
+    confined: KVec<Member>,
+    /// How many there are in no-IOMMU mode.
+    no_iommu: usize,
+}
+
+impl Groups {
+    fn is_empty(&self) -> bool {
+        self.confined.is_empty() && self.no_iommu == 0
+    }
+}
+
+/// What kind of groups a container has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Confined,
+    NoIommu,
+}
+
+/// What users of a container ask for.
+struct Choice {
+    /// As long as there are groups.
+    kind: Option<Kind>,
+    chosen: Option<Chosen>,
+}
+
 /// A container.
 #[pin_data]
 pub(crate) struct Container {
-    /// The groups, newest last. The container lock: held while a group comes or goes and
-    /// while the backend is chosen, for as long as that takes in the backend.
+    /// The container lock: held while a group comes or goes and while the backend is
+    /// chosen, for as long as that takes in the backend.
     #[pin]
-    groups: Mutex<KVec<Member>>,
+    groups: Mutex<Groups>,
     /// Changes only with the container lock held. A leaf: what it has is cloned or taken
     /// out, and used and dropped without it.
     #[pin]
-    chosen: Mutex<Option<Chosen>>,
+    choice: Mutex<Choice>,
 }
 
 static OPERATIONS: FileTable<Container> = FileTable::of_misc_device(this_module::<LocalModule>());
@@ -229,8 +269,20 @@ impl OpenMisc for Container {
     fn open() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                groups <- new_mutex!(KVec::new(), "vfio_container"),
-                chosen <- new_mutex!(None, "vfio_container_backend"),
+                groups <- new_mutex!(
+                    Groups {
+                        confined: KVec::new(),
+                        no_iommu: 0,
+                    },
+                    "vfio_container"
+                ),
+                choice <- new_mutex!(
+                    Choice {
+                        kind: None,
+                        chosen: None,
+                    },
+                    "vfio_container_backend"
+                ),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -246,7 +298,7 @@ impl FileOperations for Container {
             uapi::VFIO_GET_API_VERSION => Ok(uapi::VFIO_API_VERSION),
             uapi::VFIO_CHECK_EXTENSION => this.check_extension(arg),
             uapi::VFIO_SET_IOMMU => this.set_iommu(arg).map(|()| 0),
-            _ => this.chosen().ok_or(EINVAL)?.backend.ioctl(cmd, arg),
+            _ => this.chosen().ok_or(EINVAL)?.ioctl(cmd, arg),
         }
     }
 }
@@ -257,24 +309,30 @@ impl Container {
         OPERATIONS.data_of(file).map(Into::into)
     }
 
-    /// The backend with references of its own, so that it stays for the length
+    /// The choice with references of its own, so that the backend stays for the length
     /// of an ioctl while groups come and go.
     fn chosen(&self) -> Option<Chosen> {
-        self.chosen.lock().clone()
+        self.choice.lock().chosen.clone()
     }
 
     /// Whether SET_IOMMU was done.
     pub(crate) fn has_backend(&self) -> bool {
-        self.chosen.lock().is_some()
+        self.choice.lock().chosen.is_some()
     }
 
+    /// Before the choice is made all that can be chosen counts.
     fn check_extension(&self, extension: usize) -> Result<isize> {
         if let Some(chosen) = self.chosen() {
-            return chosen.backend.ioctl(uapi::VFIO_CHECK_EXTENSION, extension);
+            return chosen.ioctl(uapi::VFIO_CHECK_EXTENSION, extension);
         }
-        let known = drivers()?
-            .iter()
-            .any(|candidate| candidate.driver.check_extension(extension));
+        let kind = self.choice.lock().kind;
+        if kind != Some(Kind::Confined) && noiommu::has_extension(extension) {
+            return Ok(1);
+        }
+        let known = kind != Some(Kind::NoIommu)
+            && drivers()?
+                .iter()
+                .any(|candidate| candidate.driver.check_extension(extension));
         Ok(known.into())
     }
 
@@ -283,26 +341,41 @@ impl Container {
     /// # Errors
     ///
     /// `EINVAL`: there is no group, or the choice was made already. `ENODEV`:
-    /// no driver has this type. Otherwise what the last driver that was tried
-    /// failed with; the container is as before then.
+    /// no driver has this type, or groups of this kind cannot use it. `EPERM`: the groups
+    /// are in no-IOMMU mode, and the user is not trusted. Otherwise what the last driver
+    /// that was tried failed with; the container is as before then.
     fn set_iommu(&self, iommu_type: usize) -> Result {
         let candidates = drivers()?;
         let groups = self.groups.lock();
         if groups.is_empty() || self.has_backend() {
             return Err(EINVAL);
         }
+        let chosen = if groups.no_iommu > 0 {
+            noiommu::choose(iommu_type)?;
+            Chosen::NoIommu
+        } else {
+            Chosen::Backend(Self::choose(&groups.confined, candidates, iommu_type)?)
+        };
+        self.choice.lock().chosen = Some(chosen);
+        Ok(())
+    }
+
+    fn choose(
+        groups: &[Member],
+        candidates: KVec<Candidate>,
+        iommu_type: usize,
+    ) -> Result<Backend> {
         let mut result = Err(ENODEV);
         for candidate in candidates {
             if !candidate.driver.check_extension(iommu_type) {
                 continue;
             }
             result = candidate.driver.open(iommu_type).and_then(|backend| {
-                Self::attach_all(&groups, &*backend)?;
-                *self.chosen.lock() = Some(Chosen {
+                Self::attach_all(groups, &*backend)?;
+                Ok(Backend {
                     backend,
-                    module: candidate.module.clone(),
-                });
-                Ok(())
+                    _module: candidate.module.clone(),
+                })
             });
             if result.is_ok() {
                 break;
@@ -328,10 +401,30 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// `EPERM`: somebody else owns the group's DMA. `EBUSY`: a foreign domain
-    /// is attached to it. Otherwise what the backend refuses it with.
-    pub(crate) fn attach(self: &Arc<Self>, group: &iommu::Group, dma: Dma) -> Result<Attachment> {
+    /// `EPERM`: there are groups in no-IOMMU mode, and this one is not, or the other way
+    /// round; it is, and the user is not trusted; or somebody else owns the group's DMA.
+    /// `EBUSY`: a foreign domain is attached to it. Otherwise what the backend refuses it
+    /// with.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        group: &iommu::Group,
+        confinement: Confinement,
+    ) -> Result<Attachment> {
+        let place = match confinement {
+            Confinement::Kept(dma) => self.attach_confined(group, dma)?,
+            Confinement::NoIommu => self.attach_no_iommu()?,
+        };
+        Ok(Attachment {
+            container: self.clone(),
+            place,
+        })
+    }
+
+    fn attach_confined(&self, group: &iommu::Group, dma: Dma) -> Result<Place> {
         let mut groups = self.groups.lock();
+        if groups.no_iommu > 0 {
+            return Err(EPERM);
+        }
         let ownership = match dma {
             Dma::Physical => Some(DmaOwnership::claim(group)?),
             Dma::Emulated => None,
@@ -340,27 +433,56 @@ impl Container {
             group: group.into(),
             dma,
         };
-        groups.push(member, GFP_KERNEL_ACCOUNT)?;
-        if let Some(chosen) = self.chosen() {
+        groups.confined.push(member, GFP_KERNEL_ACCOUNT)?;
+        if let Some(Chosen::Backend(chosen)) = self.chosen() {
             if let Err(error) = chosen.backend.attach_group(group, dma) {
-                groups.pop();
+                groups.confined.pop();
                 return Err(error);
             }
         }
-        Ok(Attachment {
-            container: self.clone(),
+        self.choice.lock().kind = Some(Kind::Confined);
+        Ok(Place::Confined {
             group: group.into(),
             ownership,
         })
     }
+
+    fn attach_no_iommu(&self) -> Result<Place> {
+        noiommu::permit()?;
+        let mut groups = self.groups.lock();
+        if !groups.confined.is_empty() {
+            return Err(EPERM);
+        }
+        groups.no_iommu = groups.no_iommu.saturating_add(1);
+        self.choice.lock().kind = Some(Kind::NoIommu);
+        Ok(Place::NoIommu)
+    }
+
+    /// The last group has left: nothing is chosen any more.
+    fn reset(&self, groups: &mut Groups) {
+        groups.confined = KVec::new();
+        let mut choice = self.choice.lock();
+        choice.kind = None;
+        let last = choice.chosen.take();
+        drop(choice);
+        drop(last);
+    }
+}
+
+/// What a group has in a container.
+enum Place {
+    Confined {
+        group: ARef<iommu::Group>,
+        ownership: Option<DmaOwnership>,
+    },
+    NoIommu,
 }
 
 /// A group's place in a container; dropping it takes the group out. With the
 /// last group goes the choice of the backend, and with that all mappings.
 pub(crate) struct Attachment {
     container: Arc<Container>,
-    group: ARef<iommu::Group>,
-    ownership: Option<DmaOwnership>,
+    place: Place,
 }
 
 impl Attachment {
@@ -372,16 +494,21 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         let mut groups = self.container.groups.lock();
-        if let Some(chosen) = self.container.chosen() {
-            chosen.backend.detach_group(&self.group);
+        match &mut self.place {
+            Place::Confined { group, ownership } => {
+                if let Some(Chosen::Backend(chosen)) = self.container.chosen() {
+                    chosen.backend.detach_group(group);
+                }
+                *ownership = None;
+                let group = &**group;
+                groups
+                    .confined
+                    .retain(|member| !core::ptr::eq::<iommu::Group>(&*member.group, group));
+            }
+            Place::NoIommu => groups.no_iommu = groups.no_iommu.saturating_sub(1),
         }
-        self.ownership = None;
-        let group = &*self.group;
-        groups.retain(|member| !core::ptr::eq::<iommu::Group>(&*member.group, group));
         if groups.is_empty() {
-            *groups = KVec::new();
-            let last = self.container.chosen.lock().take();
-            drop(last);
+            self.container.reset(&mut groups);
         }
     }
 }

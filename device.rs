@@ -35,6 +35,7 @@ use crate::{
         Group, //
     },
     iommufd::Bound,
+    noiommu,
     notifier::ReleaseNotifiers,
     vfio_fs, //
 };
@@ -65,12 +66,23 @@ pub enum Dma {
     Emulated,
 }
 
+/// Whether the DMA of a group's devices is kept within the memory of their user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confinement {
+    /// It is, as DMA of this kind always is.
+    Kept(Dma),
+    /// They do DMA, and nothing confines it: the group is in no-IOMMU mode.
+    NoIommu,
+}
+
 /// Where the DMA of an open device goes.
 enum OpenIommu {
     /// Through the container of its group.
     Container,
     /// Through an iommufd.
     Iommufd(Bound),
+    /// Anywhere. Its group has an iommufd, but in no-IOMMU mode nothing is bound to that.
+    NoIommu(Context),
 }
 
 /// What exists from a device's first open to its last close.
@@ -98,6 +110,8 @@ pub(crate) enum Opener<'a> {
     },
     /// From its group, which has an iommufd, or from the character device.
     Iommufd(&'a Context),
+    /// From its group, which is in no-IOMMU mode and has an iommufd.
+    NoIommu(&'a Context),
 }
 
 /// A device.
@@ -184,6 +198,11 @@ impl Device {
         &self.parent
     }
 
+    /// Whether nothing confines its DMA.
+    pub(crate) fn is_no_iommu(&self) -> bool {
+        self.group.confinement() == Confinement::NoIommu
+    }
+
     /// The set of devices that it is opened and reset with.
     pub fn set(&self) -> &DeviceSet {
         self.set.set()
@@ -242,8 +261,9 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// `EBUSY`: it is open, and its DMA goes elsewhere. Otherwise what the IOMMU
-    /// or the bus driver refuses the first open with; nothing has changed then.
+    /// `EBUSY`: it is open, and its DMA goes elsewhere. `EPERM`: its group is in no-IOMMU
+    /// mode, and the user may not have it. Otherwise what the IOMMU or the bus driver
+    /// refuses the first open with; nothing has changed then.
     pub(crate) fn open(
         &self,
         set: &mut SetState,
@@ -278,14 +298,22 @@ impl Device {
                 if !has_backend {
                     return Err(EINVAL);
                 }
+                if self.is_no_iommu() {
+                    noiommu::permit()?;
+                }
                 self.ops.open(self)?;
                 users.use_container();
                 (OpenIommu::Container, 0)
             }
             Opener::Iommufd(context) => {
-                let (bound, id) = Bound::new(context, &self.parent, self.group.dma())?;
+                let (bound, id) = Bound::new(context, &self.parent, self.group.confinement())?;
                 self.ops.open(self)?;
                 (OpenIommu::Iommufd(bound), id)
+            }
+            Opener::NoIommu(context) => {
+                noiommu::permit_iommufd(context)?;
+                self.ops.open(self)?;
+                (OpenIommu::NoIommu(context.share()), 0)
             }
         };
         Ok((Opened { iommu, _kvm: kvm }, id))
@@ -351,6 +379,7 @@ impl OpenIommu {
         match (self, opener) {
             (Self::Container, Opener::Container { .. }) => true,
             (Self::Iommufd(bound), Opener::Iommufd(context)) => bound.is_bound_to(context),
+            (Self::NoIommu(own), Opener::NoIommu(context)) => own.is(context),
             _ => false,
         }
     }

@@ -42,6 +42,7 @@ use crate::{
         Group,
         Way, //
     },
+    noiommu,
     LocalModule, //
 };
 use kernel::{
@@ -132,12 +133,18 @@ impl DeviceFile {
             file.group_file.populate(group_file);
         }
         file.granted.populate(());
-        OPERATIONS
+        let opened = OPERATIONS
             .create_anonymous(c"[vfio-device]", file)
             .map_err(|(error, file)| {
                 file.close();
                 error
-            })
+            })?;
+        with_file(&opened, |file| {
+            if file.device().is_no_iommu() {
+                noiommu::log_open(file.device());
+            }
+        });
+        Ok(opened)
     }
 
     /// Opens the device and tells whether that was through a container.
@@ -157,6 +164,10 @@ impl DeviceFile {
                 };
                 device.open(&mut set, opener, kvm)?;
                 Ok(true)
+            }
+            Way::Iommufd(context) if device.is_no_iommu() => {
+                device.open(&mut set, Opener::NoIommu(context), kvm)?;
+                Ok(false)
             }
             Way::Iommufd(context) => {
                 device.open(&mut set, Opener::Iommufd(context), kvm)?;
@@ -237,6 +248,9 @@ impl OpenDevice for DeviceFile {
 
     fn open(target: &Arc<NodeTarget>, _file: &File) -> Result<Arc<Self>> {
         let registered = target.begin_use().ok_or(ENODEV)?;
+        if registered.device().is_no_iommu() {
+            noiommu::permit()?;
+        }
         let lock = registered.device().set().lock();
         let origin = Origin::Cdev(LockedBy::new(lock, None));
         Self::new(origin, registered)

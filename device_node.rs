@@ -25,6 +25,7 @@ use crate::{
         Use, //
     },
     device_file,
+    noiommu,
     static_mutex,
     LocalModule, //
 };
@@ -41,6 +42,15 @@ use kernel::{
 
 /// Whether devices have nodes.
 pub(crate) const EXIST: bool = cfg!(CONFIG_VFIO_RUST_DEVICE_CDEV);
+
+/// What comes before the `vfioN` of a device.
+fn prefix(device: &Device) -> &'static str {
+    if device.is_no_iommu() && noiommu::HAS_NODES {
+        "noiommu-"
+    } else {
+        ""
+    }
+}
 
 /// What the character device of a device leads to.
 ///
@@ -128,6 +138,7 @@ impl Node {
         let number = numbers
             .nodes
             .as_ref()
+            .filter(|_| noiommu::HAS_NODES || !device.is_no_iommu())
             .map(DeviceNumbers::take)
             .transpose()?;
         Ok(Self {
@@ -144,7 +155,7 @@ impl Node {
     ///
     /// `ENOMEM`.
     pub(crate) fn show(&mut self, device: &Device) -> Result {
-        let name = CString::try_from_fmt(fmt!("vfio{}", self.name.value()))?;
+        let name = CString::try_from_fmt(fmt!("{}vfio{}", prefix(device), self.name.value()))?;
         let char_device = CharDevice::new(
             Description {
                 class: &CLASS,

@@ -9,13 +9,15 @@ use crate::{
         task::Comm, //
     },
     device::{
+        Confinement,
         Device,
         Dma, //
     },
     device_node::Node,
     device_ops::DeviceOps,
     device_set::DeviceSetKey,
-    group, //
+    group,
+    noiommu, //
 };
 use kernel::{
     current,
@@ -47,8 +49,8 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: it does DMA, but no IOMMU serves it, or the DMA is not cache
-    /// coherent. `EEXIST`: it is emulated, but an IOMMU serves its parent.
+    /// `EINVAL`: it does DMA, but no IOMMU serves it and no-IOMMU mode is off, or the DMA is
+    /// not cache coherent. `EEXIST`: it is emulated, but an IOMMU serves its parent.
     /// `ENOSPC`: there are too many devices. `ENOMEM`.
     pub fn new(
         parent: &device::Device,
@@ -58,10 +60,14 @@ impl Registration {
         module: &'static ThisModule,
     ) -> Result<Self> {
         let group = group::Membership::join(parent, dma)?;
-        // Mappings always ask for coherent DMA; there is no way for users to
-        // restore coherency themselves.
-        if dma == Dma::Physical && !iommu::is_cache_coherent(parent) {
-            return Err(EINVAL);
+        match group.group().confinement() {
+            Confinement::NoIommu if noiommu::HAS_NODES => noiommu::taint_by_node(parent),
+            // Mappings always ask for coherent DMA; there is no way for users to
+            // restore coherency themselves.
+            Confinement::Kept(Dma::Physical) if !iommu::is_cache_coherent(parent) => {
+                return Err(EINVAL);
+            }
+            _ => {}
         }
         let device = Device::new(parent, ops, set, module, group.group().clone())?;
         let node = Node::new(&device)?;

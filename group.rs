@@ -46,11 +46,13 @@ use crate::{
         Container, //
     },
     device::{
+        Confinement,
         Device,
         Dma,
         Use, //
     },
     device_file::DeviceFile,
+    noiommu,
     static_mutex,
     LocalModule, //
 };
@@ -149,7 +151,7 @@ struct State {
 #[pin_data]
 pub(crate) struct Group {
     number: Option<DeviceNumber>,
-    dma: Dma,
+    confinement: Confinement,
     #[pin]
     users: Mutex<Users>,
     #[pin]
@@ -225,39 +227,54 @@ impl Membership {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: no IOMMU serves the device. `EEXIST`: one does, but the device
-    /// is emulated. `ENOSPC`: there are too many groups. `ENOMEM`.
+    /// `EINVAL`: no IOMMU serves the device, and no-IOMMU mode is off. `EEXIST`: one does,
+    /// but the device is emulated. `ENOSPC`: there are too many groups. `ENOMEM`.
     pub(crate) fn join(device: &device::Device, dma: Dma) -> Result<Self> {
+        let iommu_group = match dma {
+            Dma::Physical => iommu::Group::of(device),
+            Dma::Emulated => None,
+        };
+        let confinement = match dma {
+            Dma::Physical if iommu_group.is_none() && noiommu::is_enabled() => Confinement::NoIommu,
+            _ => Confinement::Kept(dma),
+        };
         if !HAVE_NODES {
-            return Self::without_node(dma);
+            return Self::without_node(confinement);
         }
-        match dma {
-            Dma::Physical => Self::join_iommu_group(device),
-            Dma::Emulated => Self::join_fabricated_group(device),
+        match (confinement, iommu_group) {
+            (_, Some(iommu_group)) => Self::join_iommu_group(iommu_group),
+            (Confinement::Kept(Dma::Physical), None) => Err(EINVAL),
+            (Confinement::Kept(Dma::Emulated), None) => {
+                Self::join_fabricated_group(device, confinement)
+            }
+            (Confinement::NoIommu, None) => {
+                let membership = Self::join_fabricated_group(device, confinement)?;
+                noiommu::taint_by_group(device);
+                Ok(membership)
+            }
         }
     }
 
     /// A group that nobody will look for.
-    fn without_node(dma: Dma) -> Result<Self> {
+    fn without_node(confinement: Confinement) -> Result<Self> {
         Ok(Self {
-            group: Group::new(None, None, dma)?,
+            group: Group::new(None, None, confinement)?,
             _fabricated: None,
         })
     }
 
-    fn join_fabricated_group(device: &device::Device) -> Result<Self> {
+    fn join_fabricated_group(device: &device::Device, confinement: Confinement) -> Result<Self> {
         let fabricated = FabricatedGroup::new(device)?;
         let group = GROUPS
             .lock()
-            .create(fabricated.group().into(), Dma::Emulated)?;
+            .create(fabricated.group().into(), confinement)?;
         Ok(Self {
             group,
             _fabricated: Some(fabricated),
         })
     }
 
-    fn join_iommu_group(device: &device::Device) -> Result<Self> {
-        let iommu_group = iommu::Group::of(device).ok_or(EINVAL)?;
+    fn join_iommu_group(iommu_group: ARef<iommu::Group>) -> Result<Self> {
         let mut groups = GROUPS.lock();
         let found = groups
             .entries
@@ -270,7 +287,7 @@ impl Membership {
                 _fabricated: None,
             });
         }
-        let group = groups.create(iommu_group, Dma::Physical)?;
+        let group = groups.create(iommu_group, Confinement::Kept(Dma::Physical))?;
         Ok(Self {
             group,
             _fabricated: None,
@@ -337,7 +354,11 @@ impl Drop for Membership {
 
 impl Entry {
     fn create_node(&self) -> Result<CharDevice<Group>> {
-        let name = CString::try_from_fmt(fmt!("{}", self.iommu_group.id()))?;
+        let prefix = match self.group.confinement {
+            Confinement::Kept(_) => "",
+            Confinement::NoIommu => "noiommu-",
+        };
+        let name = CString::try_from_fmt(fmt!("{prefix}{}", self.iommu_group.id()))?;
         CharDevice::new(
             Description {
                 class: &CLASS,
@@ -353,9 +374,13 @@ impl Entry {
 }
 
 impl Groups {
-    fn create(&mut self, iommu_group: ARef<iommu::Group>, dma: Dma) -> Result<Arc<Group>> {
+    fn create(
+        &mut self,
+        iommu_group: ARef<iommu::Group>,
+        confinement: Confinement,
+    ) -> Result<Arc<Group>> {
         let number = self.numbers.as_ref().ok_or(ENODEV)?.take()?;
-        let group = Group::new(Some(number), Some(iommu_group.clone()), dma)?;
+        let group = Group::new(Some(number), Some(iommu_group.clone()), confinement)?;
         self.entries.push(
             Entry {
                 group: group.clone(),
@@ -373,12 +398,12 @@ impl Group {
     fn new(
         number: Option<DeviceNumber>,
         iommu_group: Option<ARef<iommu::Group>>,
-        dma: Dma,
+        confinement: Confinement,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 number,
-                dma,
+                confinement,
                 users <- Users::new_lock(),
                 state <- new_mutex!(
                     State {
@@ -408,9 +433,9 @@ impl Group {
         state.iommu_group = None;
     }
 
-    /// How its devices do DMA.
-    pub(crate) fn dma(&self) -> Dma {
-        self.dma
+    /// What keeps DMA of its devices within the memory of their user.
+    pub(crate) fn confinement(&self) -> Confinement {
+        self.confinement
     }
 
     /// The group lock.
@@ -529,10 +554,13 @@ impl Group {
         }
         let iommu_group = state.iommu_group.as_ref().ok_or(ENODEV)?;
         state.iommu = if let Some(container) = Container::from_file(&file) {
-            Iommu::Container(container.attach(iommu_group, self.dma)?)
+            Iommu::Container(container.attach(iommu_group, self.confinement)?)
         } else {
             let context = iommufd::Context::from_file(&file).map_err(|_| EBADFD)?;
-            context.create_compat_address_space()?;
+            match self.confinement {
+                Confinement::Kept(_) => context.create_compat_address_space()?,
+                Confinement::NoIommu => context.set_no_iommu()?,
+            }
             Iommu::Iommufd(context)
         };
         Ok(0)
@@ -594,6 +622,9 @@ impl OpenDevice for GroupFile {
         let mut state = group.state.lock();
         if state.iommu_group.is_none() {
             return Err(ENODEV);
+        }
+        if group.confinement == Confinement::NoIommu {
+            noiommu::permit()?;
         }
         if state.cdev_users > 0 || state.opened {
             return Err(EBUSY);

@@ -9,7 +9,10 @@ use crate::{
         BoundDevice,
         Context, //
     },
-    device::Dma, //
+    device::{
+        Confinement,
+        Dma, //
+    }, //
 };
 use kernel::{
     device,
@@ -28,12 +31,17 @@ impl Bound {
     /// # Errors
     ///
     /// Those of [`BoundDevice::bind()`] and [`Access::create()`].
-    pub(crate) fn new(context: &Context, device: &device::Device, dma: Dma) -> Result<(Self, u32)> {
-        match dma {
-            Dma::Physical => {
+    pub(crate) fn new(
+        context: &Context,
+        device: &device::Device,
+        confinement: Confinement,
+    ) -> Result<(Self, u32)> {
+        match confinement {
+            // In no-IOMMU mode iommufd knows the device, and tells where memory is.
+            Confinement::Kept(Dma::Physical) | Confinement::NoIommu => {
                 BoundDevice::bind(context, device).map(|(bound, id)| (Self::Physical(bound), id))
             }
-            Dma::Emulated => {
+            Confinement::Kept(Dma::Emulated) => {
                 Access::create(context).map(|(access, id)| (Self::Emulated(access), id))
             }
         }

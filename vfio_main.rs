@@ -30,6 +30,7 @@ mod group;
 mod iommufd;
 mod kvm;
 pub mod lock_order;
+mod noiommu;
 pub mod notifier;
 pub mod ownership;
 mod vfio_fs;

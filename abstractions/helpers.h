@@ -61,6 +61,9 @@ char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
 bool vfio_rust_kvm_get(struct kvm *kvm);
 void vfio_rust_kvm_put(struct kvm *kvm);
 
+/* vfio_module.c */
+bool vfio_rust_enable_unsafe_noiommu_mode(void);
+
 /* helpers_type1.c */
 struct iommu_domain;
 struct iommu_iotlb_gather;

@@ -65,7 +65,18 @@ impl Context {
         to_result(unsafe { bindings::iommufd_vfio_compat_ioas_create(self.0.as_ptr()) })
     }
 
-    /// The object id of that address space.
+    /// Puts the context into no-IOMMU mode: users of the container interface may choose
+    /// `VFIO_NOIOMMU_IOMMU` then, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there is an address space for users of the container interface.
+    pub fn set_no_iommu(&self) -> Result {
+        // SAFETY: The context is alive.
+        to_result(unsafe { bindings::iommufd_vfio_compat_set_no_iommu(self.0.as_ptr()) })
+    }
+
+    /// The object id of the address space for users of the container interface.
     ///
     /// # Errors
     ///
@@ -75,6 +86,11 @@ impl Context {
         // SAFETY: The context is alive, `id` is valid for writes.
         to_result(unsafe { bindings::iommufd_vfio_compat_ioas_get_id(self.0.as_ptr(), &mut id) })?;
         Ok(id)
+    }
+
+    /// Whether `other` is a reference to the same context.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
     }
 
     /// Another reference to the same context.
@@ -130,7 +146,7 @@ impl Access {
 
     /// Whether the access is to `context`.
     pub fn is_bound_to(&self, context: &Context) -> bool {
-        self.context.0 == context.0
+        self.context.is(context)
     }
 
     /// Attaches to the address space `id`, in place of what it is attached to.

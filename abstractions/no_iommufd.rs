@@ -44,12 +44,26 @@ impl Context {
         match self.0 {}
     }
 
-    /// The object id of that address space.
+    /// Puts the context into no-IOMMU mode.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn set_no_iommu(&self) -> Result {
+        match self.0 {}
+    }
+
+    /// The object id of the address space for users of the container interface.
     ///
     /// # Errors
     ///
     /// None.
     pub fn compat_address_space(&self) -> Result<u32> {
+        match self.0 {}
+    }
+
+    /// Whether `other` is a reference to the same context.
+    pub fn is(&self, _other: &Self) -> bool {
         match self.0 {}
     }
 

@@ -36,6 +36,9 @@ pub const fn number(offset: u32) -> u32 {
 /// Version of the interface, what `VFIO_GET_API_VERSION` returns.
 pub const VFIO_API_VERSION: isize = 0;
 
+/// `VFIO_NOIOMMU_IOMMU`, an extension and a value for `VFIO_SET_IOMMU`.
+pub(crate) const VFIO_NOIOMMU_IOMMU: usize = 8;
+
 /// Container: version of the interface.
 pub const VFIO_GET_API_VERSION: u32 = number(0);
 /// Container: is an extension there?

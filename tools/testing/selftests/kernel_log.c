@@ -44,3 +44,14 @@ bool log_has(int log, const char *text)
 {
 	return log_count(log, text);
 }
+
+/* Reads on until a line has @text: what comes after it is still to be looked at. */
+bool log_reaches(int log, const char *text)
+{
+	char line[1024];
+
+	while (log_next(log, line, sizeof(line)))
+		if (strstr(line, text))
+			return true;
+	return false;
+}

@@ -8,5 +8,6 @@
 int log_open(void);
 int log_count(int log, const char *text);
 bool log_has(int log, const char *text);
+bool log_reaches(int log, const char *text);
 
 #endif

@@ -122,14 +122,20 @@ int container_open(void)
 	return sys_result(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
 }
 
+/* A group that was made up in no-IOMMU mode has a name of its own. */
 int group_open(const char *bdf)
 {
 	char path[PATH_SIZE];
 	int group = pci_group(bdf);
+	int fd;
 
 	if (group < 0)
 		return group;
 	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	fd = sys_result(open(path, O_RDWR | O_CLOEXEC));
+	if (fd != -ENOENT)
+		return fd;
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
 	return sys_result(open(path, O_RDWR | O_CLOEXEC));
 }
 
@@ -172,7 +178,7 @@ int cdev_open(const char *bdf, int flags)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "vfio", 4))
+		if (!strstr(entry->d_name, "vfio"))
 			continue;
 		snprintf(path, sizeof(path), "/dev/vfio/devices/%.32s",
 			 entry->d_name);
