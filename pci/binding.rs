@@ -214,7 +214,10 @@ impl Binding {
     }
 
     /// The device is about to be reset, by whomever: nobody gets at its memory any more.
+    ///
+    /// The log says so, as the PCI core does for drivers that need not be told.
     pub fn reset_prepare(&self) {
+        dev_warn!(self.core.function(), "resetting\n");
         if let Some(device) = self.device() {
             self.core.begin_reset(&device);
         }
@@ -223,6 +226,7 @@ impl Binding {
     /// The reset is over.
     pub fn reset_done(&self) {
         self.core.end_reset();
+        dev_warn!(self.core.function(), "reset done\n");
     }
 
     /// The bus reported an error of the device.

@@ -234,7 +234,7 @@ fn check_interrupts(group: &iommu::Group) -> Result {
         return Ok(());
     }
     pr_warn!(
-        "No interrupt remapping support. Use the module param \"allow_unsafe_interrupts\" \
+        "No interrupt remapping support.  Use the module param \"allow_unsafe_interrupts\" \
          to enable VFIO IOMMU support on this platform\n"
     );
     Err(EPERM)

@@ -2,6 +2,8 @@
 /* Lines of /dev/kmsg; see kernel_log.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,4 +56,32 @@ bool log_reaches(int log, const char *text)
 		if (strstr(line, text))
 			return true;
 	return false;
+}
+
+/*
+ * What @source, as in "vfio-pci 0000:00:09.0", has logged since the log was last
+ * looked at: a line for each of its lines, with the level in front.
+ */
+const char *log_of(int log, const char *source, char *text, size_t size)
+{
+	size_t used = 0, length = strlen(source);
+	char line[1024], *start, *end;
+
+	text[0] = '\0';
+	while (log_next(log, line, sizeof(line))) {
+		start = strchr(line, ';');
+		if (!start || strncmp(++start, source, length) ||
+		    strncmp(start + length, ": ", 2))
+			continue;
+		start += length + 2;
+		end = strchr(start, '\n');
+		if (end)
+			*end = '\0';
+		/* The facility is the kernel, 0. */
+		used += snprintf(text + used, size - used, "%d %s\n", atoi(line),
+				 start);
+		if (used >= size)
+			break;
+	}
+	return text;
 }
