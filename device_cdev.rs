@@ -19,7 +19,11 @@ use crate::{
             DetachIommufd, //
         }, //
     },
-    device::Opener,
+    device::{
+        Confinement,
+        Dma,
+        Opener, //
+    },
     device_file::{
         DeviceFile,
         Origin, //
@@ -158,15 +162,14 @@ impl DeviceFile {
         {
             return Err(EINVAL);
         }
-        if request.flags & AttachIommufd::PASID != 0 {
-            // No bus driver has PASIDs yet.
-            return Err(EOPNOTSUPP);
-        }
-        let id = self.with_bound(|bound| bound.attach(request.pt_id))?;
+        let pasid = (request.flags & AttachIommufd::PASID != 0)
+            .then(|| self.read_pasid(arg, request.argsz, size_of::<AttachIommufd>()))
+            .transpose()?;
+        let id = self.with_bound(|bound| bound.attach(pasid, request.pt_id))?;
         let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
         if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
             self.with_bound(|bound| {
-                bound.detach();
+                bound.detach(pasid);
                 Ok(())
             })?;
             return Err(error);
@@ -182,13 +185,28 @@ impl DeviceFile {
         {
             return Err(EINVAL);
         }
-        if request.flags & DetachIommufd::PASID != 0 {
-            return Err(EOPNOTSUPP);
-        }
+        let pasid = (request.flags & DetachIommufd::PASID != 0)
+            .then(|| self.read_pasid(arg, request.argsz, size_of::<DetachIommufd>()))
+            .transpose()?;
         self.with_bound(|bound| {
-            bound.detach();
+            bound.detach(pasid);
             Ok(0)
         })
+    }
+
+    /// Reads the PASID at `offset`, the end of a request of `argsz` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`: the device is emulated. `EINVAL`: the request ends before it. `EFAULT`.
+    fn read_pasid(&self, arg: usize, argsz: u32, offset: usize) -> Result<u32> {
+        if self.device().group().confinement() == Confinement::Kept(Dma::Emulated) {
+            return Err(EOPNOTSUPP);
+        }
+        if (argsz as usize) < offset.saturating_add(size_of::<u32>()) {
+            return Err(EINVAL);
+        }
+        uapi::read(arg.checked_add(offset).ok_or(EFAULT)?)
     }
 
     /// Runs `change` for what the device is bound to, with the device-set lock held.

@@ -187,7 +187,7 @@ impl DeviceFile {
             return Ok(());
         }
         let id = context.compat_address_space()?;
-        device.bound(set).ok_or(EINVAL)?.attach(id)?;
+        device.bound(set).ok_or(EINVAL)?.attach(None, id)?;
         Ok(())
     }
 

@@ -55,25 +55,30 @@ impl Bound {
         }
     }
 
-    /// Attaches the device to the address space or page table `id`, in place of
-    /// what it is attached to, and returns the id of what it is attached to
+    /// Attaches the device, or one PASID of it, to the address space or page table `id`, in
+    /// place of what it is attached to, and returns the id of what it is attached to
     /// then. On failure nothing changes.
     ///
     /// # Errors
     ///
-    /// Those of [`BoundDevice::attach()`] and [`Access::attach()`].
-    pub(crate) fn attach(&mut self, id: u32) -> Result<u32> {
-        match self {
-            Self::Physical(bound) => bound.attach(id),
-            Self::Emulated(access) => access.attach(id).map(|()| id),
+    /// Those of [`BoundDevice::attach()`], [`BoundDevice::attach_pasid()`] and
+    /// [`Access::attach()`]. `EOPNOTSUPP`: there is a PASID, and the device is emulated.
+    pub(crate) fn attach(&mut self, pasid: Option<u32>, id: u32) -> Result<u32> {
+        match (self, pasid) {
+            (Self::Physical(bound), None) => bound.attach(id),
+            (Self::Physical(bound), Some(pasid)) => bound.attach_pasid(pasid, id),
+            (Self::Emulated(access), None) => access.attach(id).map(|()| id),
+            (Self::Emulated(_), Some(_)) => Err(EOPNOTSUPP),
         }
     }
 
-    /// Detaches the device, if it is attached.
-    pub(crate) fn detach(&mut self) {
-        match self {
-            Self::Physical(bound) => bound.detach(),
-            Self::Emulated(access) => access.detach(),
+    /// Detaches the device, or one PASID of it, if it is attached.
+    pub(crate) fn detach(&mut self, pasid: Option<u32>) {
+        match (self, pasid) {
+            (Self::Physical(bound), None) => bound.detach(),
+            (Self::Physical(bound), Some(pasid)) => bound.detach_pasid(pasid),
+            (Self::Emulated(access), None) => access.detach(),
+            (Self::Emulated(_), Some(_)) => {}
         }
     }
 }

@@ -17,7 +17,11 @@ use kernel::{
         to_result, //
     },
     fs::File,
-    prelude::*, //
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    }, //
 };
 
 /// `IOMMU_NO_PASID`: the requests of the device without a PASID.
@@ -193,6 +197,8 @@ impl Drop for Access {
 pub struct BoundDevice {
     inner: NonNull<bindings::iommufd_device>,
     attached: bool,
+    /// Those of its PASIDs that are attached, each to a page table of its own.
+    pasids: RBTree<u32, ()>,
 }
 
 // SAFETY: iommufd devices may be used from any thread.
@@ -221,6 +227,7 @@ impl BoundDevice {
             Self {
                 inner,
                 attached: false,
+                pasids: RBTree::new(),
             },
             id,
         ))
@@ -283,10 +290,53 @@ impl BoundDevice {
             unsafe { bindings::iommufd_device_detach(self.inner.as_ptr(), NO_PASID) };
         }
     }
+
+    /// Attaches one PASID of the device, as [`attach()`](Self::attach) does the device
+    /// without one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`attach()`](Self::attach). `EINVAL`: the page table, or that of the device
+    /// without a PASID, was not made for devices with PASIDs; or the device has not that
+    /// many. `ENOSPC`: no device has that many. `EBUSY`: it is 0, and the device is attached
+    /// without a PASID, which is the same. `EOPNOTSUPP`: the IOMMU has none.
+    pub fn attach_pasid(&mut self, pasid: u32, mut id: u32) -> Result<u32> {
+        if self.pasids.get(&pasid).is_some() {
+            // SAFETY: The device is bound, the PASID is attached, and `id` is valid for reads
+            // and writes. Our owner serialises attach and detach, as `&mut self` shows.
+            to_result(unsafe {
+                bindings::iommufd_device_replace(self.inner.as_ptr(), pasid, &mut id)
+            })?;
+            return Ok(id);
+        }
+        if i32::try_from(pasid).is_err() {
+            return Err(ENOSPC);
+        }
+        let node = RBTreeNode::new(pasid, (), GFP_KERNEL)?;
+        // SAFETY: As above; what is attached already, as it may be for 0, fails with EBUSY.
+        to_result(unsafe { bindings::iommufd_device_attach(self.inner.as_ptr(), pasid, &mut id) })?;
+        self.pasids.insert(node);
+        Ok(id)
+    }
+
+    /// Detaches one PASID of the device, if it is attached.
+    pub fn detach_pasid(&mut self, pasid: u32) {
+        if self.pasids.remove(&pasid).is_some() {
+            // SAFETY: The device is bound, and the PASID attached.
+            unsafe { bindings::iommufd_device_detach(self.inner.as_ptr(), pasid) };
+        }
+    }
+
+    fn lowest_pasid(&self) -> Option<u32> {
+        self.pasids.keys().next().copied()
+    }
 }
 
 impl Drop for BoundDevice {
     fn drop(&mut self) {
+        while let Some(pasid) = self.lowest_pasid() {
+            self.detach_pasid(pasid);
+        }
         self.detach();
         // SAFETY: The device is bound and this is the last use.
         unsafe { bindings::iommufd_device_unbind(self.inner.as_ptr()) };

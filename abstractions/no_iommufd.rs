@@ -149,6 +149,20 @@ impl BoundDevice {
         match self.0 {}
     }
 
+    /// Attaches one PASID of the device.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn attach_pasid(&mut self, _pasid: u32, _id: u32) -> Result<u32> {
+        match self.0 {}
+    }
+
+    /// Detaches one PASID of the device.
+    pub fn detach_pasid(&mut self, _pasid: u32) {
+        match self.0 {}
+    }
+
     /// Detaches the device, if it is attached.
     pub fn detach(&mut self) {
         match self.0 {}

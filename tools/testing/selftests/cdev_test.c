@@ -246,36 +246,199 @@ TEST_F(cdev, attach_refusals)
 				&attach));
 }
 
-/* 4-29: nobody has a PASID here; no IOMMU of QEMU's has one with the C modules. */
-TEST_F(cdev, attach_pasid)
+static long hwpt_new(int iommufd, long devid, long ioas, uint32_t flags)
+{
+	struct iommu_hwpt_alloc alloc = {
+		.size = sizeof(alloc),
+		.flags = flags,
+		.dev_id = devid,
+		.pt_id = ioas,
+	};
+	long ret = vfio_ioctl(iommufd, IOMMU_HWPT_ALLOC, &alloc);
+
+	return ret ? ret : (long)alloc.out_hwpt_id;
+}
+
+/* -EBUSY as long as something is attached to it. */
+static long object_destroy(int iommufd, long id)
+{
+	struct iommu_destroy destroy = { .size = sizeof(destroy), .id = id };
+
+	return vfio_ioctl(iommufd, IOMMU_DESTROY, &destroy);
+}
+
+static long attach_pasid(int device, uint32_t pasid, long pt_id)
 {
 	struct vfio_device_attach_iommufd_pt attach = {
 		.argsz = sizeof(attach),
 		.flags = VFIO_DEVICE_ATTACH_PASID,
-		.pasid = 1,
+		.pasid = pasid,
+		.pt_id = pt_id,
 	};
+	long ret = vfio_ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+
+	return ret ? ret : (long)attach.pt_id;
+}
+
+static long detach_pasid(int device, uint32_t pasid)
+{
 	struct vfio_device_detach_iommufd_pt detach = {
 		.argsz = sizeof(detach),
 		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = pasid,
+	};
+
+	return vfio_ioctl(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+}
+
+/*
+ * Page tables for devices with PASIDs. Devices here have none, which is no obstacle:
+ * they never use what is attached.
+ */
+FIXTURE(pasid)
+{
+	int fd;
+	int iommufd;
+	long devid;
+	long ioas;
+	long first;
+	long second;
+};
+
+FIXTURE_SETUP(pasid)
+{
+	const char *bdf;
+
+	NEED_IOMMUFD();
+	NEED_DEVICE(bdf, "EDU");
+	self->iommufd = iommufd_open();
+	ASSERT_LE(0, self->iommufd);
+	self->fd = cdev_open(bdf, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->devid = cdev_bind(self->fd, self->iommufd);
+	ASSERT_LT(0, self->devid);
+	self->ioas = iommufd_ioas(self->iommufd);
+	self->first = hwpt_new(self->iommufd, self->devid, self->ioas,
+			       IOMMU_HWPT_ALLOC_PASID);
+	ASSERT_LT(0, self->first);
+	self->second = hwpt_new(self->iommufd, self->devid, self->ioas,
+				IOMMU_HWPT_ALLOC_PASID);
+	ASSERT_LT(0, self->second);
+}
+
+FIXTURE_TEARDOWN(pasid)
+{
+	close(self->fd);
+	close(self->iommufd);
+}
+
+/* 4-37, 4-41 */
+TEST_F(pasid, attach_replace_detach)
+{
+	EXPECT_EQ(0, detach_pasid(self->fd, 1));
+	EXPECT_EQ(self->first, attach_pasid(self->fd, 1, self->first));
+	EXPECT_EQ(-EBUSY, object_destroy(self->iommufd, self->first));
+	EXPECT_EQ(self->second, attach_pasid(self->fd, 2, self->second));
+	EXPECT_EQ(self->second, attach_pasid(self->fd, 1, self->second));
+	EXPECT_EQ(0, object_destroy(self->iommufd, self->first));
+	/* What fails leaves it as it was. */
+	EXPECT_EQ(-ENOENT, attach_pasid(self->fd, 1, self->first));
+	EXPECT_EQ(0, detach_pasid(self->fd, 2));
+	EXPECT_EQ(-EBUSY, object_destroy(self->iommufd, self->second));
+	EXPECT_EQ(0, detach_pasid(self->fd, 1));
+	EXPECT_EQ(0, detach_pasid(self->fd, 1));
+	EXPECT_EQ(0, object_destroy(self->iommufd, self->second));
+}
+
+/* 4-25 */
+TEST_F(pasid, close_detaches_all)
+{
+	EXPECT_EQ(self->first, cdev_attach(self->fd, self->first));
+	EXPECT_EQ(self->second, attach_pasid(self->fd, 1, self->second));
+	EXPECT_EQ(self->second, attach_pasid(self->fd, 77, self->second));
+	EXPECT_EQ(self->first, attach_pasid(self->fd, 1000, self->first));
+	EXPECT_EQ(-EBUSY, object_destroy(self->iommufd, self->second));
+	close(self->fd);
+	EXPECT_EQ(0, object_destroy(self->iommufd, self->first));
+	EXPECT_EQ(0, object_destroy(self->iommufd, self->second));
+	self->fd = -1;
+}
+
+/* 4-30, 4-37, 4-40 */
+TEST_F(pasid, refusals)
+{
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = self->first,
 		.pasid = 1,
 	};
-	long ret;
+	struct vfio_device_detach_iommufd_pt detach = {
+		.argsz = offsetof(struct vfio_device_detach_iommufd_pt, pasid),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = 1,
+	};
+	long plain;
 
-	attach.pt_id = iommufd_ioas(self->iommufd);
-	ASSERT_LT(0, attach.pt_id);
-	ASSERT_LT(0, cdev_bind(self->fd, self->iommufd));
-	ret = vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
-	EXPECT_GT(0, ret);
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				      &attach));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				      &detach));
+	EXPECT_EQ(-ENOSPC, attach_pasid(self->fd, 1U << 31, self->first));
+	EXPECT_EQ(-ENOENT, attach_pasid(self->fd, 1, 0x7fffffff));
+	EXPECT_EQ(-EINVAL, attach_pasid(self->fd, 1, self->devid));
+	/* A page table that was not made for it, that of an address space as well. */
+	plain = hwpt_new(self->iommufd, self->devid, self->ioas, 0);
+	ASSERT_LT(0, plain);
+	EXPECT_EQ(-EINVAL, attach_pasid(self->fd, 1, plain));
+	EXPECT_EQ(-EINVAL, attach_pasid(self->fd, 1, self->ioas));
+	/* Nor may that of the device itself. */
+	EXPECT_EQ(plain, cdev_attach(self->fd, plain));
+	EXPECT_EQ(-EINVAL, attach_pasid(self->fd, 1, self->first));
+	EXPECT_EQ(self->first, cdev_attach(self->fd, self->first));
+	EXPECT_EQ(self->first, attach_pasid(self->fd, 1, self->first));
+	EXPECT_EQ(-EINVAL, cdev_attach(self->fd, plain));
+	EXPECT_EQ(0, object_destroy(self->iommufd, plain));
+}
+
+/* 4-38: it is another name for the device itself. */
+TEST_F(pasid, zero)
+{
+	struct vfio_device_detach_iommufd_pt detach = { .argsz = 8 };
+
+	EXPECT_EQ(self->first, attach_pasid(self->fd, 0, self->first));
+	EXPECT_EQ(-EBUSY, cdev_attach(self->fd, self->first));
+	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach));
+	EXPECT_EQ(-EBUSY, object_destroy(self->iommufd, self->first));
+	EXPECT_EQ(0, detach_pasid(self->fd, 0));
+	EXPECT_EQ(self->first, cdev_attach(self->fd, self->first));
+	EXPECT_EQ(-EBUSY, attach_pasid(self->fd, 0, self->first));
+	EXPECT_EQ(0, detach_pasid(self->fd, 0));
+	EXPECT_EQ(-EBUSY, object_destroy(self->iommufd, self->first));
+}
+
+/* 4-39, 12-10: a request in memory that cannot be written. */
+TEST_F(pasid, answer_without_a_place)
+{
+	struct vfio_device_attach_iommufd_pt *attach = memory_new(PAGE_SIZE);
+	bool device, pasid;
+
+	ASSERT_EQ(self->first, cdev_attach(self->fd, self->first));
+	attach->argsz = sizeof(*attach);
+	attach->flags = VFIO_DEVICE_ATTACH_PASID;
+	attach->pasid = 1;
+	attach->pt_id = self->second;
+	ASSERT_EQ(0, mprotect(attach, PAGE_SIZE, PROT_READ));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				      attach));
+	device = object_destroy(self->iommufd, self->first) == -EBUSY;
+	pasid = object_destroy(self->iommufd, self->second) == -EBUSY;
+	report_difference("attached, after the id of a PASID's page table could not be told",
+			  device ? "the device" : "the PASID");
+	EXPECT_NE(device, pasid);
 	if (!on_c_modules())
-		EXPECT_EQ(-EOPNOTSUPP, ret);
-	ret = vfio_ioctl(self->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
-	if (!on_c_modules())
-		EXPECT_EQ(-EOPNOTSUPP, ret);
-	/* The device itself is attached as before. */
-	attach.argsz = offsetof(struct vfio_device_attach_iommufd_pt, pasid);
-	attach.flags = 0;
-	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				&attach));
+		EXPECT_TRUE(device);
+	munmap(attach, PAGE_SIZE);
 }
 
 /* 4-31 to 4-33, 4-36, 4-41 */
