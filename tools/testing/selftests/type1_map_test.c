@@ -148,6 +148,8 @@ TEST_F(map, numbers)
 /* 5-5, and that it is tested after size 0 and before flags and alignment. */
 TEST_F(map, wrapping_ranges)
 {
+	uint64_t first = 0, last = 0;
+
 	EXPECT_EQ(-EOVERFLOW, type1_map(self->container, self->buffer,
 					-PAGE_SIZE, 2 * PAGE_SIZE, DMA_RW));
 	EXPECT_EQ(-EOVERFLOW, type1_map(self->container, (void *)-PAGE_SIZE,
@@ -157,9 +159,11 @@ TEST_F(map, wrapping_ranges)
 	EXPECT_EQ(-EOVERFLOW, type1_map(self->container, self->buffer, -1UL, 2,
 					0));
 	EXPECT_EQ(-EINVAL, type1_map(self->container, self->buffer, -1UL, 0, 0));
-	/* Ends exactly at 2^64: does not wrap, but no IOMMU goes that far. */
-	EXPECT_EQ(-EINVAL, type1_map(self->container, self->buffer, -PAGE_SIZE,
-				     PAGE_SIZE, DMA_RW));
+	/* Ends exactly at 2^64: does not wrap, but few IOMMUs go that far. */
+	ASSERT_TRUE(iova_bounds(self->container, &first, &last));
+	EXPECT_EQ(last == UINT64_MAX ? 0 : -EINVAL,
+		  type1_map(self->container, self->buffer, -PAGE_SIZE, PAGE_SIZE,
+			    DMA_RW));
 }
 
 /* 5-12, 5-62: any overlap, and whatever the flags of the new mapping are. */
@@ -226,8 +230,9 @@ TEST_F(map, outside_the_iova_ranges)
 	/* The end of what the IOMMU translates. */
 	EXPECT_EQ(0, type1_map(self->container, self->buffer,
 			       last + 1 - PAGE_SIZE, PAGE_SIZE, DMA_RW));
-	EXPECT_EQ(-EINVAL, type1_map(self->container, self->buffer, last + 1,
-				     PAGE_SIZE, DMA_RW));
+	if (last != UINT64_MAX)
+		EXPECT_EQ(-EINVAL, type1_map(self->container, self->buffer,
+					     last + 1, PAGE_SIZE, DMA_RW));
 	EXPECT_EQ(-EINVAL, type1_map(self->container, self->buffer,
 				     last + 1 - 2 * PAGE_SIZE + PAGE_SIZE / 2,
 				     PAGE_SIZE, DMA_RW));
