@@ -249,6 +249,43 @@ TEST_F(dma, peer)
 	session_close(&peer);
 }
 
+/* 12-1: with its owner goes the way to its memory, whatever the IOMMU is. */
+TEST_F(dma, peer_whose_owner_has_gone)
+{
+	const char *bdf = pci_device("IVSHMEM");
+	struct vfio_session peer;
+	uint8_t seen[256];
+	bool survives;
+	void *bar;
+
+	if (!bdf)
+		SKIP(return, "IVSHMEM names no device");
+	ASSERT_EQ(0, type1_map(self->container, self->memory, IOVA + SIZE_2M,
+			       PAGE_SIZE, DMA_RW));
+	fill(self->memory, PAGE_SIZE, 41);
+	EXPECT_EQ(0, edu_load(self->device, IOVA + SIZE_2M, sizeof(seen)));
+	ASSERT_EQ(0, session_open(&peer, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, bar_mmap(peer.device, 2, 0, PAGE_SIZE,
+			      PROT_READ | PROT_WRITE, &bar));
+	ASSERT_EQ(0, type1_map(self->container, bar, IOVA, PAGE_SIZE, DMA_RW));
+	EXPECT_EQ(0, edu_store(self->device, IOVA, sizeof(seen)));
+	EXPECT_EQ(0, memcmp(self->memory, bar, sizeof(seen)));
+	munmap(bar, PAGE_SIZE);
+	session_close(&peer);
+
+	ASSERT_EQ(0, session_open(&peer, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, memory_enable(peer.device, true));
+	memset(seen, 0x33, sizeof(seen));
+	ASSERT_EQ(256, region_write(peer.device, 2, 0, seen, sizeof(seen)));
+	EXPECT_EQ(0, edu_store(self->device, IOVA, sizeof(seen)));
+	EXPECT_EQ(256, region_read(peer.device, 2, 0, seen, sizeof(seen)));
+	survives = !is_filled_with(seen, sizeof(seen), 0x33);
+	EXPECT_EQ(on_c_modules(), survives);
+	session_close(&peer);
+	/* What the IOMMU has refused is not in the way of what follows. */
+	EXPECT_EQ(0, edu_store(self->device, IOVA + SIZE_2M, 64));
+}
+
 #define HUGE_PAGES	6
 #define HUGE_SIZE	(HUGE_PAGES * SIZE_2M)
 /* The part that is asked for, in the middle. */
