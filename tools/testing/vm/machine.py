@@ -30,6 +30,13 @@ BOOT_LIMIT = 400
 GRACE = 120
 # For unloading the modules and looking for leaks.
 UNLOAD_LIMIT = 900
+# QEMU arguments for each kind of IOMMU. They come before the devices that it serves.
+# Only the first one lets processors have x2APIC as QEMU has it here.
+IOMMUS = {
+    "intel": ["-device", "intel-iommu,intremap=on,eim=on,caching-mode=on"],
+    "amd": ["-device", "amd-iommu"],
+    "none": [],
+}
 
 
 def addresses():
@@ -178,7 +185,7 @@ class Machine:
         # of a processor while another one makes it rebuild the memory map, as each write
         # of a memory enable bit does. Instructions can be counted in one thread only.
         counting = "-icount" in options.qemu
-        alone = counting or options.single_thread or options.no_iommu
+        alone = counting or options.single_thread or options.iommu != "intel"
         threads = "single" if alone else "multi"
         processors = options.cpus or (1 if counting else 2)
         arguments = [
@@ -193,9 +200,7 @@ class Machine:
             "-kernel", options.kernel, "-initrd", options.initrd,
             "-append", append,
         ]
-        # Before the devices that it serves.
-        if not options.no_iommu:
-            arguments += ["-device", "intel-iommu,intremap=on,eim=on,caching-mode=on"]
+        arguments += IOMMUS[options.iommu]
         if options.interactive:
             arguments += ["-chardev", "stdio,id=console,mux=off,signal=off"]
         else:
@@ -432,8 +437,8 @@ def main():
     parser.add_argument("--cpus", type=int, help="default: 2, or 1 where instructions are counted")
     parser.add_argument("--single-thread", action="store_true",
                         help="emulate all processors in one thread, for guests without x2APIC")
-    parser.add_argument("--no-iommu", action="store_true",
-                        help="a machine without an IOMMU, and so without x2APIC")
+    parser.add_argument("--iommu", choices=IOMMUS, default="intel",
+                        help="but for the default: emulated in one thread, without x2APIC")
     parser.add_argument("--memory", default="6G")
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--console", action="store_true", help="show the kernel log too")

@@ -59,7 +59,7 @@ job_add() {
 # job_run STACK VARIANT LABEL MACHINE OPTION... -- QEMU ARGUMENT...: boots the guest
 # for these programs, and counts.
 job_run() {
-	local stack=$1 variant=$2 label=$3 rc=0 kunit=()
+	local stack=$1 variant=$2 label=$3 rc=0 also=()
 	shift 3
 	MODULES_DIR=$KERNEL/vfio-$(tree_key)
 	RUN_DIR=
@@ -67,11 +67,12 @@ job_run() {
 	image_make "$stack" "$total" "" ${files[@]+"${files[@]}"} -- -- "$job:" || return
 	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} "$@" || rc=$?
 	if [ "$stack-$variant" = rust-debug ] && [ "${label%/*}" = 1 ]; then
-		kunit=(--kunit)
+		also=(--kunit)
 	fi
+	[[ $label = */* ]] || also=(--machine "$label")
 	[ ! -e "$RUN_DIR/verdict.json" ] || tally_py guest "$stack" "$variant" "$RUN_DIR" \
 		--part "$label" \
-		${kunit[@]+"${kunit[@]}"} --expect ${names[@]+"${names[@]}"}
+		${also[@]+"${also[@]}"} --expect ${names[@]+"${names[@]}"}
 	[ "$rc" != 3 ] || tally fail - guest "boots ($stack stack, $variant kernel, $label)"
 	return "$rc"
 }
@@ -102,31 +103,27 @@ machine_rows() { awk -v kind="$1" '$1 == kind { sub(/^[a-z]+[ \t]+/, ""); print 
 # machines_run STACK: boots each machine of that table, and runs the programs there.
 machines_run() {
 	local stack=$1 machines programs machine program files names total job rc=0
-	local label properties kernel name seconds where options machine_options property
+	local label iommu properties kernel name seconds where options
 	kernel_ready plain
 	mapfile -t machines < <(machine_rows machine)
 	mapfile -t programs < <(machine_rows program)
 	for machine in "${machines[@]}"; do
-		read -r label properties kernel <<<"$machine"
-		files=() names=() total=120 job='' options=() machine_options=()
+		read -r label iommu properties kernel <<<"$machine"
+		files=() names=() total=120 job='' options=()
 		for program in "${programs[@]}"; do
 			read -r name seconds where program <<<"$program"
-			[[ ,$where, = *,$label,* || ($where = all && $properties != no-iommu) ]] || continue
+			[[ ,$where, = *,$label,* ]] || continue
 			case $name in
 			own/*) name=$OWN_SELFTESTS/${name#own/} ;;
 			*) name=$KERNEL_SELFTESTS/$name ;;
 			esac
 			job_add "$name $seconds $program"
 		done
+		[ "$properties" != - ] || properties=
 		for property in ${properties//,/ }; do
-			case $property in
-			-) ;;
-			no-iommu) machine_options+=(--no-iommu) ;;
-			*) options+=(-global "$property") ;;
-			esac
+			options+=(-global "$property")
 		done
-		job_run "$stack" plain "$label" --append "$kernel" \
-			${machine_options[@]+"${machine_options[@]}"} -- \
+		job_run "$stack" plain "$label" --iommu "$iommu" --append "$kernel" -- \
 			${options[@]+"${options[@]}"} || rc=$?
 	done
 	return "$rc"

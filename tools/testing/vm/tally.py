@@ -3,8 +3,9 @@
 """Counts tests.
 
 Every step of a check adds lines to one file, the tally: status, stack, suite
-and name, with tabs between them. "guest" adds what a run of the guest gave,
-"cargo" what cargo test printed; "report" prints the end of the check.
+and name, and the machine if it is not the usual one, with tabs between them.
+"guest" adds what a run of the guest gave, "cargo" what cargo test printed;
+"report" prints the end of the check.
 
 A program that runs on both stacks can say where they differ, in a line
 "# difference: WHAT: HOW"; the report has both answers side by side.
@@ -26,21 +27,26 @@ SKIPPED = 4  # KSFT_SKIP
 DIFFERS = "differs"
 
 
+Row = collections.namedtuple("Row", "status stack suite name machine", defaults=("",))
+
+
 class Tally:
     """The file that the steps add to."""
 
     def __init__(self, path):
         self.path = path
 
-    def add(self, status, stack, suite, name):
+    def add(self, status, stack, suite, name, machine=""):
         """One test."""
+        columns = [status, stack, suite, name.strip() or "(unnamed)"]
+        columns += [machine] if machine else []
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write("\t".join((status, stack, suite, name.strip() or "(unnamed)")) + "\n")
+            file.write("\t".join(columns) + "\n")
 
     def rows(self):
         """All tests so far."""
         with open(self.path, encoding="utf-8") as file:
-            return [tuple(line.rstrip("\n").split("\t")) for line in file]
+            return [Row(*line.rstrip("\n").split("\t")) for line in file]
 
 
 def read(path):
@@ -149,12 +155,12 @@ def guest(options, tally):
     for program in programs(read(f"{options.run}/results.log")):
         seen.add(program.name)
         for status, name in program.results():
-            tally.add(status, stack, program.name, name)
+            tally.add(status, stack, program.name, name, options.machine)
         for what, how in dict.fromkeys(program.differences):
             tally.add(DIFFERS, stack, what, how)
     for name in options.expect:
         if name not in seen:
-            tally.add("fail", stack, name, "was not reached")
+            tally.add("fail", stack, name, "was not reached", options.machine)
     if options.kunit:
         cases = kunit(read(f"{options.run}/console.log"))
         for status, suite, name in cases:
@@ -193,11 +199,24 @@ def share(counts):
     return text
 
 
+def print_machines(rows):
+    """What ran on machines that differ from the usual one, most of them in the IOMMU."""
+    table = collections.OrderedDict()
+    for row in rows:
+        if row.machine:
+            columns = table.setdefault((row.machine, row.suite), {})
+            columns.setdefault(row.stack, collections.Counter())[row.status] += 1
+    if table:
+        print("\nIOMMU          suite                on C                  on ours")
+    for (machine, suite), columns in table.items():
+        print(f"  {machine:13}{suite:21}{share(columns.get('c')):22}{share(columns.get('rust'))}")
+
+
 def print_differences(rows):
     """What the programs found to differ between the stacks."""
     table = collections.OrderedDict()
-    for _, stack, what, how in rows:
-        table.setdefault(what, {}).setdefault(stack, []).append(how)
+    for row in rows:
+        table.setdefault(row.suite, {}).setdefault(row.stack, []).append(row.name)
     if table:
         width = max(len(what) for what in table) + 2
         print("\n" + "Differences".ljust(width + 2) + "on C                  on ours")
@@ -210,30 +229,32 @@ def print_differences(rows):
 def report(options, tally):
     """Prints the end of a check; returns its exit status."""
     everything = tally.rows()
-    rows = [row for row in everything if row[0] != DIFFERS]
+    rows = [row for row in everything if row.status != DIFFERS]
     table = collections.OrderedDict()
-    for status, stack, suite, _ in rows:
-        columns = table.setdefault(suite, {})
-        columns.setdefault(stack, collections.Counter())[status] += 1
+    for row in rows:
+        columns = table.setdefault(row.suite, {})
+        columns.setdefault(row.stack, collections.Counter())[row.status] += 1
     print("\nTests" + " " * 31 + "on C                  on ours")
     for suite, columns in table.items():
         if "-" in columns:
             print(f"  {suite:34}{'':22}{share(columns['-'])}")
         else:
             print(f"  {suite:34}{share(columns.get('c')):22}{share(columns.get('rust'))}")
-    print_differences([row for row in everything if row[0] == DIFFERS])
+    print_differences([row for row in everything if row.status == DIFFERS])
+    print_machines(rows)
     if options.times:
         print("\nTimes")
         for line in read(options.times):
             print("  " + line)
-    count = collections.Counter(row[0] for row in rows)
+    count = collections.Counter(row.status for row in rows)
     for status, title in (("skip", "Skipped"), ("fail", "Failed")):
         if count[status]:
             print(f"\n{title}")
             for row in rows:
-                if row[0] == status:
-                    stack = f"{row[1]}: " if row[1] != "-" else ""
-                    print(f"  {stack}{row[2]}: {row[3]}")
+                if row.status == status:
+                    stack = f"{row.stack}: " if row.stack != "-" else ""
+                    where = f" ({row.machine})" if row.machine else ""
+                    print(f"  {stack}{row.suite}: {row.name}{where}")
     print(f"\n{count['skip']} skipped")
     print(f"{count['pass']} passed, {count['fail']} failed")
     return 1 if count["fail"] or not count["pass"] else 0
@@ -249,6 +270,7 @@ def main():
     command.add_argument("run")
     command.add_argument("--kunit", action="store_true")
     command.add_argument("--part", default="1/1")
+    command.add_argument("--machine", default="", help="its name, if it is not the usual one")
     command.add_argument("--expect", nargs="*", default=[])
     command = commands.add_parser("cargo")
     command.add_argument("log")
