@@ -10,6 +10,18 @@
 #[cfg(test)]
 extern crate std;
 
+// What the files of other crates call the crate of the core.
+extern crate self as vfio;
+
+#[path = "../../../../monitor.rs"]
+pub mod monitor;
+
+/// Parts of the release notifiers.
+#[path = "../../../../notifier"]
+pub mod notifier {
+    pub mod calls;
+}
+
 /// Parts of `vfio-pci-core`.
 #[path = "../../../../pci"]
 pub mod pci {
@@ -27,6 +39,8 @@ pub mod pci {
 /// Parts of `vfio_iommu_type1`.
 #[path = "../../../../type1"]
 pub mod type1 {
+    pub mod claims;
+    pub mod coverage;
     pub mod page_sizes;
     pub mod range;
     pub mod run;

@@ -9,5 +9,8 @@ mod config_laws;
 mod intx_disable;
 mod irq_cases;
 mod irq_laws;
+// Miri has no threads that are switched by hand, as loom does.
+#[cfg(not(miri))]
+mod model;
 mod reach_cases;
 mod type1_iova;
