@@ -18,7 +18,15 @@
 
 use crate::{
     abstractions::module_ref::ModuleRef,
-    device::Device, //
+    device::Device,
+    monitor::{
+        Monitor,
+        Wait, //
+    }, //
+};
+use calls::{
+    Handlers,
+    State, //
 };
 use kernel::{
     new_condvar,
@@ -31,10 +39,13 @@ use kernel::{
     sync::{
         Arc,
         CondVar,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
     task::Task, //
 };
+
+pub mod calls;
 
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
@@ -49,35 +60,62 @@ pub trait ReleaseHandler: Send + Sync {
 }
 
 /// A handler and what keeps its code loaded, dropped in this order.
-struct Callback {
+pub(crate) struct Callback {
     handler: Arc<dyn ReleaseHandler>,
     _module: ModuleRef,
 }
 
-/// A call in flight: of which registration, by which task.
-struct Call {
-    id: u64,
-    task: usize,
-}
+/// The callbacks of one device by the name of their registration, hence in the order of
+/// registration. There may be one for each mapping of a container, tens of thousands, so
+/// neither adding nor removing one looks at all others.
+pub(crate) struct Callbacks(RBTree<u64, Callback>);
 
-struct State {
-    /// Whether the device is open and its release has not begun.
-    accepting: bool,
-    next_id: u64,
-    /// By the name of their registration, hence in the order of registration.
-    /// There may be one for each mapping of a container, tens of thousands, so
-    /// neither adding nor removing one looks at all others.
-    handlers: RBTree<u64, Callback>,
-    call: Option<Call>,
+impl Handlers for Callbacks {
+    type Handler = Callback;
+    type Slot = RBTreeNodeReservation<u64, Callback>;
+
+    fn insert(&mut self, slot: Self::Slot, id: u64, callback: Callback) {
+        self.0.insert(slot.into_node(id, callback));
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Callback> {
+        self.0.remove(&id)
+    }
+
+    fn remove_first(&mut self) -> Option<(u64, Callback)> {
+        let (_, node) = self.0.cursor_front_mut()?.remove_current();
+        Some(node.to_key_value())
+    }
 }
 
 /// The notifiers of one device.
 #[pin_data]
 pub(crate) struct ReleaseNotifiers {
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<State<Callbacks>>,
     #[pin]
     returned: CondVar,
+}
+
+impl Monitor for ReleaseNotifiers {
+    type Data = State<Callbacks>;
+    type Guard<'a> = MutexGuard<'a, State<Callbacks>>;
+
+    fn lock(&self) -> Self::Guard<'_> {
+        self.state.lock()
+    }
+
+    fn wake(&self, guard: Self::Guard<'_>) {
+        drop(guard);
+        self.returned.notify_all();
+    }
+}
+
+impl Wait for ReleaseNotifiers {
+    fn wait<'a>(&'a self, mut guard: Self::Guard<'a>) -> Self::Guard<'a> {
+        self.returned.wait(&mut guard);
+        guard
+    }
 }
 
 impl ReleaseNotifiers {
@@ -85,12 +123,7 @@ impl ReleaseNotifiers {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- new_mutex!(
-                State {
-                    accepting: false,
-                    next_id: 0,
-                    handlers: RBTree::new(),
-                    call: None,
-                },
+                State::new(Callbacks(RBTree::new())),
                 "vfio_release_notifiers"
             ),
             returned <- new_condvar!("vfio_release_notifier_returned"),
@@ -99,37 +132,18 @@ impl ReleaseNotifiers {
 
     /// The device is open.
     pub(crate) fn accept(&self) {
-        self.state.lock().accepting = true;
+        self.state.lock().accept();
     }
 
     /// The device is about to be released: lets nobody register any more and
     /// calls all handlers, in the order of their registration. May sleep.
     pub(crate) fn notify(&self) {
-        self.state.lock().accepting = false;
-        while let Some(callback) = self.begin_call() {
+        calls::notify(self, current_task(), |callback: Callback| {
             callback.handler.released();
             // Before the call ends: who waits for that expects that nothing of
             // the handler is left.
             drop(callback);
-            self.end_call();
-        }
-    }
-
-    /// Takes the first handler, if there is any, and says that it is called.
-    fn begin_call(&self) -> Option<Callback> {
-        let mut state = self.state.lock();
-        let (_, node) = state.handlers.cursor_front_mut()?.remove_current();
-        let (id, callback) = node.to_key_value();
-        state.call = Some(Call {
-            id,
-            task: current_task(),
         });
-        Some(callback)
-    }
-
-    fn end_call(&self) {
-        self.state.lock().call = None;
-        self.returned.notify_all();
     }
 
     /// Takes the lock once, for [`lock_order`](crate::lock_order).
@@ -143,34 +157,14 @@ impl ReleaseNotifiers {
             _module: module,
         };
         let slot = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-        let mut state = self.state.lock();
-        if !state.accepting {
-            return Err(ENODEV);
-        }
-        let id = state.next_id;
-        state.handlers.insert(slot.into_node(id, callback));
-        // At a billion registrations a second this takes five centuries.
-        state.next_id = id.wrapping_add(1);
-        Ok(id)
+        let registered = self.state.lock().register(slot, callback);
+        // What was refused is dropped without the lock.
+        registered.map_err(|_| ENODEV)
     }
 
     fn unregister(&self, id: u64) {
-        let mut state = self.state.lock();
-        let callback = state.handlers.remove(&id);
-        while state.call.as_ref().is_some_and(|call| call.is_awaited(id)) {
-            self.returned.wait(&mut state);
-        }
-        drop(state);
         // Without the lock: that runs code of whoever registered it.
-        drop(callback);
-    }
-}
-
-impl Call {
-    /// Whether it is one of the registration `id`, and made by another task,
-    /// for which the current one can wait.
-    fn is_awaited(&self, id: u64) -> bool {
-        self.id == id && self.task != current_task()
+        drop(calls::unregister(self, id, current_task()));
     }
 }
 

@@ -30,6 +30,7 @@ mod group;
 mod iommufd;
 mod kvm;
 pub mod lock_order;
+pub mod monitor;
 mod noiommu;
 pub mod notifier;
 pub mod ownership;

@@ -7,6 +7,7 @@
 
 pub(crate) mod iommu_domain;
 pub(crate) mod locked_memory;
+pub(crate) mod monitored;
 pub(crate) mod pfnmap_lookup;
 pub(crate) mod pinned_pages;
 pub(crate) mod scheduler;

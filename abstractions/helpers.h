@@ -85,6 +85,17 @@ struct page *vfio_rust_pfn_to_page(unsigned long pfn);
 unsigned long vfio_rust_page_to_pfn(struct page *page);
 bool vfio_rust_pfn_is_ordinary(unsigned long pfn);
 
+struct vfio_rust_changes {
+	wait_queue_head_t queue;
+	atomic_t count;
+};
+void vfio_rust_changes_init(struct vfio_rust_changes *changes, const char *name,
+			    struct lock_class_key *key);
+int vfio_rust_changes_seen(struct vfio_rust_changes *changes);
+void vfio_rust_changes_count(struct vfio_rust_changes *changes);
+void vfio_rust_changes_wake(struct vfio_rust_changes *changes);
+int vfio_rust_changes_wait_killable(struct vfio_rust_changes *changes, int seen);
+
 /* type1/vfio_iommu_type1_module.c */
 bool vfio_rust_type1_allow_unsafe_interrupts(void);
 bool vfio_rust_type1_disable_hugepages(void);

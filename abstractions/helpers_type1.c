@@ -5,6 +5,7 @@
 #include <linux/mm_inline.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
+#include <linux/wait.h>
 
 #include "helpers.h"
 
@@ -75,4 +76,35 @@ unsigned long vfio_rust_page_to_pfn(struct page *page)
 bool vfio_rust_pfn_is_ordinary(unsigned long pfn)
 {
 	return pfn_valid(pfn) && !PageReserved(pfn_to_page(pfn));
+}
+
+void vfio_rust_changes_init(struct vfio_rust_changes *changes, const char *name,
+			    struct lock_class_key *key)
+{
+	__init_waitqueue_head(&changes->queue, name, key);
+	atomic_set(&changes->count, 0);
+}
+
+int vfio_rust_changes_seen(struct vfio_rust_changes *changes)
+{
+	return atomic_read(&changes->count);
+}
+
+void vfio_rust_changes_count(struct vfio_rust_changes *changes)
+{
+	atomic_inc(&changes->count);
+}
+
+/* The mutex that was released meanwhile orders the count before this looks. */
+void vfio_rust_changes_wake(struct vfio_rust_changes *changes)
+{
+	if (wq_has_sleeper(&changes->queue))
+		wake_up_all(&changes->queue);
+}
+
+int vfio_rust_changes_wait_killable(struct vfio_rust_changes *changes, int seen)
+{
+	return wait_event_killable(changes->queue,
+				   atomic_read(&changes->count) != seen) ?
+	       -EINTR : 0;
 }

@@ -13,7 +13,13 @@ use kernel::{
     },
     page::PAGE_SHIFT,
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
+    },
     task::Task, //
 };
 use vfio::abstractions::{
@@ -37,7 +43,7 @@ pub(crate) struct LockedMemory {
     mm: ARef<Mm>,
     task: ARef<Task>,
     unlimited: bool,
-    pages: usize,
+    pages: Atomic<usize>,
 }
 
 impl LockedMemory {
@@ -56,7 +62,7 @@ impl LockedMemory {
             // it as long as it has any thread.
             task: current.group_leader().into(),
             unlimited: capable(Capability::IpcLock),
-            pages: 0,
+            pages: Atomic::new(0),
         })
     }
 
@@ -72,7 +78,7 @@ impl LockedMemory {
     /// `ENOMEM`: that is beyond the limit; the log tells.
     /// `EINTR`: the task was killed while it waited for the mmap lock.
     /// `ENODEV`: the process has exited.
-    pub(crate) fn charge(&mut self, pages: usize) -> Result {
+    pub(crate) fn charge(&self, pages: usize) -> Result {
         if pages == 0 {
             return Ok(());
         }
@@ -96,15 +102,15 @@ impl LockedMemory {
         }
         charged?;
         // INVARIANT: Charged above.
-        self.pages = self.pages.saturating_add(pages);
+        self.pages.fetch_add(pages, Relaxed);
         Ok(())
     }
 
     /// Ends the whole charge.
-    pub(crate) fn uncharge(&mut self) {
+    pub(crate) fn uncharge(&self) {
         // INVARIANT: What was charged is given back below, or it is gone with
         // the address space.
-        let pages = core::mem::take(&mut self.pages);
+        let pages = self.pages.xchg(0, Relaxed);
         if pages == 0 {
             return;
         }

@@ -19,8 +19,7 @@ use crate::run::{
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
-    ops::Range,
-    ptr, //
+    ops::Range, //
 };
 use kernel::{
     alloc::flags::__GFP_NOWARN,
@@ -58,20 +57,28 @@ impl PinBatch {
     }
 
     /// Pins up to `limit` pages from `address` on, but not more than there is
-    /// capacity for.
+    /// capacity for. Whoever has to wait for a page lets go of the mmap lock meanwhile
+    /// where the kernel can, and can be killed: so VMAs that were found before are no longer
+    /// valid.
     ///
     /// # Errors
     ///
     /// `EFAULT`: there is no memory at `address`, not with this access, or it
     /// is not made of pages that can be pinned for long. `EOPNOTSUPP`,
     /// `EHWPOISON`, `ENOMEM`, `EINTR` as `pin_user_pages_remote()` has them.
-    pub(crate) fn pin(&mut self, mm: &ReadLockedMm<'_>, address: usize, limit: usize) -> Result {
+    pub(crate) fn pin(
+        &mut self,
+        mm: &mut ReadLockedMm<'_>,
+        address: usize,
+        limit: usize,
+    ) -> Result {
         self.unpin();
         let count = limit.min(self.pages.capacity());
         let mut flags = bindings::FOLL_LONGTERM;
         if self.write {
             flags |= bindings::FOLL_WRITE;
         }
+        let mut locked = 1;
         // SAFETY: The mmap lock is held for reading, the vector is empty and
         // has room for `count` pointers.
         let pinned = unsafe {
@@ -81,9 +88,13 @@ impl PinBatch {
                 count,
                 flags,
                 self.pages.as_mut_ptr(),
-                ptr::null_mut(),
+                &raw mut locked,
             )
         };
+        if locked == 0 {
+            // SAFETY: The function has let go of the lock.
+            unsafe { mm.relock() };
+        }
         match usize::try_from(pinned) {
             Ok(0) => Err(EFAULT),
             Ok(pinned) => {
@@ -293,6 +304,11 @@ impl Tail {
         self.pages
     }
 
+    /// Whether no run is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs == 0
+    }
+
     /// Whether all these runs were taken away, so that nothing is mapped.
     pub(crate) fn is_revoked(&self) -> bool {
         self.revoked
@@ -354,18 +370,20 @@ impl DmaRuns {
         })
     }
 
-    /// All runs, in ascending order of their I/O addresses.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = HeldRun<'_>> {
-        self.runs.iter().map(|run| HeldRun {
+    /// The runs from the one with the given index on, in ascending order of their I/O
+    /// addresses.
+    pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = HeldRun<'_>> {
+        let runs = self.runs.get(index..).unwrap_or_default();
+        runs.iter().map(|run| HeldRun {
             run: *run,
             _owner: PhantomData,
         })
     }
 
     /// The last runs: at least one, at most `max_runs`, and no more than what
-    /// reaches `max_pages`; either all of them or none was revoked. `None` if
+    /// reaches `max_pages`; either all of them or none was revoked. None, if
     /// there are no runs.
-    pub(crate) fn tail(&self, max_runs: usize, max_pages: u64) -> Option<Tail> {
+    pub(crate) fn tail(&self, max_runs: usize, max_pages: u64) -> Tail {
         let is_revoked = |run: &Run| run.kind() == Kind::Revoked;
         let mut tail = Tail {
             runs: 0,
@@ -382,7 +400,7 @@ impl DmaRuns {
                 break;
             }
         }
-        (tail.runs != 0).then_some(tail)
+        tail
     }
 
     /// Marks the runs of device memory in `ranges` of pages, which ascend, as
@@ -408,19 +426,50 @@ impl DmaRuns {
         }
     }
 
-    /// Forgets the runs of `tail` and unpins their pages.
+    /// Takes out some of the last runs, as many as are left of `tail` at most. Their pages
+    /// are unpinned when the result is dropped, for which no lock should be held.
     ///
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
-    pub(crate) fn release(&mut self, tail: Tail) {
-        for _ in 0..tail.runs {
-            let Some(run) = self.runs.pop() else {
-                return;
+    pub(crate) fn take(&mut self, tail: &mut Tail) -> Option<Released> {
+        let mut released = Released {
+            runs: [None; Released::MAX_RUNS],
+            write: self.write,
+        };
+        // INVARIANT: The pins move there.
+        for slot in released.runs.iter_mut() {
+            let Some(left) = tail.runs.checked_sub(1) else {
+                break;
             };
-            self.pages = self.pages.saturating_sub(run.pages());
-            // SAFETY: By the type invariant the pins are ours. They end here,
-            // and the run is no longer in the list.
-            unsafe { unpin(run, self.write) };
+            tail.runs = left;
+            *slot = self.runs.pop();
+            let pages = slot.map_or(0, |run| run.pages());
+            self.pages = self.pages.saturating_sub(pages);
+        }
+        released.runs.first()?.is_some().then_some(released)
+    }
+}
+
+/// Runs that no device reaches any more. Their pages are unpinned when this is dropped.
+///
+/// # Invariants
+///
+/// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns.
+pub(crate) struct Released {
+    runs: [Option<Run>; Self::MAX_RUNS],
+    write: bool,
+}
+
+impl Released {
+    /// What is small enough for the stack.
+    const MAX_RUNS: usize = 32;
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        for run in self.runs.iter().flatten() {
+            // SAFETY: By the type invariant the pins are ours, and they end here.
+            unsafe { unpin(*run, self.write) };
         }
     }
 }

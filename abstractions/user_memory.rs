@@ -41,6 +41,17 @@ impl<'a> ReadLockedMm<'a> {
         self.mm.as_raw()
     }
 
+    /// Takes the lock again, after a C function has let go of it.
+    ///
+    /// # Safety
+    ///
+    /// The current task does not hold it.
+    pub(super) unsafe fn relock(&mut self) {
+        // SAFETY: The address space is alive; by this function's contract, and the type
+        // invariant holds again.
+        unsafe { kernel::bindings::mmap_read_lock(self.mm.as_raw()) };
+    }
+
     /// `address` without the bits that the CPU ignores in pointers.
     pub(crate) fn untagged(&self, address: usize) -> usize {
         // SAFETY: By the type invariant the mmap lock is held.

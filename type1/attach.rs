@@ -13,18 +13,19 @@ use super::{
         },
         type1_parameters, //
     },
-    container::{
-        Shared,
-        State, //
-    },
+    claims,
+    container::Container,
     domain::{
         holes,
         software_msi_base,
         Domain,
         Group, //
     },
+    emulated::EmulatedGroups,
+    mapping::Mapping,
     page_sizes::PageSizes,
     range::IovaRange,
+    table::Table,
     valid_iova::{
         permits,
         without_holes, //
@@ -37,10 +38,17 @@ use kernel::{
 };
 use vfio::{
     abstractions::iommu,
-    device::Dma, //
+    device::Dma,
+    monitor::Monitor, //
 };
 
-impl State {
+/// The groups of a container.
+pub(super) struct Groups {
+    domains: KVec<Domain>,
+    emulated: EmulatedGroups,
+}
+
+impl Container {
     /// Takes `group` in. One that does DMA is attached to a domain, one of those
     /// that there are or a new one.
     ///
@@ -50,49 +58,68 @@ impl State {
     /// must not have one; or no valid address would be left.
     /// `EPERM`: its interrupts are not isolated from those of others.
     /// Otherwise those of the IOMMU driver.
-    pub(super) fn attach_group(
-        &mut self,
-        group: &iommu::Group,
-        dma: Dma,
-        container: &Arc<Shared>,
-    ) -> Result {
-        let attached = self.domains.iter().any(|domain| domain.has_group(group));
-        if attached || self.emulated.has(group) {
+    pub(super) fn attach(&self, group: &iommu::Group, dma: Dma) -> Result {
+        let mut groups = self.groups.lock();
+        if groups.has(group) {
             return Err(EINVAL);
         }
         match dma {
-            Dma::Physical => self.attach_to_domain(group, container),
-            Dma::Emulated => self.emulated.add(group),
+            Dma::Physical => self.attach_to_domain(&mut groups, group),
+            Dma::Emulated => {
+                groups.emulated.add(group)?;
+                self.table.lock().has_groups = true;
+                Ok(())
+            }
         }
     }
 
-    fn attach_to_domain(&mut self, group: &iommu::Group, container: &Arc<Shared>) -> Result {
+    fn attach_to_domain(&self, groups: &mut Groups, group: &iommu::Group) -> Result {
         let paging = Arc::new(PagingDomain::new(group)?, GFP_KERNEL_ACCOUNT)?;
         let attachment = Attachment::new(paging.clone(), group)?;
         let reserved = reserved_regions(group)?;
-        let valid = self.valid_iova_with(paging.aperture(), &reserved)?;
-        if self.mappings.iter().any(|it| !permits(&valid, &it.range())) {
+        let valid = groups.valid_iova_with(paging.aperture(), &reserved)?;
+        self.announce(valid)?;
+        let result = check_interrupts(group).and_then(|()| {
+            self.place_group(groups, Domain::new(paging), attachment, group, reserved)
+        });
+
+        let mut table = self.table.lock();
+        let coming = table.coming.take();
+        if let (Ok(()), Some(valid)) = (result, coming) {
+            table.valid = valid;
+            table.has_groups = true;
+            groups.describe(&mut table);
+        }
+        self.table.wake(table);
+        result
+    }
+
+    /// From now on only what is in `valid` is mapped, until it is known whether the group comes
+    /// that asks for it.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there is a mapping elsewhere.
+    fn announce(&self, valid: KVec<IovaRange>) -> Result {
+        let mut table = self.table.lock();
+        if table.mappings.ranges().any(|it| !permits(&valid, &it)) {
             return Err(EINVAL);
         }
-        check_interrupts(group)?;
-
-        let domain = Domain::new(paging);
-        self.place_group(domain, attachment, group, reserved, container)?;
-        self.valid = valid;
+        table.coming = Some(valid);
         Ok(())
     }
 
     /// Finds a domain for `group`, which is attached to `new` so far.
     fn place_group(
-        &mut self,
+        &self,
+        groups: &mut Groups,
         mut new: Domain,
         attachment: Attachment,
         group: &iommu::Group,
         reserved: KVec<ReservedRegion>,
-        container: &Arc<Shared>,
     ) -> Result {
         let mut attachment = attachment;
-        for domain in self.domains.iter_mut().rev() {
+        for domain in groups.domains.iter_mut().rev() {
             if !domain.is_like(&new) {
                 continue;
             }
@@ -106,79 +133,166 @@ impl State {
         }
         let msi_base = software_msi_base(&reserved);
         new.add_group(Group::new(attachment, reserved))?;
-        self.add_domain(new, msi_base, container)
+        self.add_domain(groups, new, msi_base)
     }
 
     /// Gives `new` all mappings and adds it. If that fails, its page tables go
     /// with it.
-    fn add_domain(
-        &mut self,
-        new: Domain,
-        msi_base: Option<u64>,
-        container: &Arc<Shared>,
-    ) -> Result {
-        self.domains.reserve(1, GFP_KERNEL_ACCOUNT)?;
+    fn add_domain(&self, groups: &mut Groups, new: Domain, msi_base: Option<u64>) -> Result {
+        groups.domains.reserve(1, GFP_KERNEL_ACCOUNT)?;
         if let Some(base) = msi_base {
             new.paging().set_msi_base(base)?;
         }
-        if self.domains.is_empty() {
-            if let Err(error) = self.populate_all(&new, container) {
-                drop(new);
-                self.depopulate_all(&[]);
-                return Err(error);
+        let is_first = groups.domains.is_empty();
+        self.domains.write().reserve()?;
+        let mut table = self.table.lock();
+        table.has_domains = true;
+        self.domains.write().begin_joining(new.paging().clone());
+        drop(table);
+
+        if let Err(error) = self.give_mappings() {
+            // Its groups first: then no device reaches anything by it any more.
+            drop(new);
+            let mut table = self.table.lock();
+            table.has_domains = !is_first;
+            let given_up = self.domains.write().give_up_joining();
+            drop(table);
+            drop(given_up);
+            if is_first {
+                self.take_pages();
             }
-        } else {
-            for mapping in self.mappings.iter() {
-                mapping.replay(new.paging())?;
-            }
+            return Err(error);
         }
-        self.domains.push(new, GFP_KERNEL_ACCOUNT)?;
-        self.update_page_sizes();
+        self.domains.write().join();
+        groups.domains.push(new, GFP_KERNEL_ACCOUNT)?;
         Ok(())
+    }
+
+    /// Gives the domain that is joining what each mapping has, and its pages to each that
+    /// has none, for want of a domain. What is still under construction gets
+    /// the rest from who works on it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mapping::populate()`] and [`Mapping::join()`].
+    fn give_mappings(&self) -> Result {
+        let mut next = Some(0);
+        while let Some((mapping, begun)) = next.and_then(|next| self.begin_from(next)) {
+            let last = mapping.range().last();
+            if begun && !mapping.has_pages() {
+                mapping
+                    .populate()
+                    .inspect_err(|_| claims::settle_as_is(&self.table, last))?;
+            }
+            let result = mapping.join();
+            if begun {
+                claims::settle_as_is(&self.table, last);
+            }
+            result?;
+            next = last.checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// The first mapping that ends at `address` or above it, and whether nobody worked on
+    /// it, so that the caller does now.
+    fn begin_from(&self, address: u64) -> Option<(Arc<Mapping>, bool)> {
+        let mut table = self.table.lock();
+        let ticket = table.mappings.ticket();
+        let entry = table.mappings.first_from(address)?;
+        Some((entry.mapping.clone(), entry.claim.begin(ticket)))
+    }
+
+    /// There is no domain: takes the pages of all mappings away. Who works on one
+    /// does the same.
+    fn take_pages(&self) {
+        let mut next = Some(0);
+        while let Some((mapping, begun)) = next.and_then(|next| self.begin_from(next)) {
+            let last = mapping.range().last();
+            if begun {
+                // Without a domain nothing can fail.
+                let _ = mapping.clear();
+                claims::settle_as_is(&self.table, last);
+            }
+            next = last.checked_add(1);
+        }
     }
 
     /// Lets `group` go, and drops its domain if it was the last one there. With
     /// the last group go all mappings.
-    pub(super) fn detach_group(&mut self, group: &iommu::Group) {
-        if self.emulated.remove(group) {
-            if self.emulated.is_empty() && self.domains.is_empty() {
+    pub(super) fn detach(&self, group: &iommu::Group) {
+        let mut groups = self.groups.lock();
+        if groups.emulated.remove(group) {
+            if groups.is_empty() {
+                self.table.lock().has_groups = false;
                 self.clear();
             }
             return;
         }
-        let Some(index) = self
+        let Some(index) = groups
             .domains
             .iter()
             .position(|domain| domain.has_group(group))
         else {
             return;
         };
-        let last_domain = self.domains.len() == 1;
-        let emptied = self.domains.get_mut(index).is_some_and(|domain| {
+        let emptied = groups.domains.get_mut(index).is_some_and(|domain| {
             domain.remove_group(group);
             domain.is_empty()
         });
         if emptied {
-            if last_domain && self.emulated.is_empty() {
-                self.clear();
-            } else if last_domain {
-                let domains = core::mem::replace(&mut self.domains, KVec::new());
-                self.depopulate_all(&domains);
-                self.domains = domains;
-            }
-            let _ = self.domains.remove(index);
-            self.update_page_sizes();
+            self.remove_domain(&mut groups, index);
         }
         // More may be valid without the group. If there is no memory to tell,
         // the addresses that were valid with it still are.
-        if let Ok(valid) = self.valid_iova() {
-            self.valid = valid;
+        if let Ok(valid) = groups.valid_iova() {
+            self.table.lock().valid = valid;
         }
     }
 
-    fn update_page_sizes(&mut self) {
+    /// Drops a domain, in which no group is left.
+    fn remove_domain(&self, groups: &mut Groups, index: usize) {
+        let Ok(domain) = groups.domains.remove(index) else {
+            return;
+        };
+        let mut table = self.table.lock();
+        table.has_domains = !groups.domains.is_empty();
+        table.has_groups = !groups.is_empty();
+        groups.describe(&mut table);
+        self.domains.write().remove(domain.paging());
+        drop(table);
+        // The page tables go before the pages that they lead to.
+        drop(domain);
+        if groups.is_empty() {
+            self.clear();
+        } else if groups.domains.is_empty() {
+            self.take_pages();
+        }
+    }
+}
+
+impl Groups {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self {
+            domains: KVec::new(),
+            emulated: EmulatedGroups::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.domains.is_empty() && self.emulated.is_empty()
+    }
+
+    fn has(&self, group: &iommu::Group) -> bool {
+        self.emulated.has(group) || self.domains.iter().any(|domain| domain.has_group(group))
+    }
+
+    /// Writes down what all domains have in common.
+    fn describe(&self, table: &mut Table) {
         let sizes = self.domains.iter().map(|it| it.paging().page_sizes());
-        self.page_sizes = PageSizes::common(sizes, PAGE_SIZE as u64);
+        table.page_sizes = PageSizes::common(sizes, PAGE_SIZE as u64);
+        table.coherent = self.domains.iter().all(Domain::is_coherent);
     }
 
     /// The addresses that all domains translate and no group reserves: all that

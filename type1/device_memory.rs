@@ -10,7 +10,7 @@
 //! another container, or in none.
 
 use super::{
-    container::Shared,
+    mapping::Mapping,
     LocalModule, //
 };
 use core::ops::Range;
@@ -41,12 +41,12 @@ use vfio::{
 /// A device whose memory a mapping has. It keeps the device's object, and the code
 /// of its driver.
 ///
-/// Must not be dropped with the container's mutex held: that waits for calls
+/// Must not be dropped with the mapping's lock held: that waits for calls
 /// of [`Revoke`], which take it.
 pub(super) struct Watched {
     /// The device's name in the mapping.
     source: u64,
-    notifier: ReleaseNotifier,
+    _notifier: ReleaseNotifier,
 }
 
 /// Memory of a device: which pages of the mapping.
@@ -57,18 +57,29 @@ struct Segment {
 
 /// The memory of devices in one mapping.
 ///
-/// Must not be dropped with the container's mutex held, as [`Watched`], unless it
-/// [has lost](Self::is_empty) all of them.
+/// Must not be dropped with the mapping's lock held, as [`Watched`].
 #[derive(Default)]
 pub(super) struct DeviceMemory {
     watched: KVec<Watched>,
     /// In ascending order. One for each page of the mapping at worst.
     segments: KVVec<Segment>,
-    /// The next one in a list of those that are to be dropped.
-    next: Option<KBox<DeviceMemory>>,
 }
 
 impl DeviceMemory {
+    /// Makes room for one more device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn reserve(&mut self) -> Result {
+        Ok(self.watched.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Takes over what watches a device. There is [room](Self::reserve) for it.
+    pub(super) fn watch(&mut self, watched: Watched) {
+        let _ = self.watched.push_within_capacity(watched);
+    }
+
     /// Notes that `pages` are memory of `source`.
     ///
     /// # Errors
@@ -104,22 +115,34 @@ impl DeviceMemory {
             .position(|watched| watched.source == source)?;
         self.watched.remove(index).ok()
     }
+}
 
-    /// Whether there is no device whose memory the mapping may have.
-    pub(super) fn is_empty(&self) -> bool {
-        self.watched.is_empty()
-    }
+/// A device that was found, and who is told when it goes.
+struct Known {
+    /// The address of its object, only ever compared, and only until the device is lost.
+    device: usize,
+    revoke: Arc<Revoke>,
+    /// What the mapping has not taken over yet.
+    watched: Option<Watched>,
 }
 
 /// The devices of a mapping under construction.
+///
+/// Must not be dropped with the mapping's lock held, as [`Watched`].
 pub(super) struct Devices<'a> {
-    pub(super) container: &'a Arc<Shared>,
-    /// The last address of the mapping, which is its name in the container.
-    pub(super) last: u64,
-    pub(super) memory: &'a mut Option<KBox<DeviceMemory>>,
+    mapping: &'a Arc<Mapping>,
+    known: KVec<Known>,
 }
 
-impl Devices<'_> {
+impl<'a> Devices<'a> {
+    /// None yet.
+    pub(super) fn new(mapping: &'a Arc<Mapping>) -> Self {
+        Self {
+            mapping,
+            known: KVec::new(),
+        }
+    }
+
     /// Watches the device whose memory is in `vma` and returns its name in the
     /// mapping. From now on the device is not released without the mapping
     /// having lost its memory. The mmap lock is held, as the reference shows.
@@ -133,36 +156,76 @@ impl Devices<'_> {
         let Some(device) = Device::from_vma(vma) else {
             return refuse_foreign();
         };
-        if self.memory.is_none() {
-            *self.memory = Some(KBox::new(DeviceMemory::default(), GFP_KERNEL_ACCOUNT)?);
-        }
-        let memory = self.memory.as_mut().ok_or(ENOMEM)?;
-        let known = memory
-            .watched
+        let address = Arc::as_ptr(&device).addr();
+        let known = self
+            .known
             .iter()
-            .find(|watched| Arc::ptr_eq(watched.notifier.device(), &device));
-        if let Some(watched) = known {
-            return Ok(Some(watched.source));
+            .find(|known| known.device == address && !known.revoke.is_lost());
+        if let Some(known) = known {
+            return Ok(Some(known.revoke.source()));
         }
-        let source = next_source();
-        let handler = Arc::new(
+        let revoke = Arc::new(
             Revoke {
-                container: self.container.clone(),
-                last: self.last,
-                source,
+                mapping: self.mapping.clone(),
+                source: next_source(),
+                lost: Atomic::new(false),
             },
             GFP_KERNEL_ACCOUNT,
         )?;
-        memory.watched.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        self.known.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let module = ModuleRef::get(this_module::<LocalModule>())?;
-        let notifier =
-            ReleaseNotifier::register(&device, handler, module).map_err(|error| match error {
+        let notifier = ReleaseNotifier::register(&device, revoke.clone(), module).map_err(
+            |error| match error {
                 ENOMEM => ENOMEM,
                 _ => EFAULT,
-            })?;
-        let watched = Watched { source, notifier };
-        memory.watched.push(watched, GFP_KERNEL_ACCOUNT)?;
+            },
+        )?;
+        let source = revoke.source();
+        let watched = Some(Watched {
+            source,
+            _notifier: notifier,
+        });
+        let known = Known {
+            device: address,
+            revoke,
+            watched,
+        };
+        self.known.push(known, GFP_KERNEL_ACCOUNT)?;
         Ok(Some(source))
+    }
+
+    /// Gives the mapping what watches the devices that were found, so that it goes when they
+    /// go. No lock is held.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn hand_over(&mut self) -> Result {
+        // Who is found is found last.
+        let Some(known) = self.known.last_mut() else {
+            return Ok(());
+        };
+        if known.watched.is_none() {
+            return Ok(());
+        }
+        for known in self.known.iter_mut() {
+            self.mapping.watch(&known.revoke, &mut known.watched)?;
+            // Without a lock: that waits for a call that takes it.
+            known.watched = None;
+        }
+        Ok(())
+    }
+
+    /// Whether any of the devices is gone. The lock of the mapping is held.
+    pub(super) fn any_lost(&self) -> bool {
+        self.known.iter().any(|known| known.revoke.is_lost())
+    }
+
+    /// Whether the device with the name `source` is gone. The lock of the mapping is held.
+    pub(super) fn is_lost(&self, source: u64) -> bool {
+        self.known
+            .iter()
+            .any(|known| known.revoke.source() == source && known.revoke.is_lost())
     }
 }
 
@@ -190,42 +253,35 @@ fn refuse_foreign() -> Result<Option<u64>> {
 }
 
 /// Takes the memory of a device out of a mapping before the device goes.
-struct Revoke {
-    container: Arc<Shared>,
-    last: u64,
+pub(super) struct Revoke {
+    mapping: Arc<Mapping>,
     source: u64,
+    /// Whether the device has gone; changes under the lock of the mapping.
+    lost: Atomic<bool>,
+}
+
+impl Revoke {
+    /// The device's name in the mapping.
+    pub(super) fn source(&self) -> u64 {
+        self.source
+    }
+
+    /// Whether the device has gone: it stays so, but without the lock of the mapping it
+    /// may go at any time.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+
+    /// The device goes. The lock of the mapping is held.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Relaxed);
+    }
 }
 
 impl ReleaseHandler for Revoke {
     fn released(&self) {
-        self.container.revoke(self.last, self.source);
-    }
-}
-
-/// What mappings that are gone have left to be dropped without the mutex.
-pub(super) struct Retired(Option<KBox<DeviceMemory>>);
-
-impl Retired {
-    /// Nothing.
-    pub(super) const fn new() -> Self {
-        Self(None)
-    }
-
-    /// Adds what a mapping has left. Allocates nothing, since it may be needed
-    /// when there is no memory.
-    pub(super) fn add(&mut self, memory: Option<KBox<DeviceMemory>>) {
-        if let Some(mut memory) = memory {
-            memory.next = self.0.take();
-            self.0 = Some(memory);
-        }
-    }
-}
-
-impl Drop for Retired {
-    fn drop(&mut self) {
-        // One after the other: dropping the first alone would recurse.
-        while let Some(mut memory) = self.0.take() {
-            self.0 = memory.next.take();
-        }
+        let watched = self.mapping.revoke(self);
+        // The device is gone, and a mapping must not keep what is left of it.
+        drop(watched);
     }
 }

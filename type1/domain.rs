@@ -7,20 +7,14 @@
 //! them has all mappings of the container.
 
 use super::{
-    abstractions::{
-        iommu_domain::{
-            Access,
-            Attachment,
-            PagingDomain,
-            Purpose,
-            ReservedRegion, //
-        },
-        pinned_pages::HeldRun,
-        scheduler::cond_resched, //
+    abstractions::iommu_domain::{
+        Attachment,
+        PagingDomain,
+        Purpose,
+        ReservedRegion, //
     },
     range::IovaRange, //
 };
-use core::iter;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -137,60 +131,4 @@ impl Domain {
     pub(crate) fn holes(&self) -> impl Iterator<Item = &IovaRange> + Clone {
         self.groups.iter().flat_map(|group| holes(&group.reserved))
     }
-}
-
-/// Why a run is not mapped in all domains.
-pub(crate) enum MapError {
-    /// It is mapped in none.
-    Unmapped(Error),
-    /// It is mapped in some of them, which could not undo that.
-    Stuck,
-}
-
-/// Maps `run` from `iova` on in all `domains`, or in none.
-///
-/// # Errors
-///
-/// Those of the IOMMU drivers.
-pub(crate) fn map(
-    domains: &[Domain],
-    iova: u64,
-    run: HeldRun<'_>,
-    access: Access,
-) -> Result<(), MapError> {
-    for (done, domain) in domains.iter().enumerate() {
-        if let Err(error) = domain.paging.map(iova, run, access) {
-            let size = run.pages() << kernel::page::PAGE_SHIFT;
-            let mapped = domains.get(..done).unwrap_or_default();
-            let undone = IovaRange::from_size(iova, size)
-                .map_err(Error::from)
-                .and_then(|range| unmap(mapped, iter::once(range)));
-
-            return Err(match undone {
-                Ok(()) => MapError::Unmapped(error),
-                Err(_) => MapError::Stuck,
-            });
-        }
-        cond_resched();
-    }
-    Ok(())
-}
-
-/// Unmaps `ranges` in all `domains`, each of which flushes its caches once. No
-/// device reaches them afterwards.
-///
-/// # Errors
-///
-/// `EIO`: in one of the domains a part is still mapped, and the devices of that
-/// domain may reach it. A domain that no group is left in has none.
-pub(crate) fn unmap(domains: &[Domain], ranges: impl Iterator<Item = IovaRange> + Clone) -> Result {
-    let mut result = Ok(());
-    for domain in domains {
-        let unmapped = domain.paging.unmap(ranges.clone());
-        if !domain.is_empty() {
-            result = result.and(unmapped);
-        }
-        cond_resched();
-    }
-    result
 }

@@ -6,20 +6,9 @@
 //! only remembers its mappings; they get their pages with the first domain, and
 //! lose them with the last one.
 
-use super::{
-    container::{
-        Shared,
-        State, //
-    },
-    domain::Domain, //
-};
-use core::slice;
 use kernel::{
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::aref::ARef, //
 };
 use vfio::abstractions::iommu;
 
@@ -58,36 +47,5 @@ impl EmulatedGroups {
             return before != 0;
         }
         before != self.0.len()
-    }
-}
-
-impl State {
-    /// Gives all mappings their pages, for `first`, which is going to be the
-    /// first domain; or none of them.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Mapping::populate()`](super::mapping::Mapping::populate). Then
-    /// `first` has to go before [`depopulate_all()`](Self::depopulate_all) is called
-    /// for no domain: what an IOMMU driver failed to unmap goes with it.
-    pub(super) fn populate_all(&mut self, first: &Domain, container: &Arc<Shared>) -> Result {
-        let domains = slice::from_ref(first);
-        let result = self
-            .mappings
-            .iter_mut()
-            .try_for_each(|mapping| mapping.populate(domains, container));
-        if result.is_err() {
-            self.depopulate_all(domains);
-        }
-        result
-    }
-
-    /// Takes the pages of all mappings away, whose only domains are `domains`.
-    pub(super) fn depopulate_all(&mut self, domains: &[Domain]) {
-        for mapping in self.mappings.iter_mut() {
-            if let Ok(left) = mapping.clear(domains) {
-                self.retired.add(left);
-            }
-        }
     }
 }

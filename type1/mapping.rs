@@ -3,31 +3,32 @@
 //! One mapping: user memory that devices see at a range of addresses.
 //!
 //! There is one place that gives a mapping its pages, [`Mapping::populate()`],
-//! and one that takes them away, [`Mapping::clear()`].
+//! and one that takes them away, [`Mapping::clear()`]. Both are for who has the
+//! [claim](super::claims) on the addresses, alone. Beside him a domain may join, and
+//! a device go whose memory is in the mapping: so what has been done so far is behind
+//! a lock, which is held for one step at a time, and never while user memory is
+//! faulted in, pinned or unpinned.
 
 use super::{
     abstractions::{
-        iommu_domain::{
-            Access,
-            PagingDomain, //
-        },
+        iommu_domain::Access,
         locked_memory::LockedMemory,
         pinned_pages::{
             DmaRun,
-            DmaRuns, //
+            DmaRuns,
+            Tail, //
         },
-        scheduler::cond_resched,
         type1_parameters, //
     },
-    container::Shared,
+    coverage::Coverage,
     device_memory::{
         DeviceMemory,
         Devices,
+        Revoke,
         Watched, //
     },
-    domain::{
-        self,
-        Domain,
+    domains::{
+        Domains,
         MapError, //
     },
     pin::Pinner,
@@ -40,34 +41,70 @@ use core::{
     ops::Range, //
 };
 use kernel::{
+    new_mutex,
     page::PAGE_SHIFT,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        MutexGuard, //
+    }, //
 };
 
 /// How much [`Mapping::clear()`] unmaps between two flushes of the IOMMU's
 /// caches, in runs and in pages. Pages can be unpinned only after a flush, so
-/// larger is faster; but each step must end in time for other tasks to run.
+/// larger is faster; but each step must end in time for others to get the lock.
 const CLEAR_RUNS: usize = 4096;
 const CLEAR_PAGES: u64 = 1 << (32 - PAGE_SHIFT);
 
-/// User memory that devices see at a range of addresses.
+/// How much [`Mapping::join()`] maps in one step, in runs and in pages, for the same
+/// reason.
+const JOIN_RUNS: usize = 512;
+const JOIN_PAGES: u64 = CLEAR_PAGES;
+
+/// What has been mapped so far.
 ///
 /// # Invariants
 ///
-/// `runs` are mapped from the start of `range` on, without gaps, in all domains
-/// of the container. There are none as long as it has no domain.
+/// `runs` are the pages from the start of the mapping's range on, without gaps; which
+/// of them which domain has is what `coverage` says, less what was revoked. Beyond
+/// that are runs only while who works on the mapping takes them out.
 ///
 /// What may be mapped anywhere is kept: a page is pinned and charged, a device
 /// watched. That holds for what an IOMMU driver fails to unmap as well, until the
 /// domain goes.
-pub(crate) struct Mapping {
+struct Pages {
+    runs: DmaRuns,
+    coverage: Coverage,
+    /// Few mappings have any.
+    devices: Option<KBox<DeviceMemory>>,
+}
+
+/// User memory that devices see at a range of addresses.
+///
+/// What watches devices for it refers to it: so it has to be [cleared](Self::clear)
+/// before it goes.
+#[pin_data]
+pub(super) struct Mapping {
     range: IovaRange,
     vaddr: usize,
     access: Access,
-    runs: DmaRuns,
     memory: LockedMemory,
-    devices: Option<KBox<DeviceMemory>>,
+    domains: Arc<Domains>,
+    cancelled: Atomic<bool>,
+    #[pin]
+    pages: Mutex<Pages>,
+}
+
+/// Where [`Mapping::join()`] is: at which run, and at which page.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    run: usize,
+    page: u64,
 }
 
 impl Mapping {
@@ -75,36 +112,61 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `ENODEV`: there is no process, the current task is a kernel thread.
-    pub(crate) fn new(request: &MapRequest) -> Result<Self> {
+    /// `ENODEV`: there is no process, the current task is a kernel thread. `ENOMEM`.
+    pub(super) fn new(request: &MapRequest, domains: &Arc<Domains>) -> Result<Arc<Self>> {
+        let memory = LockedMemory::of_current()?;
         // INVARIANT: There are no runs.
-        Ok(Self {
-            range: request.range,
-            vaddr: request.vaddr,
-            access: request.access,
+        let pages = Pages {
             runs: DmaRuns::new(request.access.write),
-            memory: LockedMemory::of_current()?,
+            coverage: Coverage::default(),
             devices: None,
-        })
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                range: request.range,
+                vaddr: request.vaddr,
+                access: request.access,
+                memory,
+                domains: domains.clone(),
+                cancelled: Atomic::new(false),
+                pages <- new_mutex!(pages, "vfio_iommu_type1_mapping"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
     }
 
     /// The addresses that devices use.
-    pub(crate) fn range(&self) -> IovaRange {
+    pub(super) fn range(&self) -> IovaRange {
         self.range
     }
 
-    /// Finds and pins all pages and maps them in all `domains`. Devices whose
-    /// memory is found are watched in the name of `container`.
+    /// The mapping has to go: who gives it its pages need not go on.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Relaxed);
+    }
+
+    /// Whether it has any pages.
+    pub(super) fn has_pages(&self) -> bool {
+        self.pages.lock().runs.pages() != 0
+    }
+
+    /// Takes its lock and that of the domains once, and calls `inner` in them.
+    pub(super) fn touch(&self, inner: impl FnOnce()) {
+        let _pages = self.pages.lock();
+        let _domains = self.domains.read();
+        inner();
+    }
+
+    /// Finds and pins all pages and maps them in all domains; it has none so far. Devices
+    /// whose memory is found are watched.
     ///
     /// # Errors
     ///
-    /// Those of [`Pinner::next()`] and of the IOMMU drivers. The mapping may have
+    /// `ENODEV`: the mapping was [cancelled](Self::cancel), or its process has exited.
+    /// `EFAULT`: a device was released whose memory was found. Those of
+    /// [`Pinner::next()`] and of the IOMMU drivers. The mapping may have
     /// some of its pages then, which [`clear()`](Self::clear) takes away.
-    pub(crate) fn populate(&mut self, domains: &[Domain], container: &Arc<Shared>) -> Result {
-        // Pages are left only where an IOMMU driver could not unmap them.
-        if self.runs.pages() != 0 {
-            return Err(EIO);
-        }
+    pub(super) fn populate(self: &Arc<Self>) -> Result {
         let total = self.range.size() >> PAGE_SHIFT;
         let run_limit = if type1_parameters::disable_hugepages() {
             1
@@ -113,19 +175,19 @@ impl Mapping {
         };
         let mm = self.memory.mm().ok_or(ENODEV)?;
         let mut pinner = Pinner::new(&mm, total, self.access.write, run_limit)?;
+        let mut devices = Devices::new(self);
         // A run goes to the IOMMU only when it cannot grow any more, so that
         // the largest pages can be used.
         let mut growing: Option<DmaRun> = None;
         let mut position = 0;
         while position < total {
+            if self.cancelled.load(Relaxed) {
+                return Err(ENODEV);
+            }
             // CAST: The memory fits the address space, as the door has checked.
             let address = self.vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
-            let mut devices = Devices {
-                container,
-                last: self.range.last(),
-                memory: &mut self.devices,
-            };
-            let run = pinner.next(address, total - position, &mut self.memory, &mut devices)?;
+            let run = pinner.next(address, total - position, &self.memory, &mut devices)?;
+            devices.hand_over()?;
             position += run.pages();
             let Some(mut grown) = growing.take() else {
                 growing = Some(run);
@@ -134,39 +196,88 @@ impl Mapping {
             growing = match grown.append(run, run_limit) {
                 Ok(()) => Some(grown),
                 Err(next) => {
-                    self.map_run(domains, grown)?;
+                    drop(self.map_run(grown, &devices)?);
                     Some(next)
                 }
             };
         }
         if let Some(run) = growing {
-            self.map_run(domains, run)?;
+            let mut pages = self.map_run(run, &devices)?;
+            // Who goes from here on goes after the mapping was made.
+            if devices.any_lost() {
+                return Err(EFAULT);
+            }
+            pages.runs.shrink();
         }
-        self.runs.shrink();
         Ok(())
     }
 
-    /// Maps `run` behind the runs that there are.
-    fn map_run(&mut self, domains: &[Domain], run: DmaRun) -> Result {
-        self.runs.reserve()?;
-        let first = self.runs.pages();
-        if let (Some(source), Some(devices)) = (run.source(), &mut self.devices) {
-            devices.add(source, first..first.saturating_add(run.pages()))?;
+    /// Takes over what watches a device, unless that has gone meanwhile: then it is
+    /// left for the caller to drop.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn watch(&self, revoke: &Revoke, watched: &mut Option<Watched>) -> Result {
+        let mut pages = self.pages.lock();
+        if revoke.is_lost() {
+            return Ok(());
         }
-        let iova = self.address_of(first);
+        if pages.devices.is_none() {
+            pages.devices = Some(KBox::new(DeviceMemory::default(), GFP_KERNEL_ACCOUNT)?);
+        }
+        let devices = pages.devices.as_mut().ok_or(ENOMEM)?;
+        devices.reserve()?;
+        if let Some(watched) = watched.take() {
+            devices.watch(watched);
+        }
+        Ok(())
+    }
+
+    /// Maps `run` behind the runs that there are. The lock is still held after that.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: it is memory of a device that was released after it was found.
+    /// `ENOMEM`, and those of the IOMMU drivers.
+    fn map_run(&self, run: DmaRun, devices: &Devices<'_>) -> Result<MutexGuard<'_, Pages>> {
+        let mut pages = self.pages.lock();
+        let first = pages.runs.pages();
+        let end = first.saturating_add(run.pages());
+        pages.runs.reserve()?;
+        if let Some(source) = run.source() {
+            if devices.is_lost(source) {
+                return Err(EFAULT);
+            }
+            // It is watched, so there is a list.
+            let watched = pages.devices.as_mut().ok_or(EFAULT)?;
+            watched.add(source, first..end)?;
+        }
         // INVARIANT: Behind the others, and mapped there before anybody looks.
-        self.runs.push(run).map_err(|_| ENOMEM)?;
-        let run = self.runs.last().ok_or(EIO)?;
-        match domain::map(domains, iova, run, self.access) {
-            Ok(()) => Ok(()),
+        pages.runs.push(run).map_err(|_| ENOMEM)?;
+        let domains = self.domains.read();
+        let round = domains.round();
+        let run = pages.runs.last().ok_or(EIO)?;
+        let is_joined = pages.coverage.is_joined(round);
+        let result = domains.map(self.address_of(first), run, self.access, is_joined);
+        drop(domains);
+        match result {
+            Ok(()) => {
+                pages.coverage.extend(round, end);
+                Ok(pages)
+            }
             Err(MapError::Unmapped(error)) => {
-                if let Some(last) = self.runs.tail(1, u64::MAX) {
-                    self.runs.release(last);
-                }
+                let mut last = pages.runs.tail(1, u64::MAX);
+                let released = pages.runs.take(&mut last);
+                drop(pages);
+                drop(released);
                 Err(error)
             }
             // A device may reach it, so it stays in the list.
-            Err(MapError::Stuck) => Err(EIO),
+            Err(MapError::Stuck) => {
+                pages.coverage.extend(round, end);
+                Err(EIO)
+            }
         }
     }
 
@@ -175,59 +286,114 @@ impl Mapping {
         self.range.start().wrapping_add(page << PAGE_SHIFT)
     }
 
-    /// Maps all pages in `paging`, a domain that is new in the container.
+    /// Maps all pages in the domain that is joining. Others may have the claim on
+    /// the addresses, and add and remove pages meanwhile.
     ///
     /// # Errors
     ///
     /// Those of the IOMMU driver. Some pages may be mapped then.
-    pub(crate) fn replay(&self, paging: &PagingDomain) -> Result {
-        let mut page = 0;
-        for run in self.runs.iter() {
-            if !run.is_revoked() {
-                paging.map(self.address_of(page), run, self.access)?;
-            }
-            page += run.pages();
-            cond_resched();
-        }
+    pub(super) fn join(&self) -> Result {
+        let mut position = Position::default();
+        while self.join_step(&mut position)? {}
         Ok(())
     }
 
-    /// Takes all pages away from devices, unpins them and ends the charge.
+    /// A step of [`join()`](Self::join): whether there is more to do.
+    fn join_step(&self, position: &mut Position) -> Result<bool> {
+        let mut pages = self.pages.lock();
+        let domains = self.domains.read();
+        let round = domains.round();
+        let Some(paging) = domains.joining() else {
+            return Ok(false);
+        };
+        let Pages { runs, coverage, .. } = &mut *pages;
+        let limit = position.page.saturating_add(JOIN_PAGES);
+        for run in runs.iter_from(position.run).take(JOIN_RUNS) {
+            // Pages go only from the end, and come only in all domains once this one has all:
+            // so it has none, up to here, or all.
+            if coverage.is_joined(round) || position.page >= limit {
+                break;
+            }
+            let end = position.page.saturating_add(run.pages());
+            if !run.is_revoked() {
+                paging.map(self.address_of(position.page), run, self.access)?;
+            }
+            coverage.join(round, end);
+            *position = Position {
+                run: position.run.saturating_add(1),
+                page: end,
+            };
+        }
+        Ok(!coverage.is_joined(round))
+    }
+
+    /// Takes all pages away from devices, unpins them and ends the charge. Waits
+    /// until nobody is told any more that a device goes whose memory was mapped: no lock
+    /// is held that the handler takes.
     ///
-    /// Works from the end to the start, in steps: unmap in all `domains`, which
+    /// Works from the end to the start, in steps: unmap in all domains, which
     /// flushes the IOMMU's caches, then unpin.
-    ///
-    /// Returns what has to be dropped without the container's mutex.
     ///
     /// # Errors
     ///
     /// `EIO`: an IOMMU driver failed to unmap some of the pages. The mapping keeps
     /// these, and those below them.
-    pub(crate) fn clear(&mut self, domains: &[Domain]) -> Result<Option<KBox<DeviceMemory>>> {
-        while let Some(tail) = self.runs.tail(CLEAR_RUNS, CLEAR_PAGES) {
-            let first = self.runs.pages().saturating_sub(tail.pages());
-            if !tail.is_revoked() {
-                let pages = first..self.runs.pages();
-                self.unmap(domains, iter::once(&pages))?;
-            }
-            self.runs.release(tail);
-            cond_resched();
-        }
+    pub(super) fn clear(&self) -> Result {
+        while self.clear_step()? {}
         self.memory.uncharge();
-        Ok(self.devices.take())
+        Ok(())
     }
 
-    /// Unmaps the pages with the given indices in all `domains`.
+    /// A step of [`clear()`](Self::clear): whether there is more to do.
+    fn clear_step(&self) -> Result<bool> {
+        let mut pages = self.pages.lock();
+        let mut tail = self.unmap_tail(&mut pages)?;
+        loop {
+            let released = pages.runs.take(&mut tail);
+            let is_empty = pages.runs.pages() == 0;
+            let devices = pages.devices.take_if(|_| is_empty);
+            // The rest is done without the lock: it unpins, and waits.
+            drop(pages);
+            drop(released);
+            drop(devices);
+            if is_empty || tail.is_empty() {
+                return Ok(!is_empty);
+            }
+            pages = self.pages.lock();
+        }
+    }
+
+    /// Unmaps some of the last runs in all domains.
+    fn unmap_tail(&self, pages: &mut Pages) -> Result<Tail> {
+        let tail = pages.runs.tail(CLEAR_RUNS, CLEAR_PAGES);
+        let end = pages.runs.pages();
+        let first = end.saturating_sub(tail.pages());
+        if !tail.is_revoked() {
+            self.unmap(&pages.coverage, iter::once(&(first..end)))?;
+        }
+        pages.coverage.shrink(first);
+        Ok(tail)
+    }
+
+    /// Unmaps the pages with the given indices in all domains that have them.
     fn unmap<'a>(
         &self,
-        domains: &[Domain],
+        coverage: &Coverage,
         pages: impl Iterator<Item = &'a Range<u64>> + Clone,
     ) -> Result {
-        let ranges = pages.filter_map(|pages| {
-            let first = self.address_of(pages.start);
-            IovaRange::new(first, self.address_of(pages.end).wrapping_sub(1))
-        });
-        domain::unmap(domains, ranges).inspect_err(|_| {
+        let below = |end: u64| {
+            pages.clone().filter_map(move |pages| {
+                let end = pages.end.min(end);
+                (pages.start < end).then_some(())?;
+                let last = self.address_of(end).wrapping_sub(1);
+                IovaRange::new(self.address_of(pages.start), last)
+            })
+        };
+        let domains = self.domains.read();
+        let joined = coverage.joined(domains.round());
+        let result = domains.unmap(below(coverage.mapped()), below(joined));
+        drop(domains);
+        result.inspect_err(|_| {
             let (first, last) = (self.range.start(), self.range.last());
             pr_err!(
                 "A part of IOVA {first:#x} to {last:#x} cannot be unmapped: \
@@ -236,22 +402,24 @@ impl Mapping {
         })
     }
 
-    /// Takes the memory of the device that was given the name `source` away
+    /// Takes the memory of a device that is about to be released away
     /// from all devices, in whole ranges. The mapping itself stays until the
     /// user unmaps it.
     ///
     /// Returns the watch on that device, if the mapping has none of its memory any
-    /// more. It has to be dropped without the container's mutex.
-    pub(crate) fn revoke(&mut self, domains: &[Domain], source: u64) -> Option<Watched> {
-        let mut devices = self.devices.take()?;
-        let unmapped = self.unmap(domains, devices.ranges_of(source));
-        let watched = unmapped.ok().and_then(|()| {
-            self.runs.revoke(devices.ranges_of(source));
-            devices.lose(source)
-        });
-        if !devices.is_empty() {
-            self.devices = Some(devices);
-        }
-        watched
+    /// more, to be dropped by the caller.
+    pub(super) fn revoke(&self, device: &Revoke) -> Option<Watched> {
+        let mut pages = self.pages.lock();
+        device.lose();
+        let source = device.source();
+        let Pages {
+            runs,
+            coverage,
+            devices,
+        } = &mut *pages;
+        let devices = devices.as_mut()?;
+        self.unmap(coverage, devices.ranges_of(source)).ok()?;
+        runs.revoke(devices.ranges_of(source));
+        devices.lose(source)
     }
 }

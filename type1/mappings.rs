@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All mappings of a container, by address.
+//! All mappings of a container, by address, and the claims on these.
 
 use super::{
+    claims::{
+        Claim,
+        Ticket, //
+    },
     mapping::Mapping,
     range::IovaRange, //
 };
 use kernel::{
     prelude::*,
     rbtree::{
+        CursorMut,
         RBTree,
         RBTreeNodeReservation, //
-    }, //
+    },
+    sync::Arc, //
 };
 
+/// A mapping and the claim on its addresses.
+pub(super) struct Entry {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) claim: Claim,
+}
+
 /// Room for one more mapping.
-pub(crate) struct Slot(RBTreeNodeReservation<u64, Mapping>);
+pub(super) struct Slot(RBTreeNodeReservation<u64, Entry>);
 
 impl Slot {
     /// Allocates it.
@@ -23,7 +35,7 @@ impl Slot {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?))
     }
 }
@@ -34,72 +46,76 @@ impl Slot {
 ///
 /// The key of a mapping is its last address: the first mapping whose key is
 /// not below an address is the one that holds it or else the next one.
-pub(crate) struct Mappings {
-    tree: RBTree<u64, Mapping>,
+pub(super) struct Mappings {
+    tree: RBTree<u64, Entry>,
     available: u32,
+    tickets: Ticket,
 }
 
 impl Mappings {
     /// No mappings, and room for `limit`.
-    pub(crate) fn new(limit: u32) -> Self {
+    pub(super) fn new(limit: u32) -> Self {
         // INVARIANT: There are no mappings.
         Self {
             tree: RBTree::new(),
             available: limit,
+            tickets: 0,
         }
     }
 
     /// How many more mappings there may be.
-    pub(crate) fn available(&self) -> u32 {
+    pub(super) fn available(&self) -> u32 {
         self.available
     }
 
-    /// All mappings, in ascending order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {
-        self.tree.values()
+    /// Gives out a ticket.
+    pub(super) fn ticket(&mut self) -> Ticket {
+        // At a billion calls a second this takes five centuries.
+        self.tickets = self.tickets.wrapping_add(1);
+        self.tickets
     }
 
-    /// The range of the first mapping that shares an address with `range`.
-    pub(crate) fn first_overlap(&self, range: &IovaRange) -> Option<IovaRange> {
-        let cursor = self.tree.cursor_lower_bound(&range.start())?;
-        let found = cursor.current().1.range();
-        found.overlaps(range).then_some(found)
+    /// The ranges of all mappings, in ascending order.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = IovaRange> + '_ {
+        self.tree.values().map(|entry| entry.mapping.range())
     }
 
-    /// All mappings, in ascending order, to change them.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
-        self.tree.values_mut()
+    /// Shows the mappings that share an address with `range` to `visit`, in ascending
+    /// order, until it returns false.
+    pub(super) fn visit(&mut self, range: &IovaRange, mut visit: impl FnMut(&mut Entry) -> bool) {
+        let mut next = self.tree.cursor_lower_bound_mut(&range.start());
+        while let Some(mut cursor) = next {
+            let entry = cursor.current_mut().1;
+            if !entry.mapping.range().overlaps(range) || !visit(entry) {
+                return;
+            }
+            next = CursorMut::move_next(cursor);
+        }
     }
 
-    /// Whether one mapping has addresses on both sides of an end of `range`.
-    pub(crate) fn is_cut_by(&self, range: &IovaRange) -> bool {
-        let at = |address| IovaRange::new(address, address);
-        let cut_at_start = at(range.start())
-            .and_then(|first| self.first_overlap(&first))
-            .is_some_and(|mapping| mapping.start() != range.start());
-        let cut_at_end = at(range.last())
-            .and_then(|last| self.first_overlap(&last))
-            .is_some_and(|mapping| mapping.last() != range.last());
-        cut_at_start || cut_at_end
+    /// The first mapping that ends at `address` or above it.
+    pub(super) fn first_from(&mut self, address: u64) -> Option<&mut Entry> {
+        let last = *self.tree.cursor_lower_bound(&address)?.current().0;
+        self.tree.get_mut(&last)
     }
 
     /// The mapping that ends at `last`.
-    pub(crate) fn get_mut(&mut self, last: u64) -> Option<&mut Mapping> {
+    pub(super) fn at(&mut self, last: u64) -> Option<&mut Entry> {
         self.tree.get_mut(&last)
     }
 
     /// Adds a mapping that overlaps no other.
-    pub(crate) fn insert(&mut self, slot: Slot, mapping: Mapping) {
+    pub(super) fn insert(&mut self, slot: Slot, entry: Entry) {
         self.available = self.available.saturating_sub(1);
         // INVARIANT: The key is the last address.
-        let key = mapping.range().last();
-        self.tree.insert(slot.0.into_node(key, mapping));
+        let key = entry.mapping.range().last();
+        self.tree.insert(slot.0.into_node(key, entry));
     }
 
     /// Removes the mapping that ends at `last`.
-    pub(crate) fn remove(&mut self, last: u64) -> Option<Mapping> {
-        let mapping = self.tree.remove(&last)?;
+    pub(super) fn remove(&mut self, last: u64) -> Option<Entry> {
+        let entry = self.tree.remove(&last)?;
         self.available = self.available.saturating_add(1);
-        Some(mapping)
+        Some(entry)
     }
 }

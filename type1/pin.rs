@@ -84,7 +84,7 @@ impl<'a> Pinner<'a> {
         &mut self,
         address: usize,
         pages: u64,
-        memory: &mut LockedMemory,
+        memory: &LockedMemory,
         devices: &mut Devices<'_>,
     ) -> Result<DmaRun> {
         while self.batch.is_empty() {
@@ -93,7 +93,7 @@ impl<'a> Pinner<'a> {
 
             let mut mm = ReadLockedMm::lock(self.mm);
             // CAST: The range of addresses fits the CPU's words.
-            let error = match self.batch.pin(&mm, address, pages as usize) {
+            let error = match self.batch.pin(&mut mm, address, pages as usize) {
                 Ok(()) => {
                     // Charging takes the lock for writing.
                     drop(mm);
@@ -111,7 +111,7 @@ impl<'a> Pinner<'a> {
         self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
     }
 
-    fn charge(&mut self, memory: &mut LockedMemory) -> Result {
+    fn charge(&mut self, memory: &LockedMemory) -> Result {
         memory
             .charge(self.batch.chargeable())
             .inspect_err(|_| self.batch.unpin())

@@ -59,6 +59,18 @@ pub(crate) struct MapRequest {
 }
 
 impl MapRequest {
+    /// One that nobody has made, for a mapping that is never populated.
+    pub(crate) const fn of_nothing() -> Self {
+        Self {
+            range: IovaRange::ALL,
+            vaddr: 0,
+            access: Access {
+                read: true,
+                write: false,
+            },
+        }
+    }
+
     /// Reads a request.
     ///
     /// # Errors

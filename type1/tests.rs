@@ -116,3 +116,42 @@ mod iova {
         assert_eq!(run(0, 0, Kind::Pinned), None);
     }
 }
+
+#[allow(unsafe_code)]
+#[kunit_tests(vfio_type1_coverage)]
+mod coverage {
+    use crate::coverage::Coverage;
+
+    #[test]
+    fn who_joins_has_a_first_part() {
+        let mut pages = Coverage::default();
+        // None of none is all.
+        assert!(pages.is_joined(1));
+        pages.extend(1, 10);
+        assert_eq!(pages.joined(1), 10);
+        // Another domain has none until it gets some.
+        assert_eq!(pages.joined(2), 0);
+        assert!(!pages.is_joined(2));
+        pages.join(2, 4);
+        pages.extend(2, 12);
+        assert_eq!(pages.mapped(), 12);
+        assert_eq!(pages.joined(2), 4);
+        pages.join(2, 12);
+        assert!(pages.is_joined(2));
+    }
+
+    #[test]
+    fn who_has_all_never_falls_behind() {
+        let mut pages = Coverage::default();
+        pages.extend(0, 10);
+        pages.join(1, 6);
+        pages.shrink(6);
+        assert!(pages.is_joined(1));
+        pages.extend(1, 8);
+        assert_eq!(pages.mapped(), 8);
+        assert_eq!(pages.joined(1), 8);
+        pages.shrink(0);
+        assert_eq!(pages.joined(1), 0);
+        assert!(pages.is_joined(1));
+    }
+}

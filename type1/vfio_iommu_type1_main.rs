@@ -16,9 +16,12 @@ use vfio::container::DriverRegistration;
 #[path = "../abstractions/crate_type1.rs"]
 mod abstractions;
 mod attach;
+pub mod claims;
 mod container;
+pub mod coverage;
 mod device_memory;
 mod domain;
+mod domains;
 mod emulated;
 mod info;
 mod mapping;
@@ -28,6 +31,7 @@ mod pin;
 pub mod range;
 mod request;
 pub mod run;
+mod table;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
 pub mod valid_iova;

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the lock of a container guards: who has which addresses, and what the groups
+//! permit.
+//!
+//! The lock is held for as long as it takes to look something up or to change it. It is
+//! outside of the lock of the domains, and none is taken with that of a mapping.
+
+use super::{
+    abstractions::{
+        monitored::Monitored,
+        type1_parameters, //
+    },
+    claims::{
+        self,
+        Cancelled,
+        Claim,
+        Claims,
+        Lack,
+        Phase,
+        Refusal,
+        Ticket, //
+    },
+    mapping::Mapping,
+    mappings::{
+        Entry,
+        Mappings,
+        Slot, //
+    },
+    page_sizes::PageSizes,
+    range::IovaRange,
+    request::{
+        Extent,
+        MapRequest, //
+    },
+    valid_iova::permits, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    static_lock_class,
+    sync::Arc, //
+};
+use vfio::monitor::{
+    Killed,
+    Monitor,
+    WaitKillable, //
+};
+
+/// How ranges to unmap relate to mappings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Any range may be asked for. A mapping goes as a whole if the range holds
+    /// its first address; the first mapping that starts below the range ends
+    /// the request.
+    V1,
+    /// A range that would cut a mapping in two is refused.
+    V2,
+}
+
+/// The mappings of a container, and what its groups permit.
+pub(super) struct Table {
+    pub(super) mappings: Mappings,
+    pub(super) page_sizes: PageSizes,
+    /// The addresses that may be mapped, in ascending order.
+    pub(super) valid: KVec<IovaRange>,
+    /// Those that may be mapped once a group has come that is on its way.
+    pub(super) coming: Option<KVec<IovaRange>>,
+    /// Whether there is any group.
+    pub(super) has_groups: bool,
+    /// Whether there is a domain, or is going to be.
+    pub(super) has_domains: bool,
+    /// Whether all DMA is coherent with the CPU's caches.
+    pub(super) coherent: bool,
+}
+
+/// A table and its lock.
+pub(super) type LockedTable = Monitored<Table>;
+
+impl Table {
+    /// That of a container without groups.
+    pub(super) fn new_locked() -> impl PinInit<LockedTable> {
+        let table = Self {
+            mappings: Mappings::new(type1_parameters::dma_entry_limit()),
+            page_sizes: PageSizes::common(core::iter::empty(), PAGE_SIZE as u64),
+            valid: KVec::new(),
+            coming: None,
+            has_groups: false,
+            has_domains: false,
+            coherent: true,
+        };
+        Monitored::new(
+            table,
+            c"vfio_iommu_type1",
+            static_lock_class!(),
+            static_lock_class!(),
+        )
+    }
+
+    fn is_aligned(&self, request: &MapRequest) -> bool {
+        self.page_sizes.is_aligned(request.range.start())
+            && self.page_sizes.is_aligned(request.range.size())
+            && self.page_sizes.is_aligned(request.vaddr as u64)
+    }
+
+    /// Whether there may be one more mapping, that of `request`; `None` if that depends on a
+    /// group that is on its way.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: it is not aligned, or not where it may be. `ENOSPC`: there are too many.
+    /// `ENODEV`: the last group left while the call was on its way.
+    fn admit(&self, request: &MapRequest) -> Result<Option<()>> {
+        if !self.is_aligned(request) {
+            return Err(EINVAL);
+        }
+        if self.mappings.available() == 0 {
+            return Err(ENOSPC);
+        }
+        if !permits(&self.valid, &request.range) {
+            return Err(EINVAL);
+        }
+        let coming = self.coming.as_ref();
+        if coming.is_some_and(|coming| !permits(coming, &request.range)) {
+            return Ok(None);
+        }
+        if !self.has_groups {
+            return Err(ENODEV);
+        }
+        Ok(Some(()))
+    }
+
+    /// The range that `extent` stands for.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, `EOVERFLOW`: it is none.
+    fn range_of(&self, extent: &Extent) -> Result<IovaRange> {
+        match *extent {
+            Extent::All => Ok(IovaRange::ALL),
+            Extent::Bytes { iova, size } => {
+                if !self.page_sizes.is_aligned(iova) || !self.page_sizes.is_aligned(size) {
+                    return Err(EINVAL);
+                }
+                Ok(IovaRange::from_size(iova, size)?)
+            }
+        }
+    }
+
+    /// Begins to work on all mappings in `range` that are older than `ticket` and may be
+    /// unmapped so; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: one would be cut in two.
+    fn take(&mut self, range: &IovaRange, ticket: Ticket, version: Version) -> Result<usize> {
+        let (mut below, mut cut) = (false, false);
+        let at_ends = [range.start(), range.last()];
+        for address in at_ends.iter().filter_map(|it| IovaRange::new(*it, *it)) {
+            self.mappings.visit(&address, |entry| {
+                let found = entry.mapping.range();
+                if entry.claim.can_be_taken(ticket) {
+                    below |= found.start() < range.start();
+                    cut |= !range.contains(&found);
+                }
+                false
+            });
+        }
+        match version {
+            Version::V1 if below => return Ok(0),
+            Version::V2 if cut => return Err(EINVAL),
+            _ => {}
+        }
+        let mut count = 0;
+        self.mappings.visit(range, |entry| {
+            if entry.claim.can_be_taken(ticket) && entry.claim.begin(ticket) {
+                count += 1;
+            }
+            true
+        });
+        Ok(count)
+    }
+
+    /// All mappings go: begins to work on them, and has who works on others take them back.
+    /// Gives the number of the first ones.
+    pub(super) fn take_all(&mut self, ticket: Ticket) -> usize {
+        let mut count = 0;
+        self.mappings.visit(&IovaRange::ALL, |entry| {
+            if entry.claim.begin_or_cancel(ticket) {
+                count += 1;
+            } else {
+                entry.mapping.cancel();
+            }
+            true
+        });
+        count
+    }
+
+    /// The first mapping from `address` on that who has `ticket` works on.
+    fn taken(&mut self, address: u64, ticket: Ticket) -> Option<Arc<Mapping>> {
+        let range = IovaRange::new(address, u64::MAX)?;
+        let mut found = None;
+        self.mappings.visit(&range, |entry| {
+            if entry.claim.is_worked_on_by(ticket) {
+                found = Some(entry.mapping.clone());
+            }
+            found.is_none()
+        });
+        found
+    }
+}
+
+impl Claims for Table {
+    fn visit(&mut self, range: &IovaRange, visit: &mut dyn FnMut(&IovaRange, &mut Claim) -> bool) {
+        self.mappings.visit(range, |entry| {
+            visit(&entry.mapping.range(), &mut entry.claim)
+        });
+    }
+
+    fn at(&mut self, last: u64) -> Option<&mut Claim> {
+        self.mappings.at(last).map(|entry| &mut entry.claim)
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.mappings.ticket()
+    }
+
+    fn wants_pages(&self) -> bool {
+        self.has_domains
+    }
+}
+
+/// Why a mapping cannot be made.
+struct MapFailure(Error);
+
+impl From<Error> for MapFailure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Cancelled> for MapFailure {
+    fn from(_: Cancelled) -> Self {
+        // The last group left while the call was on its way.
+        Self(ENODEV)
+    }
+}
+
+impl LockedTable {
+    /// Makes the memory of `request` visible to devices, as `mapping`.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: there is a mapping already. `EINTR`: the task was killed while it waited for
+    /// somebody who works on that. `EINVAL`, `ENOSPC`, `ENODEV`: it may not be mapped. Those
+    /// of [`Mapping::populate()`].
+    pub(super) fn map(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result {
+        let last = request.range.last();
+        let phase = self.reserve(request, mapping.clone())?;
+        if phase == Phase::Settled {
+            return Ok(());
+        }
+        let result = mapping.populate().map_err(MapFailure::from).and_then(|()| {
+            claims::settle::<_, MapFailure>(self, last, true, |lack| match lack {
+                Lack::Pages => Ok(mapping.populate()?),
+                Lack::NoPages => Ok(mapping.clear()?),
+            })
+        });
+        result.map_err(|MapFailure(error)| {
+            // Its addresses are in use until that can be undone.
+            let _ = self.remove(&mapping);
+            error
+        })
+    }
+
+    /// Claims the addresses of `mapping`, and settles the claim at once if the mapping has no
+    /// pages yet.
+    fn reserve(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result<Phase> {
+        let slot = Slot::new()?;
+        loop {
+            let mut table = match claims::reserve(self, &request.range) {
+                Ok(table) => table,
+                // What is not aligned cannot exist.
+                Err(Refusal::Exists) if !self.lock().is_aligned(request) => return Err(EINVAL),
+                Err(Refusal::Exists) => return Err(EEXIST),
+                Err(Refusal::Killed) => return Err(EINTR),
+            };
+            if table.admit(request)?.is_none() {
+                drop(self.wait_killable(table).map_err(|Killed| EINTR)?);
+                continue;
+            }
+            let phase = if table.has_domains {
+                Phase::Busy
+            } else {
+                Phase::Settled
+            };
+            let ticket = table.mappings.ticket();
+            let claim = Claim::new(ticket, phase);
+            table.mappings.insert(slot, Entry { mapping, claim });
+            return Ok(phase);
+        }
+    }
+
+    /// Removes mappings in `extent`, and returns how many bytes they had.
+    ///
+    /// Who is being killed removes all of them as well, or none: others may have the
+    /// container too, and could not tell how far this came.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping. `EINTR`: the
+    /// task was killed while it waited. `EIO`: as [`remove_taken()`](Self::remove_taken).
+    pub(super) fn unmap(&self, extent: &Extent, version: Version) -> Result<u64> {
+        let range = self.lock().range_of(extent)?;
+        let (mut table, ticket) = claims::wait_for_older(self, &range).map_err(|Killed| EINTR)?;
+        let count = table.take(&range, ticket, version)?;
+        drop(table);
+        self.remove_taken(range.start(), ticket, count)
+    }
+
+    /// Removes `count` mappings from `address` on, on which who has `ticket` works.
+    /// Returns how many bytes they had.
+    ///
+    /// # Errors
+    ///
+    /// `EIO`: those that an IOMMU driver failed to unmap are still there.
+    pub(super) fn remove_taken(&self, address: u64, ticket: Ticket, count: usize) -> Result<u64> {
+        let mut size = 0u64;
+        let mut result = Ok(());
+        let mut next = Some(address);
+        for _ in 0..count {
+            let taken = next.and_then(|next| self.lock().taken(next, ticket));
+            let Some(mapping) = taken else {
+                break;
+            };
+            let range = mapping.range();
+            match self.remove(&mapping) {
+                Ok(()) => size = size.saturating_add(range.size()),
+                Err(error) => result = Err(error),
+            }
+            next = range.last().checked_add(1);
+        }
+        result.map(|()| size)
+    }
+
+    /// Removes `mapping`, on which the caller works, or settles what cannot be unmapped.
+    fn remove(&self, mapping: &Mapping) -> Result {
+        let last = mapping.range().last();
+        while let Err(error) = mapping.clear() {
+            if claims::settle_stuck(self, last) {
+                return Err(error);
+            }
+        }
+        let mut table = self.lock();
+        let removed = table.mappings.remove(last);
+        self.wake(table);
+        drop(removed);
+        Ok(())
+    }
+}
