@@ -44,6 +44,19 @@ static void release_end(bool last)
 		atomic_fetch_sub(&stage->releasing, 1);
 }
 
+/* A moment to ask from whether the device has gone since, or was about to. */
+static long release_mark(void)
+{
+	long releases = atomic_load(&stage->releases);
+
+	return atomic_load(&stage->releasing) ? -1 : releases;
+}
+
+static bool released_since(long mark)
+{
+	return mark < 0 || atomic_load(&stage->releases) != mark;
+}
+
 static void device_close(struct actor *actor)
 {
 	bool last;
@@ -122,7 +135,7 @@ static void dma_map(struct actor *actor)
 	unsigned int first = HUGE_PAGES + below(&actor->random, 32) - 16;
 	unsigned int pages = 1 + below(&actor->random, 24);
 	char *area = NULL;
-	long ret;
+	long mark, ret;
 
 	while (!area)
 		area = areas[below(&actor->random, ACTORS)];
@@ -132,6 +145,7 @@ static void dma_map(struct actor *actor)
 		pages = HUGE_PAGES;
 	}
 	pthread_rwlock_rdlock(&container->lock);
+	mark = release_mark();
 	ret = type1_map(container->session.container, area + first * PAGE_SIZE,
 			IOVA + slot * AREA_SIZE + first * PAGE_SIZE,
 			pages * PAGE_SIZE, DMA_RW);
@@ -148,7 +162,8 @@ static void dma_map(struct actor *actor)
 		break;
 	case -EFAULT:
 		atomic_fetch_add(&stage->faults, 1);
-		if (!atomic_load(&stage->disabled))
+		/* 12-41: it has lost its memory before it was done. */
+		if (!atomic_load(&stage->disabled) && !released_since(mark))
 			fail("MAP_DMA fails while memory is enabled");
 		break;
 	default:
@@ -181,13 +196,12 @@ static void container_renew(int index)
 {
 	struct container *container = &containers[index];
 	bool overlap;
-	long before;
+	long mark;
 
 	pthread_rwlock_wrlock(&container->lock);
-	before = atomic_load(&stage->releases);
-	overlap = atomic_load(&stage->releasing);
+	mark = release_mark();
 	session_close(&container->session);
-	overlap |= atomic_load(&stage->releases) != before;
+	overlap = released_since(mark);
 	container_make(index);
 	pthread_rwlock_unlock(&container->lock);
 	atomic_fetch_add(&stage->renewals, 1);

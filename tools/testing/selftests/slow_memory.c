@@ -48,6 +48,9 @@ static void answer_init(int fuse, const struct fuse_in_header *request)
 	struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
+		/* Without either of them, who waits for a page cannot be killed. */
+		.max_readahead = sizeof(zeroes),
+		.flags = FUSE_ASYNC_READ,
 		.max_write = PAGE_SIZE,
 	};
 
