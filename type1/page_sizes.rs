@@ -38,11 +38,16 @@ impl PageSizes {
 
     /// The smallest size. Domains that share no size leave the CPU's.
     pub const fn smallest(&self) -> u64 {
+        // Shifted by less than 64.
+        1 << self.shift()
+    }
+
+    /// The smallest size is two to the power of this.
+    pub const fn shift(&self) -> u32 {
         if self.bitmap == 0 {
-            self.cpu_page_size
+            self.cpu_page_size.trailing_zeros()
         } else {
-            // Shifted by less than 64, since a bit is set.
-            1 << self.bitmap.trailing_zeros()
+            self.bitmap.trailing_zeros()
         }
     }
 

@@ -20,6 +20,7 @@ pub mod claims;
 mod container;
 pub mod coverage;
 mod device_memory;
+pub mod dirty_bitmap;
 mod domain;
 mod domains;
 mod emulated;

@@ -41,6 +41,7 @@ pub mod pci {
 pub mod type1 {
     pub mod claims;
     pub mod coverage;
+    pub mod dirty_bitmap;
     pub mod page_sizes;
     pub mod range;
     pub mod run;

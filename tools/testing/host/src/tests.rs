@@ -13,4 +13,5 @@ mod irq_laws;
 #[cfg(not(miri))]
 mod model;
 mod reach_cases;
+mod type1_dirty;
 mod type1_iova;
