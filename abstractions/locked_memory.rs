@@ -11,6 +11,7 @@ use kernel::{
         Mm,
         MmWithUser, //
     },
+    new_spinlock,
     page::PAGE_SHIFT,
     prelude::*,
     sync::{
@@ -18,7 +19,8 @@ use kernel::{
         atomic::{
             Atomic,
             Relaxed, //
-        }, //
+        },
+        SpinLock, //
     },
     task::Task, //
 };
@@ -30,44 +32,43 @@ use vfio::abstractions::{
     }, //
 };
 
-/// A charge of locked memory to a process; it ends when this is dropped.
+/// Who is charged for locked memory.
 ///
 /// It is charged to the address space (`VmLck` in `/proc/<pid>/status`), where
 /// `mlock()` charges too, and limited by `RLIMIT_MEMLOCK` of the process unless
-/// that had `CAP_IPC_LOCK` when the charge was opened.
-///
-/// # Invariants
-///
-/// `pages` pages of `mm`'s locked memory are this charge.
-pub(crate) struct LockedMemory {
+/// that had `CAP_IPC_LOCK` at first.
+#[derive(Clone)]
+pub(crate) struct Owner {
     mm: ARef<Mm>,
     task: ARef<Task>,
     unlimited: bool,
-    pages: Atomic<usize>,
 }
 
-impl LockedMemory {
-    /// An empty charge to the process of the current task.
+impl Owner {
+    /// The process of the current task.
     ///
     /// # Errors
     ///
     /// `ENODEV`: the task is a kernel thread.
-    pub(crate) fn of_current() -> Result<Self> {
+    pub(crate) fn current() -> Result<Self> {
         let current = current!();
         let mm: &Mm = current.mm().ok_or(ENODEV)?;
-        // INVARIANT: Nothing is charged.
         Ok(Self {
             mm: mm.into(),
             // Limits are those of the process, and the group leader stands for
             // it as long as it has any thread.
             task: current.group_leader().into(),
             unlimited: capable(Capability::IpcLock),
-            pages: Atomic::new(0),
         })
     }
 
+    /// Whether both have the same address space, and hence the same account.
+    fn is_same(&self, other: &Self) -> bool {
+        core::ptr::eq(&*self.mm, &*other.mm)
+    }
+
     /// The address space, if the process still has it.
-    pub(crate) fn mm(&self) -> Option<ARef<MmWithUser>> {
+    fn mm(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
     }
 
@@ -75,10 +76,10 @@ impl LockedMemory {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`: that is beyond the limit; the log tells.
+    /// `ENOMEM`: that is beyond the limit.
     /// `EINTR`: the task was killed while it waited for the mmap lock.
     /// `ENODEV`: the process has exited.
-    pub(crate) fn charge(&self, pages: usize) -> Result {
+    fn charge(&self, pages: usize) -> Result {
         if pages == 0 {
             return Ok(());
         }
@@ -97,20 +98,12 @@ impl LockedMemory {
         });
         // SAFETY: We took the lock.
         unsafe { bindings::vfio_rust_mmap_write_unlock(mm.as_raw()) };
-        if charged.is_err() {
-            pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", self.limit());
-        }
-        charged?;
-        // INVARIANT: Charged above.
-        self.pages.fetch_add(pages, Relaxed);
-        Ok(())
+        charged
     }
 
-    /// Ends the whole charge.
-    pub(crate) fn uncharge(&self) {
-        // INVARIANT: What was charged is given back below, or it is gone with
-        // the address space.
-        let pages = self.pages.xchg(0, Relaxed);
+    /// Ends the charge of `pages`. There is nothing to do if the process has exited: then it
+    /// has gone with the address space.
+    fn uncharge(&self, pages: usize) {
         if pages == 0 {
             return;
         }
@@ -141,8 +134,88 @@ impl LockedMemory {
     }
 }
 
-impl Drop for LockedMemory {
-    fn drop(&mut self) {
+/// A charge of locked memory to a process; it ends when this is dropped.
+///
+/// # Invariants
+///
+/// `pages` pages of the owner's locked memory are this charge.
+#[pin_data(PinnedDrop)]
+pub(crate) struct LockedMemory {
+    #[pin]
+    owner: SpinLock<Owner>,
+    pages: Atomic<usize>,
+}
+
+impl LockedMemory {
+    /// An empty charge.
+    pub(crate) fn new(owner: Owner) -> impl PinInit<Self> {
+        // INVARIANT: Nothing is charged.
+        pin_init!(Self {
+            owner <- new_spinlock!(owner, "vfio_iommu_type1_locked_memory"),
+            pages: Atomic::new(0),
+        })
+    }
+
+    fn owner(&self) -> Owner {
+        self.owner.lock().clone()
+    }
+
+    /// The address space, if the process still has it.
+    pub(crate) fn mm(&self) -> Option<ARef<MmWithUser>> {
+        self.owner().mm()
+    }
+
+    /// Charges `pages` more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: that is beyond the limit; the log tells.
+    /// `EINTR`: the task was killed while it waited for the mmap lock.
+    /// `ENODEV`: the process has exited.
+    pub(crate) fn charge(&self, pages: usize) -> Result {
+        let owner = self.owner();
+        owner.charge(pages).inspect_err(|error| {
+            if *error == ENOMEM {
+                pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", owner.limit());
+            }
+        })?;
+        // INVARIANT: Charged above.
+        self.pages.fetch_add(pages, Relaxed);
+        Ok(())
+    }
+
+    /// Ends the whole charge.
+    pub(crate) fn uncharge(&self) {
+        // INVARIANT: What was charged is given back.
+        let pages = self.pages.xchg(0, Relaxed);
+        self.owner().uncharge(pages);
+    }
+
+    /// Moves the charge to the process of the current task. Nobody else charges or
+    /// uncharges meanwhile, or the accounts will be wrong.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: that is beyond its limit. `EINTR`: the task was killed while it waited for
+    /// its mmap lock. `ENODEV`: it is a kernel thread. Nothing has changed then.
+    pub(crate) fn move_to_current(&self) -> Result {
+        let new = Owner::current()?;
+        let old = self.owner();
+        if old.is_same(&new) {
+            return Ok(());
+        }
+        let pages = self.pages.load(Relaxed);
+        new.charge(pages)?;
+        // INVARIANT: As many pages of the new owner are charged.
+        let replaced = core::mem::replace(&mut *self.owner.lock(), new);
+        replaced.uncharge(pages);
+        Ok(())
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for LockedMemory {
+    fn drop(self: Pin<&mut Self>) {
         self.uncharge();
     }
 }

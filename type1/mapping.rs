@@ -12,7 +12,10 @@
 use super::{
     abstractions::{
         iommu_domain::Access,
-        locked_memory::LockedMemory,
+        locked_memory::{
+            LockedMemory,
+            Owner, //
+        },
         pinned_pages::{
             DmaRun,
             DmaRuns,
@@ -91,8 +94,10 @@ struct Pages {
 #[pin_data]
 pub(super) struct Mapping {
     range: IovaRange,
-    vaddr: usize,
+    /// Where the user sees the memory. Changes only by who works on the mapping.
+    vaddr: Atomic<usize>,
     access: Access,
+    #[pin]
     memory: LockedMemory,
     domains: Arc<Domains>,
     cancelled: Atomic<bool>,
@@ -114,7 +119,7 @@ impl Mapping {
     ///
     /// `ENODEV`: there is no process, the current task is a kernel thread. `ENOMEM`.
     pub(super) fn new(request: &MapRequest, domains: &Arc<Domains>) -> Result<Arc<Self>> {
-        let memory = LockedMemory::of_current()?;
+        let owner = Owner::current()?;
         // INVARIANT: There are no runs.
         let pages = Pages {
             runs: DmaRuns::new(request.access.write),
@@ -124,9 +129,9 @@ impl Mapping {
         Arc::pin_init(
             pin_init!(Self {
                 range: request.range,
-                vaddr: request.vaddr,
+                vaddr: Atomic::new(request.vaddr),
                 access: request.access,
-                memory,
+                memory <- LockedMemory::new(owner),
                 domains: domains.clone(),
                 cancelled: Atomic::new(false),
                 pages <- new_mutex!(pages, "vfio_iommu_type1_mapping"),
@@ -143,6 +148,18 @@ impl Mapping {
     /// The mapping has to go: who gives it its pages need not go on.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
+    }
+
+    /// The memory is at `vaddr` of the current process now, which is charged for it. Only for
+    /// who works on the mapping.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LockedMemory::move_to_current()`].
+    pub(super) fn move_to_current(&self, vaddr: usize) -> Result {
+        self.memory.move_to_current()?;
+        self.vaddr.store(vaddr, Relaxed);
+        Ok(())
     }
 
     /// Whether it has any pages.
@@ -174,6 +191,7 @@ impl Mapping {
             Run::MAX_PAGES
         };
         let mm = self.memory.mm().ok_or(ENODEV)?;
+        let vaddr = self.vaddr.load(Relaxed);
         let mut pinner = Pinner::new(&mm, total, self.access.write, run_limit)?;
         let mut devices = Devices::new(self);
         // A run goes to the IOMMU only when it cannot grow any more, so that
@@ -185,7 +203,7 @@ impl Mapping {
                 return Err(ENODEV);
             }
             // CAST: The memory fits the address space, as the door has checked.
-            let address = self.vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
+            let address = vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
             let run = pinner.next(address, total - position, &self.memory, &mut devices)?;
             devices.hand_over()?;
             position += run.pages();
