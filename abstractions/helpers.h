@@ -70,6 +70,7 @@ struct iommu_iotlb_gather;
 struct task_struct;
 void vfio_rust_cond_resched(void);
 bool vfio_rust_fatal_signal_pending(void);
+bool vfio_rust_access_ok(unsigned long addr, unsigned long size);
 void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void vfio_rust_iotlb_sync(struct iommu_domain *domain,
 			  struct iommu_iotlb_gather *gather);

@@ -5,6 +5,7 @@
 #include <linux/mm_inline.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
 
 #include "helpers.h"
@@ -17,6 +18,12 @@ void vfio_rust_cond_resched(void)
 bool vfio_rust_fatal_signal_pending(void)
 {
 	return fatal_signal_pending(current);
+}
+
+/* Whether this is in a user's half of the address space. */
+bool vfio_rust_access_ok(unsigned long addr, unsigned long size)
+{
+	return access_ok((const void __user *)addr, size);
 }
 
 void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An address space of a user that holds still.
+//! Memory of users: where it can be, and an address space that holds still.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
@@ -15,6 +15,12 @@ use kernel::{
     prelude::*, //
 };
 use vfio::abstractions::bindings;
+
+/// Whether `size` bytes from `address` on are where a user can have memory at all.
+pub(crate) fn is_user_range(address: usize, size: usize) -> bool {
+    // SAFETY: This looks at numbers only.
+    unsafe { bindings::vfio_rust_access_ok(address, size) }
+}
 
 /// An address space whose mmap lock the current task holds for reading.
 ///

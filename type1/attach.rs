@@ -54,23 +54,36 @@ impl Container {
     ///
     /// # Errors
     ///
+    /// `EBUSY`: the memory of a mapping has no valid address.
     /// `EINVAL`: the group is here already; or a mapping is where this group
     /// must not have one; or no valid address would be left.
     /// `EPERM`: its interrupts are not isolated from those of others.
     /// Otherwise those of the IOMMU driver.
     pub(super) fn attach(&self, group: &iommu::Group, dma: Dma) -> Result {
         let mut groups = self.groups.lock();
+        if self.table.lock().mappings.has_invalid() {
+            return Err(EBUSY);
+        }
         if groups.has(group) {
             return Err(EINVAL);
         }
         match dma {
             Dma::Physical => self.attach_to_domain(&mut groups, group),
-            Dma::Emulated => {
-                groups.emulated.add(group)?;
-                self.table.lock().has_groups = true;
-                Ok(())
-            }
+            Dma::Emulated => self.add_emulated(&mut groups, group),
         }
+    }
+
+    fn add_emulated(&self, groups: &mut Groups, group: &iommu::Group) -> Result {
+        groups.emulated.add(group)?;
+        let mut table = self.table.lock();
+        if table.mappings.has_invalid() {
+            drop(table);
+            groups.emulated.remove(group);
+            return Err(EBUSY);
+        }
+        table.has_groups = true;
+        table.has_emulated = true;
+        Ok(())
     }
 
     fn attach_to_domain(&self, groups: &mut Groups, group: &iommu::Group) -> Result {
@@ -99,9 +112,13 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: there is a mapping elsewhere.
+    /// `EBUSY`: the memory of a mapping has no valid address. `EINVAL`: there is a mapping
+    /// elsewhere.
     fn announce(&self, valid: KVec<IovaRange>) -> Result {
         let mut table = self.table.lock();
+        if table.mappings.has_invalid() {
+            return Err(EBUSY);
+        }
         if table.mappings.ranges().any(|it| !permits(&valid, &it)) {
             return Err(EINVAL);
         }
@@ -223,6 +240,7 @@ impl Container {
     pub(super) fn detach(&self, group: &iommu::Group) {
         let mut groups = self.groups.lock();
         if groups.emulated.remove(group) {
+            self.table.lock().has_emulated = !groups.emulated.is_empty();
             if groups.is_empty() {
                 self.table.lock().has_groups = false;
                 self.clear();
@@ -257,6 +275,9 @@ impl Container {
         };
         let mut table = self.table.lock();
         table.has_domains = !groups.domains.is_empty();
+        if !table.has_domains {
+            table.set_all_dirty();
+        }
         table.has_groups = !groups.is_empty();
         groups.describe(&mut table);
         self.domains.write().remove(domain.paging());

@@ -77,6 +77,11 @@ impl Claim {
         !self.is_busy() && self.made_by < ticket
     }
 
+    /// Whether the claim was there before `ticket` was given out.
+    pub const fn is_older_than(&self, ticket: Ticket) -> bool {
+        self.made_by < ticket
+    }
+
     /// Begins to work on it, for who has `ticket`, unless somebody else does.
     pub fn begin(&mut self, ticket: Ticket) -> bool {
         if self.is_busy() {

@@ -27,8 +27,11 @@ use super::{
     mapping::Mapping,
     range::IovaRange,
     request::{
+        DirtyRequest,
         InfoRequest,
+        MapCall,
         MapRequest,
+        UnmapKind,
         UnmapRequest, //
     },
     table::{
@@ -125,26 +128,44 @@ impl Container {
     }
 
     fn map_dma(&self, arg: usize) -> Result {
-        let request = MapRequest::read(arg)?;
-        let mapping = Mapping::new(&request, &self.domains)?;
-        self.table.map(&request, mapping)
+        match MapCall::read(arg)? {
+            MapCall::New(request) => {
+                let mapping = Mapping::new(&request, &self.domains)?;
+                self.table.map(&request, mapping)
+            }
+            MapCall::Update(request) => self.table.update(&request),
+        }
     }
 
     fn unmap_dma(&self, arg: usize) -> Result {
         let request = UnmapRequest::read(arg)?;
-        let size = self.table.unmap(&request.extent, self.version)?;
+        let size = match &request.kind {
+            UnmapKind::Remove => self.table.unmap(&request.extent, self.version, None)?,
+            UnmapKind::Report(bitmap) => {
+                self.table
+                    .unmap(&request.extent, self.version, Some(bitmap))?
+            }
+            UnmapKind::Invalidate => self.table.invalidate(&request.extent, self.version)?,
+        };
         request.write_back(size)
+    }
+
+    fn dirty_pages(&self, arg: usize) -> Result {
+        if self.version == Version::V1 {
+            return Err(EACCES);
+        }
+        match DirtyRequest::read(arg)? {
+            DirtyRequest::Start => self.table.start_tracking(),
+            DirtyRequest::Stop => self.table.stop_tracking(),
+            DirtyRequest::Report(request) => self.table.report(&request),
+        }
     }
 
     fn get_info(&self, arg: usize) -> Result {
         let request = InfoRequest::read(arg)?;
         let facts = {
             let table = self.table.lock();
-            Facts::new(
-                table.page_sizes.bitmap(),
-                table.mappings.available(),
-                &table.valid,
-            )?
+            Facts::new(&table.page_sizes, table.mappings.available(), &table.valid)?
         };
         facts.answer(request)
     }
@@ -152,6 +173,7 @@ impl Container {
     fn check_extension(&self, extension: usize) -> bool {
         match extension {
             uapi_type1::DMA_CC_IOMMU => self.table.lock().coherent,
+            uapi_type1::UPDATE_VADDR => !self.table.lock().has_emulated,
             _ => is_static_extension(extension),
         }
     }
@@ -164,7 +186,7 @@ impl Container {
         drop(table);
         let _ = self
             .table
-            .remove_taken(IovaRange::ALL.start(), ticket, count);
+            .remove_taken(IovaRange::ALL.start(), ticket, count, None);
     }
 }
 
@@ -194,6 +216,7 @@ impl IommuBackend for Handle {
             uapi_type1::VFIO_IOMMU_GET_INFO => self.0.get_info(arg)?,
             uapi_type1::VFIO_IOMMU_MAP_DMA => self.0.map_dma(arg)?,
             uapi_type1::VFIO_IOMMU_UNMAP_DMA => self.0.unmap_dma(arg)?,
+            uapi_type1::VFIO_IOMMU_DIRTY_PAGES => self.0.dirty_pages(arg)?,
             _ => return Err(ENOTTY),
         }
         Ok(0)

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `VFIO_IOMMU_GET_INFO`: page sizes, and capabilities that tell which addresses
-//! are valid and how many mappings are left.
+//! `VFIO_IOMMU_GET_INFO`: page sizes, and capabilities that tell how dirty pages are
+//! reported, how many mappings are left, and which addresses are valid.
 
 use super::{
     abstractions::uapi_type1::{
+        CapMigration,
         Info,
         INFO_CAPS,
         INFO_CAP_IOVA_RANGE,
+        INFO_CAP_MIGRATION,
         INFO_DMA_AVAIL,
         INFO_PGSIZES, //
     },
+    dirty_bitmap,
+    page_sizes::PageSizes,
     range::IovaRange,
     request::InfoRequest, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    transmute::AsBytes, //
+};
 use vfio::capability::CapabilityChain;
 
 /// What there is to tell.
@@ -31,14 +38,21 @@ impl Facts {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(page_sizes: u64, available: u32, valid: &[IovaRange]) -> Result<Self> {
+    pub(crate) fn new(page_sizes: &PageSizes, available: u32, valid: &[IovaRange]) -> Result<Self> {
+        let migration = CapMigration {
+            flags: 0,
+            pad: 0,
+            pgsize_bitmap: page_sizes.smallest(),
+            max_dirty_bitmap_size: dirty_bitmap::SIZE_MAX,
+        };
         let mut capabilities = CapabilityChain::new();
+        capabilities.add(INFO_CAP_MIGRATION, 1, migration.as_bytes())?;
         capabilities.add(INFO_DMA_AVAIL, 1, &available.to_ne_bytes())?;
         if !valid.is_empty() {
             capabilities.add(INFO_CAP_IOVA_RANGE, 1, &range_payload(valid)?)?;
         }
         Ok(Self {
-            page_sizes,
+            page_sizes: page_sizes.bitmap(),
             capabilities,
         })
     }

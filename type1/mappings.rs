@@ -7,6 +7,7 @@ use super::{
         Claim,
         Ticket, //
     },
+    dirty_bitmap::DirtyBits,
     mapping::Mapping,
     range::IovaRange, //
 };
@@ -20,10 +21,34 @@ use kernel::{
     sync::Arc, //
 };
 
+/// Which pages of a mapping are dirty.
+pub(super) type Dirty = DirtyBits<KVVec<u64>>;
+
 /// A mapping and the claim on its addresses.
 pub(super) struct Entry {
     pub(super) mapping: Arc<Mapping>,
     pub(super) claim: Claim,
+    /// Whether the user's address of its memory is not valid any more.
+    invalid: bool,
+    /// While the container keeps track.
+    pub(super) dirty: Option<Dirty>,
+}
+
+impl Entry {
+    /// A mapping whose memory is where the user says it is.
+    pub(super) fn new(mapping: Arc<Mapping>, claim: Claim, dirty: Option<Dirty>) -> Self {
+        Self {
+            mapping,
+            claim,
+            invalid: false,
+            dirty,
+        }
+    }
+
+    /// Whether the user's address of its memory is not valid any more.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.invalid
+    }
 }
 
 /// Room for one more mapping.
@@ -46,9 +71,12 @@ impl Slot {
 ///
 /// The key of a mapping is its last address: the first mapping whose key is
 /// not below an address is the one that holds it or else the next one.
+///
+/// `invalid` is the number of those whose memory has no valid address.
 pub(super) struct Mappings {
     tree: RBTree<u64, Entry>,
     available: u32,
+    invalid: usize,
     tickets: Ticket,
 }
 
@@ -59,6 +87,7 @@ impl Mappings {
         Self {
             tree: RBTree::new(),
             available: limit,
+            invalid: 0,
             tickets: 0,
         }
     }
@@ -66,6 +95,48 @@ impl Mappings {
     /// How many more mappings there may be.
     pub(super) fn available(&self) -> u32 {
         self.available
+    }
+
+    /// Whether there is one whose memory has no valid address.
+    pub(super) fn has_invalid(&self) -> bool {
+        self.invalid != 0
+    }
+
+    /// The memory of the mappings in `range` that were there before `ticket` was given out has
+    /// no valid address any more: of all, or of none if one has none already. Gives the
+    /// sum of their sizes.
+    pub(super) fn invalidate(&mut self, range: &IovaRange, ticket: Ticket) -> Option<u64> {
+        let mut any_invalid = false;
+        let mut size = 0u64;
+        let mut count = 0usize;
+        self.visit(range, |entry| {
+            if entry.claim.is_older_than(ticket) {
+                any_invalid |= entry.invalid;
+                size = size.saturating_add(entry.mapping.range().size());
+                count = count.saturating_add(1);
+            }
+            !any_invalid
+        });
+        if any_invalid {
+            return None;
+        }
+        self.visit(range, |entry| {
+            entry.invalid |= entry.claim.is_older_than(ticket);
+            true
+        });
+        // INVARIANT: All of them had one.
+        self.invalid = self.invalid.saturating_add(count);
+        Some(size)
+    }
+
+    /// The memory of the mapping that ends at `last` has a valid address again.
+    pub(super) fn set_valid(&mut self, last: u64) {
+        let Some(entry) = self.tree.get_mut(&last) else {
+            return;
+        };
+        // INVARIANT: It does not count any more.
+        let was_invalid = core::mem::replace(&mut entry.invalid, false);
+        self.invalid = self.invalid.saturating_sub(was_invalid.into());
     }
 
     /// Gives out a ticket.
@@ -116,6 +187,8 @@ impl Mappings {
     pub(super) fn remove(&mut self, last: u64) -> Option<Entry> {
         let entry = self.tree.remove(&last)?;
         self.available = self.available.saturating_add(1);
+        // INVARIANT: It does not count any more.
+        self.invalid = self.invalid.saturating_sub(entry.invalid.into());
         Some(entry)
     }
 }

@@ -10,12 +10,17 @@ use super::{
         iommu_domain::Access,
         uapi_type1::{
             self as uapi_type1,
+            Bitmap,
+            DirtyBitmap,
+            DirtyBitmapGet,
             DmaMap,
             DmaUnmap,
             Info,
             InfoHeader, //
-        }, //
+        },
+        user_memory::is_user_range, //
     },
+    dirty_bitmap::is_valid_size,
     range::{
         IovaRange,
         RangeError, //
@@ -23,7 +28,10 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    transmute::AsBytes,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -48,7 +56,35 @@ fn check_header<T>(argsz: u32, flags: u32, known: u32) -> Result {
     Ok(())
 }
 
+/// Reads a `T` that follows the header `H` at `arg`, if `argsz` covers it.
+///
+/// # Errors
+///
+/// `EINVAL`: it does not. `EFAULT`: the memory is not readable.
+fn read_behind<H, T: FromBytes>(arg: usize, argsz: u32) -> Result<T> {
+    if (argsz as usize) < size_of::<H>() + size_of::<T>() {
+        return Err(EINVAL);
+    }
+    uapi::read(arg.wrapping_add(size_of::<H>()))
+}
+
 /// `VFIO_IOMMU_MAP_DMA`.
+pub(crate) enum MapCall {
+    /// A new mapping.
+    New(MapRequest),
+    /// A new address for the memory of a mapping.
+    Update(UpdateRequest),
+}
+
+/// Where the memory of a mapping is now.
+pub(crate) struct UpdateRequest {
+    /// Where devices see the memory.
+    pub(crate) range: IovaRange,
+    /// Where the user sees it.
+    pub(crate) vaddr: usize,
+}
+
+/// A mapping to be made.
 pub(crate) struct MapRequest {
     /// Where devices shall see the memory.
     pub(crate) range: IovaRange,
@@ -70,17 +106,20 @@ impl MapRequest {
             },
         }
     }
+}
 
+impl MapCall {
     /// Reads a request.
     ///
     /// # Errors
     ///
     /// `EFAULT`: the memory at `arg` is not readable.
     /// `EINVAL`: `argsz` is too small, a flag is unknown, there is no access
-    /// or nothing to map.
+    /// or nothing to map; or there is an access, but a mapping to be changed.
     /// `EOVERFLOW`: a range goes beyond the end of its address space.
     pub(crate) fn read(arg: usize) -> Result<Self> {
-        const KNOWN: u32 = uapi_type1::MAP_FLAG_READ | uapi_type1::MAP_FLAG_WRITE;
+        const KNOWN: u32 =
+            uapi_type1::MAP_FLAG_READ | uapi_type1::MAP_FLAG_WRITE | uapi_type1::MAP_FLAG_VADDR;
 
         let map: DmaMap = uapi::read(arg)?;
         check_header::<DmaMap>(map.argsz, map.flags, KNOWN)?;
@@ -92,21 +131,28 @@ impl MapRequest {
             read: map.flags & uapi_type1::MAP_FLAG_READ != 0,
             write: map.flags & uapi_type1::MAP_FLAG_WRITE != 0,
         };
-        if !access.read && !access.write {
-            return Err(EINVAL);
+        let is_update = map.flags & uapi_type1::MAP_FLAG_VADDR != 0;
+        match (access.read || access.write, is_update) {
+            (true, false) => Ok(Self::New(MapRequest {
+                range,
+                vaddr,
+                access,
+            })),
+            (false, true) => Ok(Self::Update(UpdateRequest { range, vaddr })),
+            _ => Err(EINVAL),
         }
-        Ok(Self {
-            range,
-            vaddr,
-            access,
-        })
     }
 }
 
 /// What to unmap.
 pub(crate) enum Extent {
-    /// Everything.
-    All,
+    /// Everything; then there must be no range.
+    All {
+        /// An address.
+        iova: u64,
+        /// A number of bytes.
+        size: u64,
+    },
     /// A number of bytes from an address on, neither checked yet.
     Bytes {
         /// The address.
@@ -116,12 +162,83 @@ pub(crate) enum Extent {
     },
 }
 
+/// A user's bitmap of dirty pages.
+pub(crate) struct UserBitmap {
+    address: usize,
+    page_size: u64,
+}
+
+impl UserBitmap {
+    /// A bitmap for `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: it is not in memory of the user, or has the wrong size for that.
+    fn new(raw: &Bitmap, size: u64) -> Result<Self> {
+        let address = usize::try_from(raw.data).map_err(|_| EINVAL)?;
+        let length = usize::try_from(raw.size).map_err(|_| EINVAL)?;
+        let pages = size
+            .checked_shr(raw.pgsize.trailing_zeros())
+            .unwrap_or_default();
+        if !is_user_range(address, length) || !is_valid_size(raw.size, pages) {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            address,
+            page_size: raw.pgsize,
+        })
+    }
+
+    /// The size of the pages that its bits stand for, as the user has it.
+    pub(crate) fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// Reads the word with the given index.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: it is not readable.
+    pub(crate) fn read(&self, index: u64) -> Result<u64> {
+        self.words_from(index, 1).reader().read()
+    }
+
+    /// Writes `words` from the one with the given index on.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: they are not writable.
+    pub(crate) fn write(&self, index: u64, words: &[u64]) -> Result {
+        self.words_from(index, words.len())
+            .writer()
+            .write_slice(AsBytes::as_bytes(words))
+    }
+
+    fn words_from(&self, index: u64, count: usize) -> UserSlice {
+        let offset = (index as usize).wrapping_mul(size_of::<u64>());
+        let address = UserPtr::from_addr(self.address).wrapping_byte_add(offset);
+        UserSlice::new(address, count.wrapping_mul(size_of::<u64>()))
+    }
+}
+
+/// What to do with mappings that are unmapped.
+pub(crate) enum UnmapKind {
+    /// Remove them.
+    Remove,
+    /// Remove them, and report what is dirty of them.
+    Report(UserBitmap),
+    /// Keep them; their memory is elsewhere from now on.
+    Invalidate,
+}
+
 /// `VFIO_IOMMU_UNMAP_DMA`.
 pub(crate) struct UnmapRequest {
     arg: usize,
     raw: DmaUnmap,
     /// What to unmap.
     pub(crate) extent: Extent,
+    /// How.
+    pub(crate) kind: UnmapKind,
 }
 
 impl UnmapRequest {
@@ -130,22 +247,38 @@ impl UnmapRequest {
     /// # Errors
     ///
     /// `EFAULT`: the memory at `arg` is not readable.
-    /// `EINVAL`: `argsz` is too small, a flag is unknown, or everything is
-    /// meant but a range is given.
+    /// `EINVAL`: `argsz` is too small, a flag is unknown or does not go with another one, or
+    /// there is no bitmap where one is asked for.
     pub(crate) fn read(arg: usize) -> Result<Self> {
+        const ALL: u32 = uapi_type1::UNMAP_FLAG_ALL;
+        const VADDR: u32 = uapi_type1::UNMAP_FLAG_VADDR;
+        const REPORT: u32 = uapi_type1::UNMAP_FLAG_GET_DIRTY_BITMAP;
+
         let raw: DmaUnmap = uapi::read(arg)?;
-        check_header::<DmaUnmap>(raw.argsz, raw.flags, uapi_type1::UNMAP_FLAG_ALL)?;
-        let extent = if raw.flags & uapi_type1::UNMAP_FLAG_ALL == 0 {
-            Extent::Bytes {
-                iova: raw.iova,
-                size: raw.size,
+        check_header::<DmaUnmap>(raw.argsz, raw.flags, ALL | VADDR | REPORT)?;
+        let kind = if raw.flags & REPORT != 0 {
+            if raw.flags & (ALL | VADDR) != 0 {
+                return Err(EINVAL);
             }
-        } else if raw.iova == 0 && raw.size == 0 {
-            Extent::All
+            let bitmap: Bitmap = read_behind::<DmaUnmap, _>(arg, raw.argsz)?;
+            UnmapKind::Report(UserBitmap::new(&bitmap, raw.size)?)
+        } else if raw.flags & VADDR != 0 {
+            UnmapKind::Invalidate
         } else {
-            return Err(EINVAL);
+            UnmapKind::Remove
         };
-        Ok(Self { arg, raw, extent })
+        let (iova, size) = (raw.iova, raw.size);
+        let extent = if raw.flags & ALL == 0 {
+            Extent::Bytes { iova, size }
+        } else {
+            Extent::All { iova, size }
+        };
+        Ok(Self {
+            arg,
+            raw,
+            extent,
+            kind,
+        })
     }
 
     /// Tells the user that `size` bytes were unmapped.
@@ -156,6 +289,55 @@ impl UnmapRequest {
     pub(crate) fn write_back(mut self, size: u64) -> Result {
         self.raw.size = size;
         uapi::write(self.arg, &self.raw)
+    }
+}
+
+/// Which dirty pages to report, and where.
+pub(crate) struct ReportRequest {
+    /// The addresses of the pages.
+    pub(crate) range: IovaRange,
+    /// Where.
+    pub(crate) bitmap: UserBitmap,
+}
+
+/// `VFIO_IOMMU_DIRTY_PAGES`.
+pub(crate) enum DirtyRequest {
+    /// Keep track of dirty pages.
+    Start,
+    /// Do not.
+    Stop,
+    /// Report them.
+    Report(ReportRequest),
+}
+
+impl DirtyRequest {
+    /// Reads a request.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the memory at `arg` is not readable.
+    /// `EINVAL`: `argsz` is too small; a flag is unknown, or there is not just one; the
+    /// bitmap is none.
+    /// `EOVERFLOW`: the range goes beyond the last address.
+    pub(crate) fn read(arg: usize) -> Result<Self> {
+        const START: u32 = uapi_type1::DIRTY_PAGES_START;
+        const STOP: u32 = uapi_type1::DIRTY_PAGES_STOP;
+        const REPORT: u32 = uapi_type1::DIRTY_PAGES_GET_BITMAP;
+
+        let dirty: DirtyBitmap = uapi::read(arg)?;
+        check_header::<DirtyBitmap>(dirty.argsz, dirty.flags, START | STOP | REPORT)?;
+        match dirty.flags {
+            START => Ok(Self::Start),
+            STOP => Ok(Self::Stop),
+            REPORT => {
+                let get: DirtyBitmapGet = read_behind::<DirtyBitmap, _>(arg, dirty.argsz)?;
+                Ok(Self::Report(ReportRequest {
+                    range: IovaRange::from_size(get.iova, get.size)?,
+                    bitmap: UserBitmap::new(&get.bitmap, get.size)?,
+                }))
+            }
+            _ => Err(EINVAL),
+        }
     }
 }
 

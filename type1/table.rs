@@ -23,6 +23,7 @@ use super::{
     },
     mapping::Mapping,
     mappings::{
+        Dirty,
         Entry,
         Mappings,
         Slot, //
@@ -31,7 +32,13 @@ use super::{
     range::IovaRange,
     request::{
         Extent,
-        MapRequest, //
+        MapRequest,
+        UserBitmap, //
+    },
+    tracking::{
+        no_dirty_pages,
+        Reporter,
+        Tracking, //
     },
     valid_iova::permits, //
 };
@@ -70,8 +77,11 @@ pub(super) struct Table {
     pub(super) has_groups: bool,
     /// Whether there is a domain, or is going to be.
     pub(super) has_domains: bool,
+    /// Whether there is a group of emulated devices.
+    pub(super) has_emulated: bool,
     /// Whether all DMA is coherent with the CPU's caches.
     pub(super) coherent: bool,
+    pub(super) tracking: Tracking,
 }
 
 /// A table and its lock.
@@ -87,7 +97,9 @@ impl Table {
             coming: None,
             has_groups: false,
             has_domains: false,
+            has_emulated: false,
             coherent: true,
+            tracking: Tracking::Off,
         };
         Monitored::new(
             table,
@@ -97,10 +109,11 @@ impl Table {
         )
     }
 
-    fn is_aligned(&self, request: &MapRequest) -> bool {
-        self.page_sizes.is_aligned(request.range.start())
-            && self.page_sizes.is_aligned(request.range.size())
-            && self.page_sizes.is_aligned(request.vaddr as u64)
+    /// Whether `range` can be mapped to memory at `vaddr`, in whole pages.
+    pub(super) fn is_aligned(&self, range: &IovaRange, vaddr: usize) -> bool {
+        self.page_sizes.is_aligned(range.start())
+            && self.page_sizes.is_aligned(range.size())
+            && self.page_sizes.is_aligned(vaddr as u64)
     }
 
     /// Whether there may be one more mapping, that of `request`; `None` if that depends on a
@@ -111,7 +124,7 @@ impl Table {
     /// `EINVAL`: it is not aligned, or not where it may be. `ENOSPC`: there are too many.
     /// `ENODEV`: the last group left while the call was on its way.
     fn admit(&self, request: &MapRequest) -> Result<Option<()>> {
-        if !self.is_aligned(request) {
+        if !self.is_aligned(&request.range, request.vaddr) {
             return Err(EINVAL);
         }
         if self.mappings.available() == 0 {
@@ -135,9 +148,10 @@ impl Table {
     /// # Errors
     ///
     /// `EINVAL`, `EOVERFLOW`: it is none.
-    fn range_of(&self, extent: &Extent) -> Result<IovaRange> {
+    pub(super) fn range_of(&self, extent: &Extent) -> Result<IovaRange> {
         match *extent {
-            Extent::All => Ok(IovaRange::ALL),
+            Extent::All { iova: 0, size: 0 } => Ok(IovaRange::ALL),
+            Extent::All { .. } => Err(EINVAL),
             Extent::Bytes { iova, size } => {
                 if !self.page_sizes.is_aligned(iova) || !self.page_sizes.is_aligned(size) {
                     return Err(EINVAL);
@@ -147,13 +161,17 @@ impl Table {
         }
     }
 
-    /// Begins to work on all mappings in `range` that are older than `ticket` and may be
-    /// unmapped so; gives their number.
+    /// Whether mappings in `range` that are older than `ticket` may be unmapped so.
     ///
     /// # Errors
     ///
     /// `EINVAL`: one would be cut in two.
-    fn take(&mut self, range: &IovaRange, ticket: Ticket, version: Version) -> Result<usize> {
+    pub(super) fn may_unmap(
+        &mut self,
+        range: &IovaRange,
+        ticket: Ticket,
+        version: Version,
+    ) -> Result<bool> {
         let (mut below, mut cut) = (false, false);
         let at_ends = [range.start(), range.last()];
         for address in at_ends.iter().filter_map(|it| IovaRange::new(*it, *it)) {
@@ -167,9 +185,21 @@ impl Table {
             });
         }
         match version {
-            Version::V1 if below => return Ok(0),
-            Version::V2 if cut => return Err(EINVAL),
-            _ => {}
+            Version::V1 => Ok(!below),
+            Version::V2 if cut => Err(EINVAL),
+            Version::V2 => Ok(true),
+        }
+    }
+
+    /// Begins to work on all mappings in `range` that are older than `ticket` and may be
+    /// unmapped so; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: one would be cut in two.
+    fn take(&mut self, range: &IovaRange, ticket: Ticket, version: Version) -> Result<usize> {
+        if !self.may_unmap(range, ticket, version)? {
+            return Ok(0);
         }
         let mut count = 0;
         self.mappings.visit(range, |entry| {
@@ -255,21 +285,43 @@ impl LockedTable {
     /// somebody who works on that. `EINVAL`, `ENOSPC`, `ENODEV`: it may not be mapped. Those
     /// of [`Mapping::populate()`].
     pub(super) fn map(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result {
-        let last = request.range.last();
         let phase = self.reserve(request, mapping.clone())?;
         if phase == Phase::Settled {
             return Ok(());
         }
-        let result = mapping.populate().map_err(MapFailure::from).and_then(|()| {
-            claims::settle::<_, MapFailure>(self, last, true, |lack| match lack {
-                Lack::Pages => Ok(mapping.populate()?),
-                Lack::NoPages => Ok(mapping.clear()?),
+        mapping
+            .populate()
+            .and_then(|()| self.settle(&mapping, true))
+            .inspect_err(|_| {
+                // Its addresses are in use until that can be undone.
+                let _ = self.remove(&mapping);
             })
-        });
-        result.map_err(|MapFailure(error)| {
-            // Its addresses are in use until that can be undone.
-            let _ = self.remove(&mapping);
-            error
+    }
+
+    /// Settles `mapping`, on which the caller works. It `has_pages`, or has none.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: it has to go, and the caller has to remove it. Those of
+    /// [`Mapping::populate()`].
+    fn settle(&self, mapping: &Arc<Mapping>, has_pages: bool) -> Result {
+        let last = mapping.range().last();
+        claims::settle::<_, MapFailure>(self, last, has_pages, |lack| match lack {
+            Lack::Pages => Ok(mapping.populate()?),
+            Lack::NoPages => Ok(mapping.clear()?),
+        })
+        .map_err(|MapFailure(error)| error)
+    }
+
+    /// Ends the work of the caller on `mapping`, which is to stay. It goes if that is
+    /// not possible, with its device or for want of its memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`settle()`](Self::settle).
+    pub(super) fn give_back(&self, mapping: &Arc<Mapping>) -> Result {
+        self.settle(mapping, mapping.has_pages()).inspect_err(|_| {
+            let _ = self.remove(mapping);
         })
     }
 
@@ -277,16 +329,23 @@ impl LockedTable {
     /// pages yet.
     fn reserve(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result<Phase> {
         let slot = Slot::new()?;
+        let mut dirty: Option<Dirty> = None;
         loop {
             let mut table = match claims::reserve(self, &request.range) {
                 Ok(table) => table,
                 // What is not aligned cannot exist.
-                Err(Refusal::Exists) if !self.lock().is_aligned(request) => return Err(EINVAL),
+                Err(Refusal::Exists) if !self.is_aligned(request) => return Err(EINVAL),
                 Err(Refusal::Exists) => return Err(EEXIST),
                 Err(Refusal::Killed) => return Err(EINTR),
             };
             if table.admit(request)?.is_none() {
                 drop(self.wait_killable(table).map_err(|Killed| EINTR)?);
+                continue;
+            }
+            if table.tracking != Tracking::Off && dirty.is_none() {
+                let page_sizes = table.page_sizes;
+                drop(table);
+                dirty = Some(no_dirty_pages(&request.range, &page_sizes)?);
                 continue;
             }
             let phase = if table.has_domains {
@@ -296,44 +355,78 @@ impl LockedTable {
             };
             let ticket = table.mappings.ticket();
             let claim = Claim::new(ticket, phase);
-            table.mappings.insert(slot, Entry { mapping, claim });
+            let dirty = dirty.filter(|_| table.tracking != Tracking::Off);
+            let entry = Entry::new(mapping, claim, dirty);
+            table.mappings.insert(slot, entry);
             return Ok(phase);
         }
     }
 
-    /// Removes mappings in `extent`, and returns how many bytes they had.
+    fn is_aligned(&self, request: &MapRequest) -> bool {
+        self.lock().is_aligned(&request.range, request.vaddr)
+    }
+
+    /// Removes mappings in `extent`, and returns how many bytes they had. Which of their pages
+    /// are dirty is reported to `bitmap` before that.
     ///
     /// Who is being killed removes all of them as well, or none: others may have the
     /// container too, and could not tell how far this came.
     ///
     /// # Errors
     ///
-    /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping. `EINTR`: the
-    /// task was killed while it waited. `EIO`: as [`remove_taken()`](Self::remove_taken).
-    pub(super) fn unmap(&self, extent: &Extent, version: Version) -> Result<u64> {
-        let range = self.lock().range_of(extent)?;
+    /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping; or nothing can be
+    /// reported like that. `EINTR`: the task was killed while it waited. Those of
+    /// [`remove_taken()`](Self::remove_taken).
+    pub(super) fn unmap(
+        &self,
+        extent: &Extent,
+        version: Version,
+        bitmap: Option<&UserBitmap>,
+    ) -> Result<u64> {
+        let range = {
+            let table = self.lock();
+            let range = table.range_of(extent)?;
+            table.check_report(bitmap)?;
+            range
+        };
+        let mut reporter = bitmap
+            .map(|bitmap| Reporter::new(self, range.start(), bitmap))
+            .transpose()?;
         let (mut table, ticket) = claims::wait_for_older(self, &range).map_err(|Killed| EINTR)?;
+        table.check_report(bitmap)?;
         let count = table.take(&range, ticket, version)?;
         drop(table);
-        self.remove_taken(range.start(), ticket, count)
+        self.remove_taken(range.start(), ticket, count, reporter.as_mut())
     }
 
-    /// Removes `count` mappings from `address` on, on which who has `ticket` works.
-    /// Returns how many bytes they had.
+    /// Removes `count` mappings from `address` on, on which who has `ticket` works, each after
+    /// `reporter` has reported it. Returns how many bytes they had.
     ///
     /// # Errors
     ///
+    /// `EFAULT`: the report cannot be written; those that it has not come to are still there.
     /// `EIO`: those that an IOMMU driver failed to unmap are still there.
-    pub(super) fn remove_taken(&self, address: u64, ticket: Ticket, count: usize) -> Result<u64> {
+    pub(super) fn remove_taken(
+        &self,
+        address: u64,
+        ticket: Ticket,
+        count: usize,
+        mut reporter: Option<&mut Reporter<'_>>,
+    ) -> Result<u64> {
         let mut size = 0u64;
         let mut result = Ok(());
         let mut next = Some(address);
-        for _ in 0..count {
+        for done in 0..count {
             let taken = next.and_then(|next| self.lock().taken(next, ticket));
             let Some(mapping) = taken else {
                 break;
             };
             let range = mapping.range();
+            if let Some(reporter) = reporter.as_mut() {
+                reporter.report(&range).inspect_err(|_| {
+                    self.give_back_taken(range.start(), ticket, count.saturating_sub(done));
+                })?;
+            }
             match self.remove(&mapping) {
                 Ok(()) => size = size.saturating_add(range.size()),
                 Err(error) => result = Err(error),
@@ -341,6 +434,19 @@ impl LockedTable {
             next = range.last().checked_add(1);
         }
         result.map(|()| size)
+    }
+
+    /// Ends the work of who has `ticket` on `count` mappings from `address` on, which stay.
+    fn give_back_taken(&self, address: u64, ticket: Ticket, count: usize) {
+        let mut next = Some(address);
+        for _ in 0..count {
+            let taken = next.and_then(|next| self.lock().taken(next, ticket));
+            let Some(mapping) = taken else {
+                return;
+            };
+            next = mapping.range().last().checked_add(1);
+            let _ = self.give_back(&mapping);
+        }
     }
 
     /// Removes `mapping`, on which the caller works, or settles what cannot be unmapped.

@@ -35,6 +35,8 @@ pub mod run;
 mod table;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
+mod tracking;
+mod vaddr;
 pub mod valid_iova;
 
 module! {
