@@ -343,6 +343,64 @@ TEST_F(mixed, first_domain_gets_memory_of_who_mapped)
 	close(lives[1]);
 }
 
+/* Takes the mapping over with a copy of the page of its own, until @lives says so. */
+static pid_t start_updater(int container, uint8_t *page, int updated, int lives)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid)
+		return pid;
+	memset(page, PATTERN, PAGE_SIZE);
+	if (type1_map(container, page, IOVA, PAGE_SIZE, VFIO_DMA_MAP_FLAG_VADDR) ||
+	    write(updated, "", 1) != 1)
+		_exit(1);
+	_exit(read(lives, &byte, 1) != 1);
+}
+
+/* 5-11, 5-97: what is pinned again is the memory of who took it over, where he has it. */
+TEST_F(mixed, first_domain_gets_memory_at_new_address)
+{
+	int container = self->memory.container;
+	int updated[2], lives[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(updated));
+	ASSERT_EQ(0, pipe(lives));
+	ASSERT_EQ(0, group_set_container(self->group, container));
+	close(self->memory.device);
+	self->memory.device = -1;
+	ASSERT_EQ(0, vfio_ioctl(self->memory.group, VFIO_GROUP_UNSET_CONTAINER,
+				NULL));
+	memset(self->page, 0, PAGE_SIZE);
+	ASSERT_EQ(0, type1_map(container, self->page, IOVA, PAGE_SIZE, DMA_RW));
+	ASSERT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE,
+					 VFIO_DMA_UNMAP_FLAG_VADDR));
+	pid = start_updater(container, self->page, updated[1], lives[0]);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, read(updated[0], &byte, 1));
+
+	/* It loses its pages, and gets them again. */
+	ASSERT_EQ(0, group_set_container(self->memory.group, container));
+	ASSERT_EQ(0, vfio_ioctl(self->group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	ASSERT_EQ(0, group_set_container(self->group, container));
+	self->device = group_device(self->group, self->bdf);
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, edu_bus_master(self->device, true));
+	ASSERT_EQ(0, edu_load(self->device, IOVA, PAGE_SIZE));
+	ASSERT_EQ(0, type1_map(container, self->page, IOVA + SIZE_2M, PAGE_SIZE,
+			       DMA_RW));
+	ASSERT_EQ(0, edu_store(self->device, IOVA + SIZE_2M, PAGE_SIZE));
+	EXPECT_TRUE(all_bytes(self->page, PAGE_SIZE, PATTERN));
+	ASSERT_EQ(1, write(lives[1], "", 1));
+	ASSERT_EQ(0, child_result(pid));
+	close(updated[0]);
+	close(updated[1]);
+	close(lives[0]);
+	close(lives[1]);
+}
+
 /* How many ranges of addresses GET_INFO tells of, and the ends of the first. */
 static long iova_ranges(int container, uint64_t *start, uint64_t *end)
 {
