@@ -8,6 +8,7 @@
 #include <linux/vfio.h>
 
 #include "compare.h"
+#include "dirty_pages.h"
 
 #define IOVA_STEP	0x10000
 
@@ -69,12 +70,14 @@ static char *any_memory(struct run *run, uint64_t *size)
 	return mapping->address;
 }
 
-/* Flags that this project has are those of version 1; see README.rst. */
 static uint32_t any_map_flags(struct run *run)
 {
-	static const uint32_t flags[] = { DMA_RW, DMA_RW, DMA_RW, DMA_RW,
+	static const uint32_t flags[] = { DMA_RW, DMA_RW, DMA_RW, DMA_RW, DMA_RW,
 					  VFIO_DMA_MAP_FLAG_READ,
-					  VFIO_DMA_MAP_FLAG_WRITE, 0, 0x10 };
+					  VFIO_DMA_MAP_FLAG_WRITE, 0, 0x10,
+					  VFIO_DMA_MAP_FLAG_VADDR,
+					  VFIO_DMA_MAP_FLAG_VADDR,
+					  VFIO_DMA_MAP_FLAG_VADDR | DMA_RW };
 
 	return random_pick(&run->random, flags);
 }
@@ -112,11 +115,13 @@ static void dma_unmap(struct run *run)
 {
 	uint64_t iova = any_iova(run);
 	uint64_t size = any_length(run);
-	uint32_t flags = random_chance(&run->random, 10) ?
+	uint32_t all = random_chance(&run->random, 10) ?
 		VFIO_DMA_UNMAP_FLAG_ALL : 0;
+	uint32_t flags = all | (random_chance(&run->random, 25) ?
+				VFIO_DMA_UNMAP_FLAG_VADDR : 0);
 	struct iommu_ioas_unmap unmap = { .size = sizeof(unmap) };
 
-	if (flags && random_chance(&run->random, 80))
+	if (all && random_chance(&run->random, 80))
 		iova = size = 0;
 	log_operation(run, "dma unmap %#llx+%#llx flags %#x",
 		      (unsigned long long)iova, (unsigned long long)size, flags);
@@ -130,21 +135,122 @@ static void dma_unmap(struct run *run)
 	log_result(run, vfio_ioctl(run->iommufd, IOMMU_IOAS_UNMAP, &unmap));
 }
 
-/* Sizes of the arguments of MAP and UNMAP that are not theirs. */
+/* Sizes of the arguments of MAP, UNMAP and DIRTY_PAGES that are not theirs. */
 static void dma_argsz(struct run *run)
 {
+	static const struct {
+		const char *name;
+		unsigned long request;
+	} calls[] = {
+		{ "map", VFIO_IOMMU_MAP_DMA },
+		{ "unmap", VFIO_IOMMU_UNMAP_DMA },
+		{ "dirty", VFIO_IOMMU_DIRTY_PAGES },
+	};
+	unsigned int call = random_below(&run->random, ARRAY_SIZE(calls));
+	uint32_t argsz = random_below(&run->random, 56);
+	uint32_t flags = random_below(&run->random, 9);
 	uint64_t argument[8] = { 0 };
-	bool map = random_chance(&run->random, 50);
-	uint32_t argsz = random_below(&run->random, 40);
 
 	memcpy(argument, &argsz, sizeof(argsz));
-	log_operation(run, "dma %s argsz %u", map ? "map" : "unmap", argsz);
+	memcpy((char *)argument + sizeof(argsz), &flags, sizeof(flags));
+	log_operation(run, "dma %s argsz %u flags %#x", calls[call].name, argsz,
+		      flags);
 	if (!has_container(run)) {
 		log_more(run, " = no container");
 		return;
 	}
-	log_result(run, vfio_ioctl(run->container, map ? VFIO_IOMMU_MAP_DMA :
-				   VFIO_IOMMU_UNMAP_DMA, argument));
+	log_result(run, vfio_ioctl(run->container, calls[call].request, argument));
+}
+
+static void dirty_tracking_any(struct run *run)
+{
+	static const uint32_t flags[] = { DIRTY_START, DIRTY_START, DIRTY_STOP };
+	uint32_t flag = random_pick(&run->random, flags);
+
+	log_operation(run, "dirty tracking %u", flag);
+	if (has_container(run))
+		log_result(run, dirty_tracking(run->container, flag));
+	else
+		log_more(run, " = no container");
+}
+
+/* How many words of bitmap are looked at. */
+#define DIRTY_WORDS	32
+
+static uint64_t any_page_size(struct run *run)
+{
+	switch (random_below(&run->random, 10)) {
+	case 0:
+		/* Zero is undefined on the C modules: 12-33. */
+		return random_value(&run->random) ?: 1;
+	case 1:
+		return 2 * PAGE_SIZE;
+	default:
+		return PAGE_SIZE;
+	}
+}
+
+static void *any_bitmap(struct run *run, uint64_t *bits)
+{
+	switch (random_below(&run->random, 20)) {
+	case 0:
+		return BAD_POINTER;
+	case 1:
+		return (void *)(1UL << 63);
+	case 2:
+		/* Nothing behind the first words can be touched. */
+		return run->memory + MEMORY_SIZE - 16;
+	default:
+		return bits;
+	}
+}
+
+/*
+ * A report of dirty pages, with or without unmapping them. Tracking begins anew before
+ * that: row 5-74 of differences.rst tells what a second report has on the C modules.
+ */
+static void dirty_report(struct run *run)
+{
+	struct random *random = &run->random;
+	bool unmap = random_chance(random, 30);
+	bool anew = random_chance(random, 90);
+	uint64_t before = random_chance(random, 50) ? 0 : random_next(random);
+	uint64_t bits[DIRTY_WORDS];
+	struct dirty_request request = {
+		.iova = any_iova(run),
+		.size = any_length(run),
+		.page_size = any_page_size(run),
+	};
+	unsigned int i;
+
+	if (random_chance(random, 50)) {
+		request.iova -= request.iova % IOVA_STEP + IOVA_STEP;
+		request.size = IOVA_STEP * (1 + random_below(random, 40));
+	}
+	request.bytes = random_chance(random, 90) ? sizeof(bits) :
+						    random_value(random);
+	request.data = any_bitmap(run, bits);
+	for (i = 0; i < DIRTY_WORDS; i++)
+		bits[i] = before;
+	log_operation(run, "dirty %s %#llx+%#llx page %#llx bytes %#llx",
+		      unmap ? "unmap" : "report",
+		      (unsigned long long)request.iova,
+		      (unsigned long long)request.size,
+		      (unsigned long long)request.page_size,
+		      (unsigned long long)request.bytes);
+	if (!has_container(run)) {
+		log_more(run, " = no container");
+		return;
+	}
+	/* What does not fit would be written behind the end. */
+	if (request.data == bits && request.bytes > sizeof(bits))
+		request.data = BAD_POINTER;
+	dirty_tracking(run->container, DIRTY_STOP);
+	if (anew)
+		dirty_tracking(run->container, DIRTY_START);
+	log_result(run, unmap ? dirty_unmap(run->container, &request) :
+				dirty_get(run->container, &request));
+	log_bytes(run, bits, sizeof(bits));
 }
 
 static void check_extension(struct run *run)
@@ -152,7 +258,8 @@ static void check_extension(struct run *run)
 	static const int extensions[] = { VFIO_TYPE1_IOMMU, VFIO_SPAPR_TCE_IOMMU,
 					  VFIO_TYPE1v2_IOMMU, VFIO_DMA_CC_IOMMU,
 					  VFIO_EEH, 6, 7, VFIO_NOIOMMU_IOMMU,
-					  VFIO_UNMAP_ALL, 11, 12, -1 };
+					  VFIO_UNMAP_ALL, VFIO_UPDATE_VADDR, 11,
+					  12, -1 };
 	int extension = random_pick(&run->random, extensions);
 
 	log_operation(run, "check extension %d", extension);
@@ -164,14 +271,12 @@ static void check_extension(struct run *run)
 				   extension));
 }
 
-/*
- * What the container says of itself. Dirty tracking is not among the features of
- * this project, so its capability, and the size of all, are not looked at.
- */
+/* What the container says of itself. */
 static void container_info(struct run *run)
 {
 	static const uint32_t sizes[] = { 0, 8, 15, 16, 20, 24, 4096, 4096, 4096 };
 	static const uint16_t ids[] = { VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+					VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
 					VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL };
 	uint32_t argsz = random_pick(&run->random, sizes);
 	static union {
@@ -193,7 +298,7 @@ static void container_info(struct run *run)
 	log_more(run, " flags %#x", answer.info.flags);
 	if (ret || argsz < 16)
 		return;
-	log_more(run, " sizes %#llx",
+	log_more(run, " argsz %u sizes %#llx", answer.info.argsz,
 		 (unsigned long long)answer.info.iova_pgsizes);
 	for (i = 0; i < ARRAY_SIZE(ids) && answer.info.cap_offset; i++) {
 		uint8_t *cap = info_cap(&answer, answer.info.cap_offset, ids[i]);
@@ -307,7 +412,9 @@ static void cdev_any(struct run *run)
 const struct operation container_operations[] = {
 	{ 20, dma_map },
 	{ 15, dma_unmap },
-	{ 3, dma_argsz },
+	{ 4, dma_argsz },
+	{ 4, dirty_tracking_any },
+	{ 10, dirty_report },
 	{ 4, check_extension },
 	{ 4, container_info },
 	{ 3, container_other },
