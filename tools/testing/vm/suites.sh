@@ -79,7 +79,7 @@ job_run() {
 
 # suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
 # match; or every PARTSth of them, from the PARTth on. ONLY, if set, names those that
-# count at all.
+# count at all, and EXCEPT those that do not.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name
 	local part=${4:-1/1} number=0
@@ -88,6 +88,7 @@ suite_run() {
 	for row in ${rows[@]+"${rows[@]}"}; do
 		name=${row%% *}
 		[[ -z ${ONLY:-} || " $ONLY " = *" ${name##*/} "* ]] || continue
+		[[ " ${EXCEPT:-} " != *" ${name##*/} "* ]] || continue
 		number=$((number + 1))
 		[ $((number % ${part#*/})) = $((${part%/*} % ${part#*/})) ] || continue
 		# shellcheck disable=SC2254 # it is a pattern
