@@ -185,6 +185,10 @@ class Machine:
         # of a processor while another one makes it rebuild the memory map, as each write
         # of a memory enable bit does. Instructions can be counted in one thread only.
         counting = "-icount" in options.qemu
+        # To QEMU the timer of x2APIC, unlike one in memory, is no device that may tell the
+        # time: "Bad icount read", when the guest sets it.
+        if counting:
+            append += " nox2apic"
         alone = counting or options.single_thread or options.iommu != "intel"
         threads = "single" if alone else "multi"
         processors = options.cpus or (1 if counting else 2)
