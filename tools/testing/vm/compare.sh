@@ -40,8 +40,8 @@ compare_prepare() {
 # are in COMPARE_DIR/NAME/share/SEED.
 #
 # Two that are compared have their processors emulated in one thread each: QEMU 10.0 with
-# several loses a write to a register, such as the tail of the IOMMU's queue, once in some
-# ten thousand operations, when another processor changes the memory map at that moment.
+# several may lose a write to a register, such as the tail of the IOMMU's queue, when
+# another processor changes the memory map at that moment, and the guest hangs.
 compare_guest() {
 	local name=$1 stack=$2 variant=$3 options=$4 operations=$5 seed job='share_out' limit machine=()
 	shift 5
