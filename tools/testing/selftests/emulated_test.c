@@ -289,8 +289,12 @@ TEST_F(mixed, first_domain_gets_what_is_mapped)
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE, 0));
 }
 
-/* Has another process map its own copy of @page, until @lives says so. */
-static pid_t start_mapper(int container, uint8_t *page, int mapped, int lives)
+/*
+ * Has another process map its own copy of @page, or take a mapping over with it, as @flags
+ * say, until @lives says so.
+ */
+static pid_t start_mapper(int container, uint8_t *page, uint32_t flags, int mapped,
+			  int lives)
 {
 	pid_t pid = fork();
 	char byte;
@@ -298,7 +302,7 @@ static pid_t start_mapper(int container, uint8_t *page, int mapped, int lives)
 	if (pid)
 		return pid;
 	memset(page, PATTERN, PAGE_SIZE);
-	if (type1_map(container, page, IOVA, PAGE_SIZE, DMA_RW) ||
+	if (type1_map(container, page, IOVA, PAGE_SIZE, flags) ||
 	    write(mapped, "", 1) != 1)
 		_exit(1);
 	_exit(read(lives, &byte, 1) != 1);
@@ -314,7 +318,7 @@ TEST_F(mixed, first_domain_gets_memory_of_who_mapped)
 
 	ASSERT_EQ(0, pipe(mapped));
 	ASSERT_EQ(0, pipe(lives));
-	pid = start_mapper(container, self->page, mapped[1], lives[0]);
+	pid = start_mapper(container, self->page, DMA_RW, mapped[1], lives[0]);
 	ASSERT_LT(0, pid);
 	memset(self->page, 0, PAGE_SIZE);
 	ASSERT_EQ(1, read(mapped[0], &byte, 1));
@@ -343,21 +347,6 @@ TEST_F(mixed, first_domain_gets_memory_of_who_mapped)
 	close(lives[1]);
 }
 
-/* Takes the mapping over with a copy of the page of its own, until @lives says so. */
-static pid_t start_updater(int container, uint8_t *page, int updated, int lives)
-{
-	pid_t pid = fork();
-	char byte;
-
-	if (pid)
-		return pid;
-	memset(page, PATTERN, PAGE_SIZE);
-	if (type1_map(container, page, IOVA, PAGE_SIZE, VFIO_DMA_MAP_FLAG_VADDR) ||
-	    write(updated, "", 1) != 1)
-		_exit(1);
-	_exit(read(lives, &byte, 1) != 1);
-}
-
 /* 5-11, 5-97: what is pinned again is the memory of who took it over, where he has it. */
 TEST_F(mixed, first_domain_gets_memory_at_new_address)
 {
@@ -377,7 +366,8 @@ TEST_F(mixed, first_domain_gets_memory_at_new_address)
 	ASSERT_EQ(0, type1_map(container, self->page, IOVA, PAGE_SIZE, DMA_RW));
 	ASSERT_EQ(PAGE_SIZE, type1_unmap(container, IOVA, PAGE_SIZE,
 					 VFIO_DMA_UNMAP_FLAG_VADDR));
-	pid = start_updater(container, self->page, updated[1], lives[0]);
+	pid = start_mapper(container, self->page, VFIO_DMA_MAP_FLAG_VADDR,
+			   updated[1], lives[0]);
 	ASSERT_LT(0, pid);
 	ASSERT_EQ(1, read(updated[0], &byte, 1));
 

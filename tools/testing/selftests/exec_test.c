@@ -13,6 +13,7 @@
 #include "kselftest_harness.h"
 #include "locked_memory.h"
 #include "vfio_fixture.h"
+#include "waiter.h"
 
 #define IOVA		0x10000000UL
 #define NEW_IOVA	0x20000000UL
@@ -25,17 +26,6 @@
 /* What the new image is to do, in its arguments. */
 #define AT_LIMIT	"--at-limit"
 #define AFTER_MAPPING	"--after-mapping"
-
-/* Ends a process that is no test itself. */
-#define REQUIRE(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			printf("# %s:%d: not so: %s (errno %d)\n",	\
-			       __FILE__, __LINE__, #condition, errno);	\
-			fflush(stdout);					\
-			_exit(KSFT_FAIL);				\
-		}							\
-	} while (0)
 
 static bool is_filled_with(const uint8_t *memory, size_t size, uint8_t value)
 {

@@ -51,28 +51,6 @@ static bool exists(const char *path)
 	return !access(path, F_OK);
 }
 
-/* The name of the device of @bdf in /sys/class/vfio-dev. */
-static int device_name(const char *bdf, char *name, size_t size)
-{
-	struct dirent *entry;
-	char path[128];
-	int ret = -ENOENT;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(name, size, "%.32s", entry->d_name);
-		ret = 0;
-	}
-	closedir(dir);
-	return ret;
-}
-
 /* Gives up CAP_SYS_RAWIO, or takes it back. */
 static int rawio(bool on)
 {
@@ -137,7 +115,7 @@ TEST_F(off, devices_are_refused)
 	EXPECT_EQ(-EINVAL, pci_bind(self->bdf, "vfio-pci"));
 	EXPECT_EQ(-ENOENT, pci_driver(self->bdf, name, sizeof(name)));
 	EXPECT_EQ(-ENOENT, pci_group(self->bdf));
-	EXPECT_EQ(-ENOENT, device_name(self->bdf, name, sizeof(name)));
+	EXPECT_EQ(-ENOENT, cdev_name(self->bdf, name, sizeof(name)));
 	EXPECT_FALSE(log_has(self->log, "taint"));
 }
 
@@ -201,7 +179,7 @@ FIXTURE_SETUP(on)
 	group = pci_group(self->bdf);
 	ASSERT_LE(0, group);
 	snprintf(self->group, sizeof(self->group), "noiommu-%d", group);
-	ASSERT_EQ(0, device_name(self->bdf, self->device, sizeof(self->device)));
+	ASSERT_EQ(0, cdev_name(self->bdf, self->device, sizeof(self->device)));
 	self->log = log_open();
 	ASSERT_LE(0, self->log);
 }

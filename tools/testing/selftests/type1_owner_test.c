@@ -21,6 +21,7 @@
 #include "slow_memory.h"
 #include "vaddr_fixture.h"
 #include "waiter.h"
+#include "workers.h"
 
 #define PATTERN		0x5a
 
@@ -297,17 +298,6 @@ static void keep(int fd)
 	fcntl(fd, F_SETFD, 0);
 }
 
-/* Ends a process that is no test itself. */
-#define REQUIRE(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			printf("# %s:%d: not so: %s (errno %d)\n",	\
-			       __FILE__, __LINE__, #condition, errno);	\
-			fflush(stdout);					\
-			_exit(KSFT_FAIL);				\
-		}							\
-	} while (0)
-
 /* The old image: hands over what it has. */
 static void become_new(void)
 {
@@ -555,31 +545,7 @@ TEST_F(waiting, others)
 
 /* ---- at the same time ---- */
 
-struct worker {
-	pthread_t thread;
-	void (*round)(struct worker *worker);
-	unsigned long rounds;
-	unsigned long updates;
-	int line;
-};
-
-static volatile bool workers_end;
 static int second_group;
-
-#define CHECK(worker, condition)					\
-	do {								\
-		if (!(condition) && !(worker)->line)			\
-			(worker)->line = __LINE__;			\
-	} while (0)
-
-static void *worker_run(void *data)
-{
-	struct worker *worker = data;
-
-	for (; !workers_end; worker->rounds++)
-		worker->round(worker);
-	return NULL;
-}
 
 static void round_of_updates(struct worker *worker)
 {
@@ -618,26 +584,13 @@ TEST_F(owner, all_at_the_same_time)
 		{ .round = round_of_groups }, { .round = round_of_mapping },
 	};
 	const char *bdf = pci_device("TESTDEV");
-	size_t i;
 
 	if (!bdf)
 		SKIP(return, "TESTDEV names no device");
 	second_group = group_open(bdf);
 	ASSERT_LE(0, second_group);
 	ASSERT_EQ(0, map_pages(0, 8));
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, worker_run,
-					    &workers[i]));
-	}
-	usleep(700000);
-	workers_end = true;
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
-		EXPECT_EQ(0, workers[i].line) {
-			TH_LOG("worker %zu", i);
-		}
-		EXPECT_LT(0, workers[i].rounds);
-	}
+	workers_work(_metadata, workers, ARRAY_SIZE(workers));
 	EXPECT_LT(0, workers[0].updates + workers[1].updates);
 	/* Whatever came last, there is one that can be made valid, or is. */
 	update_pages(0, 8, buffer);

@@ -12,80 +12,52 @@
 #include "samples.h"
 #include "slow_memory.h"
 #include "waiter.h"
+#include "workers.h"
 
 /* ---- at the same time ---- */
 
-struct worker {
-	pthread_t thread;
-	long (*round)(struct worker *worker, unsigned long count);
-	unsigned long number;
-	uint64_t bits[WORDS];
-	unsigned long rounds;
-	int line;
-};
-
-static volatile bool workers_end;
-
-#define CHECK(worker, condition)					\
-	do {								\
-		if (!(condition) && !(worker)->line)			\
-			(worker)->line = __LINE__;			\
-	} while (0)
-
-static void *worker_run(void *data)
-{
-	struct worker *worker = data;
-
-	while (!workers_end)
-		worker->round(worker, worker->rounds++);
-	return NULL;
-}
-
 /* Always in its own part of the range. */
-static long round_of_mapping(struct worker *worker, unsigned long count)
+static void round_of_mapping(struct worker *worker)
 {
-	unsigned long first = worker->number * 64 + count % 16;
-	unsigned long pages = 1 + count % 33;
+	unsigned long first = worker->number * 64 + worker->rounds % 16;
+	unsigned long pages = 1 + worker->rounds % 33;
 
 	CHECK(worker, !map_pages(first, pages));
 	CHECK(worker, map_pages(first, pages) == -EEXIST);
 	CHECK(worker, unmap_pages(first, pages) == pages);
-	return 0;
 }
 
-static long round_of_reports(struct worker *worker, unsigned long count)
+static void round_of_reports(struct worker *worker)
 {
-	long ret = get_pages(0, PAGES, worker->bits);
+	uint64_t words[WORDS];
+	long ret = get_pages(0, PAGES, words);
 
 	/* Tracking may be off. */
 	CHECK(worker, ret == 0 || ret == -EINVAL);
-	ret = get_pages(3 * 64, 64, worker->bits);
+	ret = get_pages(3 * 64, 64, words);
 	CHECK(worker, ret == 0 || ret == -EINVAL);
-	return 0;
 }
 
-static long round_of_unmapping(struct worker *worker, unsigned long count)
+static void round_of_unmapping(struct worker *worker)
 {
 	unsigned long first = worker->number * 64;
+	uint64_t word = 0;
 	long ret;
 
 	CHECK(worker, !map_pages(first, 3));
-	memset(worker->bits, 0, sizeof(worker->bits));
-	ret = unmap_dirty_pages(first, 64, worker->bits);
+	ret = unmap_dirty_pages(first, 64, &word);
 	CHECK(worker, ret == 3 || ret == -EINVAL);
-	CHECK(worker, worker->bits[0] == (ret == 3 ? 7 : 0));
+	CHECK(worker, word == (ret == 3 ? 7 : 0));
 	if (ret != 3)
 		CHECK(worker, unmap_pages(first, 64) == 3);
-	return 0;
 }
 
-static long round_of_tracking(struct worker *worker, unsigned long count)
+static void round_of_tracking(struct worker *worker)
 {
 	CHECK(worker, !dirty_tracking(container, DIRTY_START));
-	if (count % 4)
+	if (worker->rounds % 4)
 		usleep(200);
 	CHECK(worker, !dirty_tracking(container, DIRTY_STOP));
-	return 0;
 }
 
 TEST_F(dirty, all_at_the_same_time)
@@ -98,22 +70,9 @@ TEST_F(dirty, all_at_the_same_time)
 		{ .round = round_of_tracking },
 		{ .round = round_of_tracking },
 	};
-	size_t i;
 
 	ASSERT_EQ(0, map_pages(3 * 64, 64));
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, worker_run,
-					    &workers[i]));
-	}
-	usleep(700000);
-	workers_end = true;
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
-		EXPECT_EQ(0, workers[i].line) {
-			TH_LOG("worker %zu", i);
-		}
-		EXPECT_LT(0, workers[i].rounds);
-	}
+	workers_work(_metadata, workers, ARRAY_SIZE(workers));
 	ASSERT_EQ(0, dirty_tracking(container, DIRTY_START));
 	memset(bits, 0, sizeof(bits));
 	EXPECT_EQ(0, get_pages(0, PAGES, bits));

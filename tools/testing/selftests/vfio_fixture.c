@@ -166,27 +166,37 @@ long group_device(int group, const char *bdf)
 	return vfio_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 }
 
-int cdev_open(const char *bdf, int flags)
+/* The name of the device of @bdf in /sys/class/vfio-dev. */
+int cdev_name(const char *bdf, char *name, size_t size)
 {
 	struct dirent *entry;
 	char path[PATH_SIZE];
-	int fd = -ENOENT;
+	int ret = -ENOENT;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
 	dir = opendir(path);
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
+	while (ret && (entry = readdir(dir))) {
 		if (!strstr(entry->d_name, "vfio"))
 			continue;
-		snprintf(path, sizeof(path), "/dev/vfio/devices/%.32s",
-			 entry->d_name);
-		fd = sys_result(open(path, flags | O_CLOEXEC));
-		break;
+		snprintf(name, size, "%.32s", entry->d_name);
+		ret = 0;
 	}
 	closedir(dir);
-	return fd;
+	return ret;
+}
+
+int cdev_open(const char *bdf, int flags)
+{
+	char path[PATH_SIZE], name[64];
+	int ret = cdev_name(bdf, name, sizeof(name));
+
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	return sys_result(open(path, flags | O_CLOEXEC));
 }
 
 long cdev_bind(int device, int iommufd)

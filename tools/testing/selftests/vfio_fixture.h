@@ -73,6 +73,7 @@ long group_set_container(int group, int container);
 long group_join(int group, int container);
 long group_flags(int group);
 long group_device(int group, const char *bdf);
+int cdev_name(const char *bdf, char *name, size_t size);
 int cdev_open(const char *bdf, int flags);
 long cdev_bind(int device, int iommufd);
 long cdev_attach(int device, uint32_t pt_id);
