@@ -181,7 +181,6 @@ impl Drop for DriverRegistration {
 /// A backend that a container has chosen.
 ///
 /// Fields are dropped in order: the backend before its code.
-#[derive(Clone)]
 struct Backend {
     backend: Arc<dyn IommuBackend>,
     _module: Arc<ModuleRef>,
@@ -190,7 +189,7 @@ struct Backend {
 /// What SET_IOMMU has chosen.
 #[derive(Clone)]
 enum Chosen {
-    Backend(Backend),
+    Backend(Arc<Backend>),
     NoIommu,
 }
 
@@ -364,18 +363,20 @@ impl Container {
         groups: &[Member],
         candidates: KVec<Candidate>,
         iommu_type: usize,
-    ) -> Result<Backend> {
+    ) -> Result<Arc<Backend>> {
         let mut result = Err(ENODEV);
         for candidate in candidates {
             if !candidate.driver.check_extension(iommu_type) {
                 continue;
             }
             result = candidate.driver.open(iommu_type).and_then(|backend| {
-                Self::attach_all(groups, &*backend)?;
-                Ok(Backend {
+                let chosen = Backend {
                     backend,
                     _module: candidate.module.clone(),
-                })
+                };
+                let chosen = Arc::new(chosen, GFP_KERNEL_ACCOUNT)?;
+                Self::attach_all(groups, &*chosen.backend)?;
+                Ok(chosen)
             });
             if result.is_ok() {
                 break;
