@@ -85,6 +85,7 @@ size_t vfio_rust_num_pages_contiguous(struct page **pages, size_t nr_pages);
 struct page *vfio_rust_pfn_to_page(unsigned long pfn);
 unsigned long vfio_rust_page_to_pfn(struct page *page);
 bool vfio_rust_pfn_is_ordinary(unsigned long pfn);
+bool vfio_rust_page_is_reserved(struct page *page);
 
 struct vfio_rust_changes {
 	wait_queue_head_t queue;

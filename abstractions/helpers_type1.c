@@ -79,6 +79,12 @@ unsigned long vfio_rust_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
+/* Whether this is no memory that the page allocator hands out. */
+bool vfio_rust_page_is_reserved(struct page *page)
+{
+	return PageReserved(page);
+}
+
 /* Memory that the page allocator hands out, as opposed to a device's. */
 bool vfio_rust_pfn_is_ordinary(unsigned long pfn)
 {

@@ -37,7 +37,6 @@ use vfio::abstractions::{
 /// It is charged to the address space (`VmLck` in `/proc/<pid>/status`), where
 /// `mlock()` charges too, and limited by `RLIMIT_MEMLOCK` of the process unless
 /// that had `CAP_IPC_LOCK` at first.
-#[derive(Clone)]
 pub(crate) struct Owner {
     mm: ARef<Mm>,
     task: ARef<Task>,
@@ -72,24 +71,37 @@ impl Owner {
         self.mm.mmget_not_zero()
     }
 
+    /// Its account, if the process still has its address space.
+    fn account(&self) -> Option<Account> {
+        Some(Account {
+            mm: self.mm()?,
+            task: self.task.clone(),
+            unlimited: self.unlimited,
+        })
+    }
+}
+
+/// The locked memory of an [`Owner`] whose address space is there, and stays meanwhile.
+struct Account {
+    mm: ARef<MmWithUser>,
+    task: ARef<Task>,
+    unlimited: bool,
+}
+
+impl Account {
     /// Charges `pages` more.
     ///
     /// # Errors
     ///
     /// `ENOMEM`: that is beyond the limit.
     /// `EINTR`: the task was killed while it waited for the mmap lock.
-    /// `ENODEV`: the process has exited.
     fn charge(&self, pages: usize) -> Result {
-        if pages == 0 {
-            return Ok(());
-        }
-        let mm = self.mm().ok_or(ENODEV)?;
         // SAFETY: The address space is alive.
-        to_result(unsafe { bindings::vfio_rust_mmap_write_lock_killable(mm.as_raw()) })?;
+        to_result(unsafe { bindings::vfio_rust_mmap_write_lock_killable(self.mm.as_raw()) })?;
         // SAFETY: Address space and task are alive, the mmap lock is held.
         let charged = to_result(unsafe {
             bindings::__account_locked_vm(
-                mm.as_raw(),
+                self.mm.as_raw(),
                 pages,
                 true,
                 self.task.as_ptr(),
@@ -97,31 +109,24 @@ impl Owner {
             )
         });
         // SAFETY: We took the lock.
-        unsafe { bindings::vfio_rust_mmap_write_unlock(mm.as_raw()) };
+        unsafe { bindings::vfio_rust_mmap_write_unlock(self.mm.as_raw()) };
         charged
     }
 
-    /// Ends the charge of `pages`. There is nothing to do if the process has exited: then it
-    /// has gone with the address space.
+    /// Ends the charge of `pages`.
     fn uncharge(&self, pages: usize) {
-        if pages == 0 {
-            return;
-        }
-        let Some(mm) = self.mm() else {
-            return;
-        };
         // Not killable: a process that others share its memory with would keep
         // the charge for good.
         //
         // SAFETY: The address space is alive.
-        unsafe { bindings::vfio_rust_mmap_write_lock(mm.as_raw()) };
+        unsafe { bindings::vfio_rust_mmap_write_lock(self.mm.as_raw()) };
         // SAFETY: Address space and task are alive, the mmap lock is held, and
         // giving back never fails.
         unsafe {
-            bindings::__account_locked_vm(mm.as_raw(), pages, false, self.task.as_ptr(), true)
+            bindings::__account_locked_vm(self.mm.as_raw(), pages, false, self.task.as_ptr(), true)
         };
         // SAFETY: We took the lock.
-        unsafe { bindings::vfio_rust_mmap_write_unlock(mm.as_raw()) };
+        unsafe { bindings::vfio_rust_mmap_write_unlock(self.mm.as_raw()) };
     }
 
     /// The limit in bytes, in whole pages.
@@ -156,13 +161,13 @@ impl LockedMemory {
         })
     }
 
-    fn owner(&self) -> Owner {
-        self.owner.lock().clone()
+    fn account(&self) -> Option<Account> {
+        self.owner.lock().account()
     }
 
     /// The address space, if the process still has it.
     pub(crate) fn mm(&self) -> Option<ARef<MmWithUser>> {
-        self.owner().mm()
+        self.owner.lock().mm()
     }
 
     /// Charges `pages` more.
@@ -173,10 +178,13 @@ impl LockedMemory {
     /// `EINTR`: the task was killed while it waited for the mmap lock.
     /// `ENODEV`: the process has exited.
     pub(crate) fn charge(&self, pages: usize) -> Result {
-        let owner = self.owner();
-        owner.charge(pages).inspect_err(|error| {
+        if pages == 0 {
+            return Ok(());
+        }
+        let account = self.account().ok_or(ENODEV)?;
+        account.charge(pages).inspect_err(|error| {
             if *error == ENOMEM {
-                pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", owner.limit());
+                pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", account.limit());
             }
         })?;
         // INVARIANT: Charged above.
@@ -184,11 +192,17 @@ impl LockedMemory {
         Ok(())
     }
 
-    /// Ends the whole charge.
+    /// Ends the whole charge. There is nothing else to do if the process has exited: then it
+    /// has gone with the address space.
     pub(crate) fn uncharge(&self) {
         // INVARIANT: What was charged is given back.
         let pages = self.pages.xchg(0, Relaxed);
-        self.owner().uncharge(pages);
+        if pages == 0 {
+            return;
+        }
+        if let Some(account) = self.account() {
+            account.uncharge(pages);
+        }
     }
 
     /// Moves the charge to the process of the current task. Nobody else charges or
@@ -200,15 +214,19 @@ impl LockedMemory {
     /// its mmap lock. `ENODEV`: it is a kernel thread. Nothing has changed then.
     pub(crate) fn move_to_current(&self) -> Result {
         let new = Owner::current()?;
-        let old = self.owner();
-        if old.is_same(&new) {
+        let account = new.account().ok_or(ENODEV)?;
+        if self.owner.lock().is_same(&new) {
             return Ok(());
         }
         let pages = self.pages.load(Relaxed);
-        new.charge(pages)?;
+        if pages != 0 {
+            account.charge(pages)?;
+        }
         // INVARIANT: As many pages of the new owner are charged.
-        let replaced = core::mem::replace(&mut *self.owner.lock(), new);
-        replaced.uncharge(pages);
+        let old = core::mem::replace(&mut *self.owner.lock(), new);
+        if let Some(account) = old.account().filter(|_| pages != 0) {
+            account.uncharge(pages);
+        }
         Ok(())
     }
 }

@@ -12,19 +12,20 @@ use super::{
     scheduler::cond_resched,
     user_memory::ReadLockedMm, //
 };
-use crate::run::{
-    Kind,
-    Run, //
+use crate::{
+    run::{
+        Kind,
+        Run, //
+    },
+    run_list::RunList, //
 };
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
-    ops::Range, //
+    ops::Range,
+    ptr, //
 };
-use kernel::{
-    alloc::flags::__GFP_NOWARN,
-    prelude::*, //
-};
+use kernel::prelude::*;
 use vfio::abstractions::bindings;
 
 /// Pages that were pinned in one go, less those that were taken out again.
@@ -35,9 +36,32 @@ use vfio::abstractions::bindings;
 ///
 /// The pages from index `taken` on are pinned, and this value owns the pins.
 pub(crate) struct PinBatch {
-    pages: KVVec<*mut bindings::page>,
+    pages: Pages,
     taken: usize,
     write: bool,
+}
+
+/// Pages that were pinned, and room for them.
+enum Pages {
+    /// A single page needs no allocation.
+    One(Option<*mut bindings::page>),
+    Many(KVVec<*mut bindings::page>),
+}
+
+impl Pages {
+    fn as_slice(&self) -> &[*mut bindings::page] {
+        match self {
+            Self::One(page) => page.as_slice(),
+            Self::Many(pages) => pages,
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::One(page) => *page = None,
+            Self::Many(pages) => pages.clear(),
+        }
+    }
 }
 
 impl PinBatch {
@@ -48,9 +72,13 @@ impl PinBatch {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(capacity: usize, write: bool) -> Result<Self> {
+        let pages = match capacity {
+            0 | 1 => Pages::One(None),
+            _ => Pages::Many(KVVec::with_capacity(capacity, GFP_KERNEL)?),
+        };
         // INVARIANT: There are no pages.
         Ok(Self {
-            pages: KVVec::with_capacity(capacity, GFP_KERNEL)?,
+            pages,
             taken: 0,
             write,
         })
@@ -72,45 +100,78 @@ impl PinBatch {
         address: usize,
         limit: usize,
     ) -> Result {
+        self.pin_with(limit, |room, count, flags| {
+            let mut locked = 1;
+            // SAFETY: The mmap lock is held for reading, and there is room for `count` pointers.
+            let pinned = unsafe {
+                bindings::pin_user_pages_remote(
+                    mm.as_raw(),
+                    address,
+                    count,
+                    flags,
+                    room,
+                    &raw mut locked,
+                )
+            };
+            if locked == 0 {
+                // SAFETY: The function has let go of the lock.
+                unsafe { mm.relock() };
+            }
+            pinned
+        })
+    }
+
+    /// Does the same for memory of the current process, without the mmap lock as far as
+    /// pages are present, and at half the cost. It may be refused where
+    /// [`pin()`](Self::pin) would not, for no lock is held over all of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `pin()`, and `EAGAIN`: the task is being killed.
+    pub(crate) fn pin_own(&mut self, address: usize, limit: usize) -> Result {
+        self.pin_with(limit, |room, count, flags| {
+            // CAST: That many pointers are in memory.
+            let count = count as c_int;
+            // SAFETY: There is room for `count` pointers.
+            let pinned = unsafe { bindings::pin_user_pages_fast(address, count, flags, room) };
+            pinned as isize
+        })
+    }
+
+    /// Has up to `limit` pages pinned by `pin`, which gets room for pointers, how many fit
+    /// there, and flags, and returns how many it has pinned, or an errno.
+    fn pin_with(
+        &mut self,
+        limit: usize,
+        pin: impl FnOnce(*mut *mut bindings::page, usize, u32) -> isize,
+    ) -> Result {
         self.unpin();
-        let count = limit.min(self.pages.capacity());
         let mut flags = bindings::FOLL_LONGTERM;
         if self.write {
             flags |= bindings::FOLL_WRITE;
         }
-        let mut locked = 1;
-        // SAFETY: The mmap lock is held for reading, the vector is empty and
-        // has room for `count` pointers.
-        let pinned = unsafe {
-            bindings::pin_user_pages_remote(
-                mm.as_raw(),
-                address,
-                count,
-                flags,
-                self.pages.as_mut_ptr(),
-                &raw mut locked,
-            )
+        let mut one = ptr::null_mut();
+        let pinned = match &mut self.pages {
+            Pages::One(_) => pin(&raw mut one, limit.min(1), flags),
+            Pages::Many(pages) => pin(pages.as_mut_ptr(), limit.min(pages.capacity()), flags),
         };
-        if locked == 0 {
-            // SAFETY: The function has let go of the lock.
-            unsafe { mm.relock() };
-        }
         match usize::try_from(pinned) {
-            Ok(0) => Err(EFAULT),
-            Ok(pinned) => {
-                // SAFETY: That many pointers were written, at most `count`.
-                // INVARIANT: The pages are pinned, none is taken.
-                unsafe { self.pages.inc_len(pinned) };
-                Ok(())
-            }
+            Ok(0) => return Err(EFAULT),
             // CAST: Errors are small negative numbers.
-            Err(_) => Err(Error::from_errno(pinned as c_int)),
+            Err(_) => return Err(Error::from_errno(pinned as c_int)),
+            // INVARIANT: The pages are pinned, none is taken.
+            Ok(count) => match &mut self.pages {
+                Pages::One(page) => *page = Some(one),
+                // SAFETY: That many pointers were written, at most as many as there is room for.
+                Pages::Many(pages) => unsafe { pages.inc_len(count) },
+            },
         }
+        Ok(())
     }
 
     /// Whether no page is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.taken == self.pages.len()
+        self.taken == self.pages.as_slice().len()
     }
 
     /// How many of the pages count as locked memory of the user: all but
@@ -118,12 +179,10 @@ impl PinBatch {
     pub(crate) fn chargeable(&self) -> usize {
         let mut position = self.taken;
         let mut count = 0;
-        while let Some(first) = self.pages.get(position) {
+        while let Some(first) = self.pages.as_slice().get(position) {
             let length = self.contiguous(position);
             // SAFETY: The page is pinned, hence valid.
-            let pfn = unsafe { bindings::vfio_rust_page_to_pfn(*first) };
-            // SAFETY: Any number may be asked about.
-            if unsafe { bindings::vfio_rust_pfn_is_ordinary(pfn) } {
+            if !unsafe { bindings::vfio_rust_page_is_reserved(*first) } {
                 count += length;
             }
             position += length;
@@ -133,7 +192,7 @@ impl PinBatch {
 
     /// Takes consecutive pages out, at most `limit`.
     pub(crate) fn take_run(&mut self, limit: u64) -> Option<DmaRun> {
-        let first = *self.pages.get(self.taken)?;
+        let first = *self.pages.as_slice().get(self.taken)?;
         let pages = (self.contiguous(self.taken) as u64)
             .min(limit)
             .min(Run::MAX_PAGES);
@@ -153,7 +212,7 @@ impl PinBatch {
     /// How many pages from `position`, which is below the length, on are
     /// consecutive.
     fn contiguous(&self, position: usize) -> usize {
-        let Some(pages) = self.pages.get(position..) else {
+        let Some(pages) = self.pages.as_slice().get(position..) else {
             return 0;
         };
         if pages.is_empty() {
@@ -165,11 +224,11 @@ impl PinBatch {
 
     /// Unpins what is left.
     pub(crate) fn unpin(&mut self) {
-        if let Some(left) = self.pages.get_mut(self.taken..) {
+        if let Some(left) = self.pages.as_slice().get(self.taken..) {
             if !left.is_empty() {
                 // SAFETY: By the type invariant these pages are pinned by us.
-                // Nothing was written to them.
-                unsafe { bindings::unpin_user_pages(left.as_mut_ptr(), left.len()) };
+                // Nothing was written to them. The function only reads the list.
+                unsafe { bindings::unpin_user_pages(left.as_ptr().cast_mut(), left.len()) };
             }
         }
         // INVARIANT: There are no pages.
@@ -285,7 +344,7 @@ impl HeldRun<'_> {
 /// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns.
 /// `pages` is the sum of the lengths of all runs.
 pub(crate) struct DmaRuns {
-    runs: KVVec<Run>,
+    runs: RunList,
     pages: u64,
     write: bool,
 }
@@ -320,7 +379,7 @@ impl DmaRuns {
     pub(crate) fn new(write: bool) -> Self {
         // INVARIANT: There are no runs.
         Self {
-            runs: KVVec::new(),
+            runs: RunList::new(),
             pages: 0,
             write,
         }
@@ -337,14 +396,12 @@ impl DmaRuns {
     ///
     /// `ENOMEM`.
     pub(crate) fn reserve(&mut self) -> Result {
-        Ok(self.runs.reserve(1, GFP_KERNEL_ACCOUNT)?)
+        Ok(self.runs.reserve()?)
     }
 
     /// Gives back the room that is not used.
     pub(crate) fn shrink(&mut self) {
-        // On failure the room is kept, which is as good. Lists can be longer than what may be
-        // allocated without a warning.
-        let _ = self.runs.shrink_to(0, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+        self.runs.shrink();
     }
 
     /// Appends `run`, for which there must be room.
@@ -353,7 +410,7 @@ impl DmaRuns {
     ///
     /// The run, if there is no room.
     pub(crate) fn push(&mut self, run: DmaRun) -> Result<(), DmaRun> {
-        if self.runs.push_within_capacity(run.run).is_err() {
+        if !self.runs.push(run.run) {
             return Err(run);
         }
         // INVARIANT: The pins move here. Memory holds less than 2^64 pages.
@@ -364,7 +421,7 @@ impl DmaRuns {
 
     /// The last run.
     pub(crate) fn last(&self) -> Option<HeldRun<'_>> {
-        self.runs.last().map(|run| HeldRun {
+        self.runs.as_slice().last().map(|run| HeldRun {
             run: *run,
             _owner: PhantomData,
         })
@@ -373,7 +430,7 @@ impl DmaRuns {
     /// The runs from the one with the given index on, in ascending order of their I/O
     /// addresses.
     pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = HeldRun<'_>> {
-        let runs = self.runs.get(index..).unwrap_or_default();
+        let runs = self.runs.as_slice().get(index..).unwrap_or_default();
         runs.iter().map(|run| HeldRun {
             run: *run,
             _owner: PhantomData,
@@ -384,13 +441,14 @@ impl DmaRuns {
     /// reaches `max_pages`; either all of them or none was revoked. None, if
     /// there are no runs.
     pub(crate) fn tail(&self, max_runs: usize, max_pages: u64) -> Tail {
+        let runs = self.runs.as_slice();
         let is_revoked = |run: &Run| run.kind() == Kind::Revoked;
         let mut tail = Tail {
             runs: 0,
             pages: 0,
-            revoked: self.runs.last().is_some_and(is_revoked),
+            revoked: runs.last().is_some_and(is_revoked),
         };
-        for run in self.runs.iter().rev().take(max_runs) {
+        for run in runs.iter().rev().take(max_runs) {
             if is_revoked(run) != tail.revoked {
                 break;
             }
@@ -410,7 +468,7 @@ impl DmaRuns {
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
     pub(crate) fn revoke<'a>(&mut self, ranges: impl Iterator<Item = &'a Range<u64>>) {
-        let mut runs = self.runs.iter_mut();
+        let mut runs = self.runs.as_mut_slice().iter_mut();
         let mut page = 0u64;
         for pages in ranges {
             while page < pages.end {
@@ -426,16 +484,13 @@ impl DmaRuns {
         }
     }
 
-    /// Takes out some of the last runs, as many as are left of `tail` at most. Their pages
-    /// are unpinned when the result is dropped, for which no lock should be held.
+    /// Moves some of the last runs to `released`, as many as are left of `tail` at most.
     ///
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
-    pub(crate) fn take(&mut self, tail: &mut Tail) -> Option<Released> {
-        let mut released = Released {
-            runs: [None; Released::MAX_RUNS],
-            write: self.write,
-        };
+    pub(crate) fn take(&mut self, tail: &mut Tail, released: &mut Released) {
+        released.unpin();
+        released.write = self.write;
         // INVARIANT: The pins move there.
         for slot in released.runs.iter_mut() {
             let Some(left) = tail.runs.checked_sub(1) else {
@@ -446,31 +501,50 @@ impl DmaRuns {
             let pages = slot.map_or(0, |run| run.pages());
             self.pages = self.pages.saturating_sub(pages);
         }
-        released.runs.first()?.is_some().then_some(released)
     }
 }
 
-/// Runs that no device reaches any more. Their pages are unpinned when this is dropped.
+/// Runs that no device reaches any more. Their pages are unpinned by
+/// [`unpin()`](Self::unpin), for which no lock should be held, or when this is dropped.
 ///
 /// # Invariants
 ///
-/// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns.
+/// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns. There is no run
+/// behind the first `None`.
 pub(crate) struct Released {
     runs: [Option<Run>; Self::MAX_RUNS],
     write: bool,
 }
 
 impl Released {
-    /// What is small enough for the stack.
-    const MAX_RUNS: usize = 32;
+    /// What is small enough for the stack, and to be prepared for a single run.
+    const MAX_RUNS: usize = 12;
+
+    /// No runs.
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: There are none.
+        Self {
+            runs: [None; Self::MAX_RUNS],
+            write: false,
+        }
+    }
+
+    /// Unpins all pages.
+    pub(crate) fn unpin(&mut self) {
+        for slot in self.runs.iter_mut() {
+            // INVARIANT: It is not there any more.
+            let Some(run) = slot.take() else {
+                return;
+            };
+            // SAFETY: By the type invariant the pins were ours, and they end here.
+            unsafe { unpin(run, self.write) };
+        }
+    }
 }
 
 impl Drop for Released {
     fn drop(&mut self) {
-        for run in self.runs.iter().flatten() {
-            // SAFETY: By the type invariant the pins are ours, and they end here.
-            unsafe { unpin(*run, self.write) };
-        }
+        self.unpin();
     }
 }
 

@@ -4,8 +4,10 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
+use core::ptr;
 use kernel::{
     bindings::vm_flags_t,
+    current,
     error::to_result,
     mm::{
         virt::VmaRef,
@@ -20,6 +22,11 @@ use vfio::abstractions::bindings;
 pub(crate) fn is_user_range(address: usize, size: usize) -> bool {
     // SAFETY: This looks at numbers only.
     unsafe { bindings::vfio_rust_access_ok(address, size) }
+}
+
+/// Whether `mm` is the address space of the current process.
+pub(crate) fn is_own(mm: &MmWithUser) -> bool {
+    current!().mm().is_some_and(|own| ptr::eq(own, mm))
 }
 
 /// An address space whose mmap lock the current task holds for reading.

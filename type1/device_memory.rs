@@ -131,7 +131,8 @@ struct Known {
 /// Must not be dropped with the mapping's lock held, as [`Watched`].
 pub(super) struct Devices<'a> {
     mapping: &'a Arc<Mapping>,
-    known: KVec<Known>,
+    /// Most mappings have none, and to drop an empty vector takes three calls.
+    known: Option<KVec<Known>>,
 }
 
 impl<'a> Devices<'a> {
@@ -139,8 +140,12 @@ impl<'a> Devices<'a> {
     pub(super) fn new(mapping: &'a Arc<Mapping>) -> Self {
         Self {
             mapping,
-            known: KVec::new(),
+            known: None,
         }
+    }
+
+    fn known(&self) -> &[Known] {
+        self.known.as_deref().unwrap_or_default()
     }
 
     /// Watches the device whose memory is in `vma` and returns its name in the
@@ -158,7 +163,7 @@ impl<'a> Devices<'a> {
         };
         let address = Arc::as_ptr(&device).addr();
         let known = self
-            .known
+            .known()
             .iter()
             .find(|known| known.device == address && !known.revoke.is_lost());
         if let Some(known) = known {
@@ -172,7 +177,8 @@ impl<'a> Devices<'a> {
             },
             GFP_KERNEL_ACCOUNT,
         )?;
-        self.known.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let all = self.known.get_or_insert_default();
+        all.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let module = ModuleRef::get(this_module::<LocalModule>())?;
         let notifier = ReleaseNotifier::register(&device, revoke.clone(), module).map_err(
             |error| match error {
@@ -190,7 +196,7 @@ impl<'a> Devices<'a> {
             revoke,
             watched,
         };
-        self.known.push(known, GFP_KERNEL_ACCOUNT)?;
+        all.push(known, GFP_KERNEL_ACCOUNT)?;
         Ok(Some(source))
     }
 
@@ -202,13 +208,13 @@ impl<'a> Devices<'a> {
     /// `ENOMEM`.
     pub(super) fn hand_over(&mut self) -> Result {
         // Who is found is found last.
-        let Some(known) = self.known.last_mut() else {
+        let Some(all) = &mut self.known else {
             return Ok(());
         };
-        if known.watched.is_none() {
+        if all.last().is_none_or(|known| known.watched.is_none()) {
             return Ok(());
         }
-        for known in self.known.iter_mut() {
+        for known in all.iter_mut() {
             self.mapping.watch(&known.revoke, &mut known.watched)?;
             // Without a lock: that waits for a call that takes it.
             known.watched = None;
@@ -218,12 +224,12 @@ impl<'a> Devices<'a> {
 
     /// Whether any of the devices is gone. The lock of the mapping is held.
     pub(super) fn any_lost(&self) -> bool {
-        self.known.iter().any(|known| known.revoke.is_lost())
+        self.known().iter().any(|known| known.revoke.is_lost())
     }
 
     /// Whether the device with the name `source` is gone. The lock of the mapping is held.
     pub(super) fn is_lost(&self, source: u64) -> bool {
-        self.known
+        self.known()
             .iter()
             .any(|known| known.revoke.source() == source && known.revoke.is_lost())
     }

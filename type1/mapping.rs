@@ -19,6 +19,7 @@ use super::{
         pinned_pages::{
             DmaRun,
             DmaRuns,
+            Released,
             Tail, //
         },
         type1_parameters, //
@@ -285,10 +286,11 @@ impl Mapping {
                 Ok(pages)
             }
             Err(MapError::Unmapped(error)) => {
+                let mut released = Released::new();
                 let mut last = pages.runs.tail(1, u64::MAX);
-                let released = pages.runs.take(&mut last);
+                pages.runs.take(&mut last, &mut released);
                 drop(pages);
-                drop(released);
+                released.unpin();
                 Err(error)
             }
             // A device may reach it, so it stays in the list.
@@ -357,22 +359,23 @@ impl Mapping {
     /// `EIO`: an IOMMU driver failed to unmap some of the pages. The mapping keeps
     /// these, and those below them.
     pub(super) fn clear(&self) -> Result {
-        while self.clear_step()? {}
+        let mut released = Released::new();
+        while self.clear_step(&mut released)? {}
         self.memory.uncharge();
         Ok(())
     }
 
     /// A step of [`clear()`](Self::clear): whether there is more to do.
-    fn clear_step(&self) -> Result<bool> {
+    fn clear_step(&self, released: &mut Released) -> Result<bool> {
         let mut pages = self.pages.lock();
         let mut tail = self.unmap_tail(&mut pages)?;
         loop {
-            let released = pages.runs.take(&mut tail);
+            pages.runs.take(&mut tail, released);
             let is_empty = pages.runs.pages() == 0;
             let devices = pages.devices.take_if(|_| is_empty);
             // The rest is done without the lock: it unpins, and waits.
             drop(pages);
-            drop(released);
+            released.unpin();
             drop(devices);
             if is_empty || tail.is_empty() {
                 return Ok(!is_empty);

@@ -17,7 +17,10 @@ use super::abstractions::{
         check_killed,
         cond_resched, //
     },
-    user_memory::ReadLockedMm, //
+    user_memory::{
+        is_own,
+        ReadLockedMm, //
+    }, //
 };
 use super::device_memory::Devices;
 use kernel::{
@@ -26,8 +29,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// Pages to pin in one go: 8 MiB with pages of 4 KiB. It bounds how long the
-/// mmap lock is held, and the size of the list of pages.
+/// Pages to pin in one go: 8 MiB with pages of 4 KiB. It bounds how long interrupts are off,
+/// or the mmap lock is held, and the size of the list of pages.
 const BATCH_PAGES: u64 = 2048;
 
 /// Page table entries to look up in one go, for the same reason.
@@ -36,6 +39,7 @@ const BATCH_LEAVES: usize = 512;
 /// Walks through a range of user addresses and turns it into runs.
 pub(crate) struct Pinner<'a> {
     mm: &'a MmWithUser,
+    is_own: bool,
     batch: PinBatch,
     write: bool,
     /// The longest run to return, in pages.
@@ -62,6 +66,7 @@ impl<'a> Pinner<'a> {
         let capacity = pages.min(run_limit).min(BATCH_PAGES) as usize;
         Ok(Self {
             mm,
+            is_own: is_own(mm),
             batch: PinBatch::new(capacity, write)?,
             write,
             run_limit,
@@ -91,9 +96,15 @@ impl<'a> Pinner<'a> {
             cond_resched();
             check_killed()?;
 
-            let mut mm = ReadLockedMm::lock(self.mm);
             // CAST: The range of addresses fits the CPU's words.
-            let error = match self.batch.pin(&mut mm, address, pages as usize) {
+            let count = pages as usize;
+            if self.is_own && self.batch.pin_own(address, count).is_ok() {
+                self.charge(memory)?;
+                break;
+            }
+            // Whether there is memory, and which, is to be asked under one lock.
+            let mut mm = ReadLockedMm::lock(self.mm);
+            let error = match self.batch.pin(&mut mm, address, count) {
                 Ok(()) => {
                     // Charging takes the lock for writing.
                     drop(mm);

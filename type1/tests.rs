@@ -155,3 +155,95 @@ mod coverage {
         assert!(pages.is_joined(1));
     }
 }
+
+#[allow(unsafe_code)]
+#[kunit_tests(vfio_type1_run_list)]
+mod run_list {
+    use super::*;
+    use crate::{
+        run::{
+            Kind,
+            Run, //
+        },
+        run_list::RunList, //
+    };
+
+    fn run(pfn: u64) -> Result<Run> {
+        Run::new(pfn, 1, Kind::Pinned).ok_or(EINVAL)
+    }
+
+    #[test]
+    fn first_run_needs_no_room() -> Result {
+        let mut runs = RunList::new();
+        assert!(runs.push(run(1)?));
+        assert!(!runs.push(run(2)?));
+        assert_eq!(runs.as_slice(), &[run(1)?]);
+        assert_eq!(runs.pop(), Some(run(1)?));
+        assert_eq!(runs.pop(), None);
+        assert!(runs.push(run(3)?));
+        assert_eq!(runs.as_slice(), &[run(3)?]);
+        Ok(())
+    }
+
+    #[test]
+    fn runs_keep_their_order() -> Result {
+        let mut runs = RunList::new();
+        for pfn in 0..100 {
+            runs.reserve()?;
+            assert!(runs.push(run(pfn)?));
+        }
+        runs.shrink();
+        for (pfn, found) in (0..).zip(runs.as_slice()) {
+            assert_eq!(*found, run(pfn)?);
+        }
+        for pfn in (0..100).rev() {
+            assert_eq!(runs.as_slice().len() as u64, pfn + 1);
+            assert_eq!(runs.pop(), Some(run(pfn)?));
+        }
+        assert_eq!(runs.pop(), None);
+        Ok(())
+    }
+}
+
+#[allow(unsafe_code)]
+#[kunit_tests(vfio_type1_dirty_bitmap)]
+mod dirty_bitmap {
+    use crate::{
+        dirty_bitmap::{
+            shift_up,
+            DirtyBits,
+            Place, //
+        },
+        range::IovaRange, //
+    };
+
+    #[test]
+    fn pages_are_reported_once() {
+        assert_eq!(DirtyBits::new([0u64; 1].as_mut_slice(), 65), None);
+        let mut words = [u64::MAX; 2];
+        let mut copy = [0; 2];
+        let bits = DirtyBits::new(words.as_mut_slice(), 65);
+        assert!(bits.is_some());
+        let Some(mut bits) = bits else { return };
+        assert_eq!(bits.take(0, &mut copy), 2);
+        assert_eq!(copy, [0, 0]);
+        bits.set_below(u64::MAX);
+        assert_eq!(bits.take(0, &mut copy), 2);
+        assert_eq!(copy, [u64::MAX, 1]);
+        bits.give_back(1, &[u64::MAX]);
+        assert_eq!(bits.take(0, &mut copy), 2);
+        assert_eq!(copy, [0, 1]);
+    }
+
+    #[test]
+    fn bits_go_where_the_user_has_them() {
+        // From page 3 of the user's range on, 64 pages.
+        let mapping = IovaRange::from_size(0x13000, 64 << 12);
+        let place = mapping.ok().and_then(|it| Place::of(&it, 0x10000, 12));
+        assert_eq!(place.map(|it| (it.first_word, it.shift)), Some((0, 3)));
+        assert_eq!(place.map(|it| it.has_carry()), Some(true));
+        let mut words = [u64::MAX];
+        assert_eq!(shift_up(&mut words, 3, 0b101), 0b111);
+        assert_eq!(words, [u64::MAX << 3 | 0b101]);
+    }
+}

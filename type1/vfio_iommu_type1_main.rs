@@ -32,6 +32,7 @@ mod pin;
 pub mod range;
 mod request;
 pub mod run;
+mod run_list;
 mod table;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
