@@ -33,6 +33,11 @@ use crate::{
         Dma, //
     },
     noiommu,
+    pinning::{
+        PinAccess,
+        Pins,
+        UnmapListener, //
+    },
     static_mutex,
     LocalModule, //
 };
@@ -85,6 +90,47 @@ pub trait IommuBackend: Send + Sync {
     ///
     /// Called with the group lock and the container lock held.
     fn detach_group(&self, group: &iommu::Group);
+
+    /// Has `listener` told what users unmap, if anything is pinned there.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn listen(&self, listener: Arc<dyn UnmapListener>) -> Result;
+
+    /// Undoes [`listen()`](Self::listen). A call of the listener may be in flight.
+    fn unlisten(&self, listener: &Arc<dyn UnmapListener>);
+
+    /// Pins pages for the bus driver of a device of `group`, `count` from `iova` on, and gives
+    /// them to `keep`: who unmaps them waits until that has returned, and tells listeners after
+    /// it. Called with no lock held that others wait for; may touch user memory.
+    ///
+    /// # Errors
+    ///
+    /// What the backend refuses it with.
+    fn pin(
+        &self,
+        group: &iommu::Group,
+        iova: u64,
+        count: usize,
+        access: PinAccess,
+        keep: &mut dyn FnMut(KBox<dyn Pins>),
+    ) -> Result;
+
+    /// Copies user memory from `iova` on to `buffer`, for the bus driver of a device; called
+    /// as [`pin()`](Self::pin).
+    ///
+    /// # Errors
+    ///
+    /// What the backend refuses it with.
+    fn read(&self, iova: u64, buffer: &mut [u8]) -> Result;
+
+    /// Copies `bytes` to user memory from `iova` on, likewise.
+    ///
+    /// # Errors
+    ///
+    /// What the backend refuses it with.
+    fn write(&self, iova: u64, bytes: &[u8]) -> Result;
 
     /// Every ioctl of the container but those that the core answers. May run
     /// at the same time as any other method, and after the last group has
@@ -202,6 +248,61 @@ impl Chosen {
     }
 }
 
+/// What a container has chosen, for the bus drivers of one of its groups.
+#[derive(Clone)]
+pub(crate) struct GroupBackend {
+    chosen: Chosen,
+    /// Unless it is in no-IOMMU mode.
+    group: Option<ARef<iommu::Group>>,
+}
+
+impl GroupBackend {
+    /// # Errors
+    ///
+    /// `ENOTTY`: the group is in no-IOMMU mode.
+    fn backend(&self) -> Result<&dyn IommuBackend> {
+        match &self.chosen {
+            Chosen::Backend(chosen) => Ok(&*chosen.backend),
+            Chosen::NoIommu => Err(ENOTTY),
+        }
+    }
+
+    /// [`IommuBackend::listen()`]; in no-IOMMU mode there is nothing to tell.
+    pub(crate) fn listen(&self, listener: Arc<dyn UnmapListener>) -> Result {
+        self.backend()
+            .map_or(Ok(()), |backend| backend.listen(listener))
+    }
+
+    /// [`IommuBackend::unlisten()`]
+    pub(crate) fn unlisten(&self, listener: &Arc<dyn UnmapListener>) {
+        if let Ok(backend) = self.backend() {
+            backend.unlisten(listener);
+        }
+    }
+
+    /// [`IommuBackend::pin()`]
+    pub(crate) fn pin(
+        &self,
+        iova: u64,
+        count: usize,
+        access: PinAccess,
+        keep: &mut dyn FnMut(KBox<dyn Pins>),
+    ) -> Result {
+        let group = self.group.as_ref().ok_or(ENOTTY)?;
+        self.backend()?.pin(group, iova, count, access, keep)
+    }
+
+    /// [`IommuBackend::read()`]
+    pub(crate) fn read(&self, iova: u64, buffer: &mut [u8]) -> Result {
+        self.backend()?.read(iova, buffer)
+    }
+
+    /// [`IommuBackend::write()`]
+    pub(crate) fn write(&self, iova: u64, bytes: &[u8]) -> Result {
+        self.backend()?.write(iova, bytes)
+    }
+}
+
 /// A group in a container.
 struct Member {
     group: ARef<iommu::Group>,
@@ -315,7 +416,7 @@ impl Container {
     }
 
     /// Whether SET_IOMMU was done.
-    pub(crate) fn has_backend(&self) -> bool {
+    fn has_backend(&self) -> bool {
         self.choice.lock().chosen.is_some()
     }
 
@@ -487,8 +588,14 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    pub(crate) fn container(&self) -> &Container {
-        &self.container
+    /// What the container has chosen, if SET_IOMMU was done.
+    pub(crate) fn backend(&self) -> Option<GroupBackend> {
+        let group = match &self.place {
+            Place::Confined { group, .. } => Some(group.clone()),
+            Place::NoIommu => None,
+        };
+        let chosen = self.container.chosen()?;
+        Some(GroupBackend { chosen, group })
     }
 }
 

@@ -19,6 +19,12 @@ use crate::{
         pseudo_fs::AnonInode,
         ratelimit::RateLimit, //
     },
+    container::GroupBackend,
+    device_dma::{
+        Memory,
+        OpenMemory,
+        UserMemory, //
+    },
     device_hold::{
         Hold,
         Uses, //
@@ -91,6 +97,7 @@ enum OpenIommu {
 struct Opened {
     iommu: OpenIommu,
     _kvm: Option<Kvm>,
+    _memory: OpenMemory,
 }
 
 /// The open state of a device; the device-set lock protects it.
@@ -103,8 +110,8 @@ pub(crate) struct OpenState {
 pub(crate) enum Opener<'a> {
     /// From its group, which has a container.
     Container {
-        /// Whether the container has a backend.
-        has_backend: bool,
+        /// What the container has chosen, if anything.
+        backend: Option<GroupBackend>,
         /// The group's devices that are open through it.
         users: &'a mut group::Users,
     },
@@ -127,6 +134,7 @@ pub struct Device {
     through_cdev: Atomic<bool>,
     uses: Arc<Uses>,
     log_limit: RateLimit,
+    user_memory: Arc<UserMemory>,
     #[pin]
     notifiers: ReleaseNotifiers,
 }
@@ -153,6 +161,7 @@ impl Device {
             },
         );
         let inode = vfio_fs::new_inode()?;
+        let user_memory = UserMemory::new(ops.pins())?;
         Arc::pin_init(
             try_pin_init!(Self {
                 parent: parent.into(),
@@ -165,6 +174,7 @@ impl Device {
                 uses: Uses::new()?,
                 log_limit: RateLimit::new(),
                 through_cdev: Atomic::new(false),
+                user_memory,
                 notifiers <- ReleaseNotifiers::new(),
             }),
             GFP_KERNEL,
@@ -242,6 +252,11 @@ impl Device {
         &self.log_limit
     }
 
+    /// The memory of its user, which bus drivers of emulated devices read and write.
+    pub fn user_memory(&self) -> &Arc<UserMemory> {
+        &self.user_memory
+    }
+
     /// Those who want to be told before the device is released.
     pub(crate) fn notifiers(&self) -> &ReleaseNotifiers {
         &self.notifiers
@@ -265,7 +280,7 @@ impl Device {
     /// mode, and the user may not have it. Otherwise what the IOMMU or the bus driver
     /// refuses the first open with; nothing has changed then.
     pub(crate) fn open(
-        &self,
+        self: &Arc<Self>,
         set: &mut SetState,
         opener: Opener<'_>,
         kvm: impl FnOnce() -> Option<Kvm>,
@@ -288,25 +303,33 @@ impl Device {
     }
 
     fn open_first(
-        &self,
+        self: &Arc<Self>,
         opener: Opener<'_>,
         kvm: impl FnOnce() -> Option<Kvm>,
     ) -> Result<(Opened, u32)> {
         let kvm = kvm();
+        let memory = OpenMemory::new(self)?;
         let (iommu, id) = match opener {
-            Opener::Container { has_backend, users } => {
-                if !has_backend {
-                    return Err(EINVAL);
-                }
+            Opener::Container { backend, users } => {
+                let backend = backend.ok_or(EINVAL)?;
                 if self.is_no_iommu() {
                     noiommu::permit()?;
                 }
+                memory.set(self, Memory::Container(backend))?;
                 self.ops.open(self)?;
                 users.use_container();
                 (OpenIommu::Container, 0)
             }
             Opener::Iommufd(context) => {
-                let (bound, id) = Bound::new(context, &self.parent, self.group.confinement())?;
+                let (bound, id) = Bound::new(
+                    context,
+                    &self.parent,
+                    self.group.confinement(),
+                    memory.listener(),
+                )?;
+                if let Some(space) = bound.space() {
+                    memory.set(self, Memory::Iommufd(space.clone()))?;
+                }
                 self.ops.open(self)?;
                 (OpenIommu::Iommufd(bound), id)
             }
@@ -316,7 +339,12 @@ impl Device {
                 (OpenIommu::NoIommu(context.share()), 0)
             }
         };
-        Ok((Opened { iommu, _kvm: kvm }, id))
+        let opened = Opened {
+            iommu,
+            _kvm: kvm,
+            _memory: memory,
+        };
+        Ok((opened, id))
     }
 
     /// Closes one file's share of the device. `users` are those of its group if

@@ -118,7 +118,7 @@ impl DeviceFile {
         token: Result<Option<Token>>,
         block: Block,
     ) -> Result<u32> {
-        let device = self.device();
+        let device = self.shared_device();
         let mut set = device.set().lock().lock();
         if binding.access(&set).is_some() {
             return Err(EINVAL);

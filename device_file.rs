@@ -129,7 +129,7 @@ impl DeviceFile {
     ) -> Result<ARef<File>> {
         let origin = Origin::Group(group.clone());
         let file = Self::new(origin, registered)?;
-        if Self::open_in_group(file.device(), &group)? {
+        if Self::open_in_group(file.shared_device(), &group)? {
             file.group_file.populate(group_file);
         }
         file.granted.populate(());
@@ -151,27 +151,24 @@ impl DeviceFile {
     ///
     /// The container is looked at before the device-set lock is taken: whoever holds
     /// that keeps users of other groups waiting.
-    fn open_in_group(device: &Device, group: &Group) -> Result<bool> {
+    fn open_in_group(device: &Arc<Device>, group: &Group) -> Result<bool> {
         let mut users = group.lock().lock();
         let way = group.way(&users)?;
         let mut set = device.set().lock().lock();
         let kvm = || group.kvm();
-        match &way {
-            Way::Container { has_backend } => {
-                let opener = Opener::Container {
-                    has_backend: *has_backend,
-                    users: &mut users,
-                };
-                device.open(&mut set, opener, kvm)?;
+        match way {
+            Way::Container(backend) => {
+                let users = &mut users;
+                device.open(&mut set, Opener::Container { backend, users }, kvm)?;
                 Ok(true)
             }
             Way::Iommufd(context) if device.is_no_iommu() => {
-                device.open(&mut set, Opener::NoIommu(context), kvm)?;
+                device.open(&mut set, Opener::NoIommu(&context), kvm)?;
                 Ok(false)
             }
             Way::Iommufd(context) => {
-                device.open(&mut set, Opener::Iommufd(context), kvm)?;
-                if let Err(error) = Self::attach_compat(device, &mut set, context) {
+                device.open(&mut set, Opener::Iommufd(&context), kvm)?;
+                if let Err(error) = Self::attach_compat(device, &mut set, &context) {
                     device.close(&mut set, None);
                     return Err(error);
                 }

@@ -11,6 +11,7 @@ use crate::{
     device::Device,
     device_feature::Request, //
 };
+use core::ops::RangeInclusive;
 use kernel::{
     prelude::*,
     str::CStr,
@@ -102,6 +103,22 @@ pub trait DeviceOps: Send + Sync {
     /// while in use, and again every ten seconds, with the number of calls
     /// before.
     fn request(&self, _device: &Device, _count: u32) {}
+
+    /// Whether the bus driver pins pages of its user.
+    fn pins(&self) -> bool {
+        false
+    }
+
+    /// The user unmaps the addresses: what is [pinned] there has to be let go of before this
+    /// returns. Called for drivers that [pin pages](Self::pins), as long as the device is open
+    /// and, once, right after [`close()`](Self::close). What is told may be more than what is
+    /// pinned, and be told again.
+    ///
+    /// May sleep, and be called with the device-set lock held: so it must not wait for one that
+    /// opens or closes devices, nor for memory of the user.
+    ///
+    /// [pinned]: crate::device_dma::UserMemory::pin_pages
+    fn unmapped(&self, _device: &Device, _addresses: RangeInclusive<u64>) {}
 
     /// Whether `name`, which may have options behind the device's own name,
     /// means this device.

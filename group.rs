@@ -43,7 +43,8 @@ use crate::{
     },
     container::{
         Attachment,
-        Container, //
+        Container,
+        GroupBackend, //
     },
     device::{
         Confinement,
@@ -98,11 +99,8 @@ enum Iommu {
 
 /// The way in which devices of the group are opened.
 pub(crate) enum Way {
-    /// Through the container, which may not have a backend yet.
-    Container {
-        /// Whether SET_IOMMU was done.
-        has_backend: bool,
-    },
+    /// Through the container, which has chosen this if SET_IOMMU was done.
+    Container(Option<GroupBackend>),
     /// Through an iommufd.
     Iommufd(iommufd::Context),
 }
@@ -452,9 +450,7 @@ impl Group {
     pub(crate) fn way(&self, _users: &Users) -> Result<Way> {
         match &self.state.lock().iommu {
             Iommu::Unset => Err(EINVAL),
-            Iommu::Container(attachment) => Ok(Way::Container {
-                has_backend: attachment.container().has_backend(),
-            }),
+            Iommu::Container(attachment) => Ok(Way::Container(attachment.backend())),
             Iommu::Iommufd(context) => Ok(Way::Iommufd(context.share())),
         }
     }

@@ -6,17 +6,20 @@
 use crate::{
     abstractions::iommufd::{
         Access,
+        AccessSpace,
         BoundDevice,
         Context, //
     },
     device::{
         Confinement,
         Dma, //
-    }, //
+    },
+    pinning::UnmapListener, //
 };
 use kernel::{
     device,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// A device that is bound to an iommufd. Dropping it detaches and unbinds.
@@ -26,7 +29,8 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Binds `device` and returns its object id as well.
+    /// Binds `device` and returns its object id as well. `listener` is told of what is
+    /// unmapped, if the device is emulated.
     ///
     /// # Errors
     ///
@@ -35,6 +39,7 @@ impl Bound {
         context: &Context,
         device: &device::Device,
         confinement: Confinement,
+        listener: Arc<dyn UnmapListener>,
     ) -> Result<(Self, u32)> {
         match confinement {
             // In no-IOMMU mode iommufd knows the device, and tells where memory is.
@@ -42,8 +47,16 @@ impl Bound {
                 BoundDevice::bind(context, device).map(|(bound, id)| (Self::Physical(bound), id))
             }
             Confinement::Kept(Dma::Emulated) => {
-                Access::create(context).map(|(access, id)| (Self::Emulated(access), id))
+                Access::create(context, listener).map(|(access, id)| (Self::Emulated(access), id))
             }
+        }
+    }
+
+    /// Where an emulated device reads and writes memory of its user.
+    pub(crate) fn space(&self) -> Option<&Arc<AccessSpace>> {
+        match self {
+            Self::Physical(_) => None,
+            Self::Emulated(access) => Some(access.space()),
         }
     }
 

@@ -9,6 +9,7 @@
 //! is told at once, whatever has been going on before.
 
 use crate::{
+    device_dma::Listener,
     device_set::{
         DeviceSetKey,
         Membership, //
@@ -39,6 +40,7 @@ pub fn prime(handler: &mut dyn FnMut(&dyn Fn())) -> Result {
 
     let _group = group.lock();
     let _set = set.set().lock().lock();
+    Listener::prime_lock_order(|| with_mmap_lock(|| ()))?;
     handler(&|| notifiers.touch());
     Ok(())
 }

@@ -34,5 +34,6 @@ pub(crate) mod taint;
 pub mod task;
 pub mod uapi;
 pub mod uapi_device;
+pub mod user_page;
 pub(crate) mod vfio_parameters;
 pub mod workqueue;

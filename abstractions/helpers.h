@@ -47,8 +47,19 @@ unsigned long vfio_rust_array_index_mask(unsigned long index, unsigned long size
 struct device;
 int vfio_rust_awake_get(struct device *dev);
 void vfio_rust_awake_put(struct device *dev);
+struct vfio_rust_access_user {
+	void (*unmap)(struct vfio_rust_access_user *user, unsigned long iova,
+		      unsigned long length);
+};
 struct iommufd_access *
-vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id);
+vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx,
+				struct vfio_rust_access_user *user, u32 *id);
+int vfio_rust_iommufd_access_pin(struct iommufd_access *access,
+				 unsigned long iova, unsigned long length,
+				 struct page **pages, bool write);
+int vfio_rust_iommufd_access_rw(struct iommufd_access *access,
+				unsigned long iova, void *data, size_t len,
+				bool write);
 unsigned long vfio_rust_reserve_page(struct page *page);
 void vfio_rust_unreserve_page(struct page *page);
 void vfio_rust_copy_from_page(void *to, struct page *page, size_t offset,
@@ -71,6 +82,10 @@ struct task_struct;
 void vfio_rust_cond_resched(void);
 bool vfio_rust_fatal_signal_pending(void);
 bool vfio_rust_access_ok(unsigned long addr, unsigned long size);
+int vfio_rust_copy_from_mm(struct mm_struct *mm, void *to, unsigned long addr,
+			   unsigned long size);
+int vfio_rust_copy_to_mm(struct mm_struct *mm, unsigned long addr,
+			 const void *from, unsigned long size);
 void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void vfio_rust_iotlb_sync(struct iommu_domain *domain,
 			  struct iommu_iotlb_gather *gather);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/iommu.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmap_lock.h>
@@ -24,6 +25,41 @@ bool vfio_rust_fatal_signal_pending(void)
 bool vfio_rust_access_ok(unsigned long addr, unsigned long size)
 {
 	return access_ok((const void __user *)addr, size);
+}
+
+/* A kernel thread has no address space, so it borrows the user's. */
+static bool borrow_mm(struct mm_struct *mm)
+{
+	if (current->mm || !(current->flags & PF_KTHREAD))
+		return false;
+	kthread_use_mm(mm);
+	return true;
+}
+
+int vfio_rust_copy_from_mm(struct mm_struct *mm, void *to, unsigned long addr,
+			   unsigned long size)
+{
+	bool borrowed = borrow_mm(mm);
+	unsigned long left = size;
+
+	if (current->mm == mm)
+		left = copy_from_user(to, (const void __user *)addr, size);
+	if (borrowed)
+		kthread_unuse_mm(mm);
+	return left ? -EFAULT : 0;
+}
+
+int vfio_rust_copy_to_mm(struct mm_struct *mm, unsigned long addr,
+			 const void *from, unsigned long size)
+{
+	bool borrowed = borrow_mm(mm);
+	unsigned long left = size;
+
+	if (current->mm == mm)
+		left = copy_to_user((void __user *)addr, from, size);
+	if (borrowed)
+		kthread_unuse_mm(mm);
+	return left ? -EFAULT : 0;
 }
 
 void vfio_rust_iotlb_gather_init(struct iommu_iotlb_gather *gather)

@@ -163,9 +163,11 @@ void vfio_rust_awake_put(struct device *dev)
 }
 
 #if IS_ENABLED(CONFIG_IOMMUFD)
-/* Emulated devices pin no pages, so they have none to give back. */
 static void access_unmap(void *data, unsigned long iova, unsigned long length)
 {
+	struct vfio_rust_access_user *user = data;
+
+	user->unmap(user, iova, length);
 }
 
 static const struct iommufd_access_ops access_ops = {
@@ -174,9 +176,30 @@ static const struct iommufd_access_ops access_ops = {
 };
 
 struct iommufd_access *
-vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx, u32 *id)
+vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx,
+				struct vfio_rust_access_user *user, u32 *id)
 {
-	return iommufd_access_create(ictx, &access_ops, NULL, id);
+	return iommufd_access_create(ictx, &access_ops, user, id);
+}
+
+int vfio_rust_iommufd_access_pin(struct iommufd_access *access,
+				 unsigned long iova, unsigned long length,
+				 struct page **pages, bool write)
+{
+	return iommufd_access_pin_pages(access, iova, length, pages,
+					write ? IOMMUFD_ACCESS_RW_WRITE : 0);
+}
+
+/* A kernel thread has no address space to look into, so it borrows the user's. */
+int vfio_rust_iommufd_access_rw(struct iommufd_access *access,
+				unsigned long iova, void *data, size_t len,
+				bool write)
+{
+	unsigned int flags = write ? IOMMUFD_ACCESS_RW_WRITE : 0;
+
+	if (!current->mm)
+		flags |= IOMMUFD_ACCESS_RW_KTHREAD;
+	return iommufd_access_rw(access, iova, data, len, flags);
 }
 #endif
 

@@ -192,14 +192,14 @@ impl LockedMemory {
         Ok(())
     }
 
-    /// Ends the whole charge. There is nothing else to do if the process has exited: then it
-    /// has gone with the address space.
-    pub(crate) fn uncharge(&self) {
-        // INVARIANT: What was charged is given back.
-        let pages = self.pages.xchg(0, Relaxed);
+    /// Ends the charge of `pages`, which are charged. There is nothing else to do if the process
+    /// has exited: then it has gone with the address space.
+    pub(crate) fn uncharge(&self, pages: usize) {
         if pages == 0 {
             return;
         }
+        // INVARIANT: As many are given back.
+        self.pages.fetch_sub(pages, Relaxed);
         if let Some(account) = self.account() {
             account.uncharge(pages);
         }
@@ -234,6 +234,6 @@ impl LockedMemory {
 #[pinned_drop]
 impl PinnedDrop for LockedMemory {
     fn drop(self: Pin<&mut Self>) {
-        self.uncharge();
+        self.uncharge(self.pages.load(Relaxed));
     }
 }

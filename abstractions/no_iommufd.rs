@@ -5,11 +5,16 @@
 //! C header: [`include/linux/iommufd.h`](srctree/include/linux/iommufd.h)
 
 use super::iommu;
+use crate::pinning::{
+    Pins,
+    UnmapListener, //
+};
 use core::convert::Infallible;
 use kernel::{
     device::Device,
     fs::File,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// An open `/dev/iommu`: there is none.
@@ -82,8 +87,13 @@ impl Access {
     /// # Errors
     ///
     /// None.
-    pub fn create(context: &Context) -> Result<(Self, u32)> {
+    pub fn create(context: &Context, _listener: Arc<dyn UnmapListener>) -> Result<(Self, u32)> {
         match context.0 {}
+    }
+
+    /// What it is attached to, for who reads and writes there.
+    pub fn space(&self) -> &Arc<AccessSpace> {
+        match self.0 {}
     }
 
     /// Whether the access is to `context`.
@@ -102,6 +112,44 @@ impl Access {
 
     /// Detaches, if it is attached.
     pub fn detach(&mut self) {
+        match self.0 {}
+    }
+}
+
+/// What an access is attached to: there is none.
+pub struct AccessSpace(Infallible);
+
+impl AccessSpace {
+    /// Pins `count` pages from `iova` on, and gives them to `keep`.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn pin(
+        self: &Arc<Self>,
+        _iova: u64,
+        _count: usize,
+        _write: bool,
+        _keep: &mut dyn FnMut(KBox<dyn Pins>),
+    ) -> Result {
+        match self.0 {}
+    }
+
+    /// Copies bytes from `iova` on to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn read(&self, _iova: u64, _buffer: &mut [u8]) -> Result {
+        match self.0 {}
+    }
+
+    /// Copies `bytes` to `iova`.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn write(&self, _iova: u64, _bytes: &[u8]) -> Result {
         match self.0 {}
     }
 }

@@ -23,10 +23,16 @@ use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
     ops::Range,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::prelude::*;
-use vfio::abstractions::bindings;
+use vfio::abstractions::{
+    bindings,
+    user_page::PinnedPage, //
+};
 
 /// Pages that were pinned in one go, less those that were taken out again.
 ///
@@ -172,6 +178,21 @@ impl PinBatch {
     /// Whether no page is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.taken == self.pages.as_slice().len()
+    }
+
+    /// How many pages are left.
+    pub(crate) fn len(&self) -> usize {
+        self.pages.as_slice().len().saturating_sub(self.taken)
+    }
+
+    /// Takes one page out.
+    pub(crate) fn take_page(&mut self) -> Option<PinnedPage> {
+        let page = NonNull::new(*self.pages.as_slice().get(self.taken)?)?;
+        // INVARIANT: The pin of this page moves out.
+        // OVERFLOW: There is one more page.
+        self.taken += 1;
+        // SAFETY: By the type invariant the pin is ours, and we give it up.
+        Some(unsafe { PinnedPage::from_raw(page, self.write) })
     }
 
     /// How many of the pages count as locked memory of the user: all but
@@ -488,7 +509,7 @@ impl DmaRuns {
     ///
     /// No device may reach them any more: they are unmapped, and the IOMMU's
     /// caches are flushed.
-    pub(crate) fn take(&mut self, tail: &mut Tail, released: &mut Released) {
+    pub(crate) fn take(&mut self, tail: &mut Tail, released: &mut ReleasedRuns) {
         released.unpin();
         released.write = self.write;
         // INVARIANT: The pins move there.
@@ -511,12 +532,12 @@ impl DmaRuns {
 ///
 /// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns. There is no run
 /// behind the first `None`.
-pub(crate) struct Released {
+pub(crate) struct ReleasedRuns {
     runs: [Option<Run>; Self::MAX_RUNS],
     write: bool,
 }
 
-impl Released {
+impl ReleasedRuns {
     /// What is small enough for the stack, and to be prepared for a single run.
     const MAX_RUNS: usize = 12;
 
@@ -542,7 +563,7 @@ impl Released {
     }
 }
 
-impl Drop for Released {
+impl Drop for ReleasedRuns {
     fn drop(&mut self) {
         self.unpin();
     }

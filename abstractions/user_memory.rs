@@ -29,6 +29,36 @@ pub(crate) fn is_own(mm: &MmWithUser) -> bool {
     current!().mm().is_some_and(|own| ptr::eq(own, mm))
 }
 
+/// Copies memory of `mm` at `address` to `buffer`. May sleep.
+///
+/// # Errors
+///
+/// `EFAULT`: it is not readable, or `mm` is not that of the current process. Some bytes
+/// may be copied then. A kernel thread borrows it.
+pub(crate) fn read(mm: &MmWithUser, address: usize, buffer: &mut [u8]) -> Result {
+    // SAFETY: The address space has a user, and the buffer is valid for writes.
+    to_result(unsafe {
+        bindings::vfio_rust_copy_from_mm(
+            mm.as_raw(),
+            buffer.as_mut_ptr().cast(),
+            address,
+            buffer.len(),
+        )
+    })
+}
+
+/// Copies `bytes` to memory of `mm` at `address`, as [`read()`] does the other way round.
+///
+/// # Errors
+///
+/// Those of [`read()`].
+pub(crate) fn write(mm: &MmWithUser, address: usize, bytes: &[u8]) -> Result {
+    // SAFETY: The address space has a user, and the bytes are valid for reads.
+    to_result(unsafe {
+        bindings::vfio_rust_copy_to_mm(mm.as_raw(), address, bytes.as_ptr().cast(), bytes.len())
+    })
+}
+
 /// An address space whose mmap lock the current task holds for reading.
 ///
 /// # Invariants

@@ -29,7 +29,8 @@ use super::{
     valid_iova::{
         permits,
         without_holes, //
-    }, //
+    },
+    writers::Room, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -91,6 +92,7 @@ impl Container {
         let attachment = Attachment::new(paging.clone(), group)?;
         let reserved = reserved_regions(group)?;
         let valid = groups.valid_iova_with(paging.aperture(), &reserved)?;
+        let mut room = Room::new(self.table.lock().writers.len())?;
         self.announce(valid)?;
         let result = check_interrupts(group).and_then(|()| {
             self.place_group(groups, Domain::new(paging), attachment, group, reserved)
@@ -101,6 +103,7 @@ impl Container {
         if let (Ok(()), Some(valid)) = (result, coming) {
             table.valid = valid;
             table.has_groups = true;
+            table.writers.add(group, &mut room);
             groups.describe(&mut table);
         }
         self.table.wake(table);
@@ -258,6 +261,12 @@ impl Container {
             domain.remove_group(group);
             domain.is_empty()
         });
+        // Its devices write nothing any more.
+        let mut table = self.table.lock();
+        if table.writers.remove(group) {
+            table.set_all_dirty();
+        }
+        drop(table);
         if emptied {
             self.remove_domain(&mut groups, index);
         }
@@ -275,9 +284,6 @@ impl Container {
         };
         let mut table = self.table.lock();
         table.has_domains = !groups.domains.is_empty();
-        if !table.has_domains {
-            table.set_all_dirty();
-        }
         table.has_groups = !groups.is_empty();
         groups.describe(&mut table);
         self.domains.write().remove(domain.paging());

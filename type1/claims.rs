@@ -10,8 +10,12 @@
 //! * MAP [reserves](reserve) its addresses, works, and [settles](settle) the claim.
 //! * UNMAP [waits](wait_for_older) until nobody works on what was there when it came,
 //!   then makes all of it busy at once. So it has either done nothing yet, or
-//!   cannot be stopped any more; and nobody waits for anything while he works on a
-//!   claim, so that no two ever wait for each other.
+//!   cannot be stopped any more; and nobody waits for a claim while he works on one, so
+//!   that no two ever wait for each other.
+//! * A bus driver that pins pages, or copies some, [uses](begin_use) mappings as they are, also
+//!   while somebody works on one, but not before it is made, nor once somebody is about to
+//!   remove it. It waits for nobody. UNMAP [waits](wait_to_remove) for those who use something
+//!   before it makes a claim busy: they may wait for memory of the user, and nobody else shall.
 //! * The last domain, or the first one, comes and goes: a claim that is settled is
 //!   brought in line by who attaches or detaches, a busy one by who works on it, before he
 //!   settles it.
@@ -48,6 +52,14 @@ pub struct Claim {
     phase: Phase,
     /// Who works on the mapping has to take it back.
     cancelled: bool,
+    /// It has been settled, so there is a mapping that can be used.
+    made: bool,
+    /// Who works on the mapping removes it.
+    going: bool,
+    /// How many wait to remove it.
+    leaving: u32,
+    /// How many use it.
+    users: u32,
 }
 
 impl Claim {
@@ -58,6 +70,10 @@ impl Claim {
             worked_on_by: ticket,
             phase,
             cancelled: false,
+            made: matches!(phase, Phase::Settled),
+            going: false,
+            leaving: 0,
+            users: 0,
         }
     }
 
@@ -92,11 +108,47 @@ impl Claim {
         true
     }
 
-    /// All mappings go: begins to work on this one, or tells who does to take it back.
-    pub fn begin_or_cancel(&mut self, ticket: Ticket) -> bool {
+    /// Begins to remove the mapping, for who has `ticket`, unless somebody else works on it.
+    /// Nobody begins to use it any more.
+    pub fn begin_removal(&mut self, ticket: Ticket) -> bool {
         let begun = self.begin(ticket);
+        self.going |= begun;
+        begun
+    }
+
+    /// All mappings go: begins to remove this one, or tells who works on it to take it back.
+    pub fn begin_or_cancel(&mut self, ticket: Ticket) -> bool {
+        let begun = self.begin_removal(ticket);
         self.cancelled |= !begun;
         begun
+    }
+
+    /// Whether the mapping can be used: it is made, and there to stay.
+    pub const fn can_be_used(&self) -> bool {
+        self.made && !self.going && !self.cancelled && self.leaving == 0
+    }
+
+    /// Who worked on the mapping has left it in its place.
+    fn settle(&mut self) {
+        self.phase = Phase::Settled;
+        self.made = true;
+        self.going = false;
+    }
+}
+
+/// That somebody uses a mapping.
+#[derive(Debug)]
+pub struct Use {
+    /// The last address of the mapping.
+    last: u64,
+    /// Which of those is meant that may be there one after the other.
+    made_by: Ticket,
+}
+
+impl Use {
+    /// The last address of the mapping.
+    pub const fn last(&self) -> u64 {
+        self.last
     }
 }
 
@@ -114,6 +166,9 @@ pub trait Claims {
 
     /// Whether mappings are to have pages: there is a domain, or there is going to be.
     fn wants_pages(&self) -> bool;
+
+    /// How many uses there are of all mappings.
+    fn uses(&mut self) -> &mut usize;
 }
 
 /// Why addresses cannot be had.
@@ -226,7 +281,7 @@ where
             return Err(Cancelled.into());
         }
         if wants_pages == has_pages {
-            claim.phase = Phase::Settled;
+            claim.settle();
             monitor.wake(claims);
             return Ok(());
         }
@@ -251,7 +306,7 @@ where
     let mut claims = monitor.lock();
     let wants_pages = claims.wants_pages();
     if let Some(claim) = claims.at(last).filter(|_| wants_pages) {
-        claim.phase = Phase::Settled;
+        claim.settle();
     }
     monitor.wake(claims);
     wants_pages
@@ -266,7 +321,111 @@ where
 {
     let mut claims = monitor.lock();
     if let Some(claim) = claims.at(last) {
-        claim.phase = Phase::Settled;
+        claim.settle();
     }
     monitor.wake(claims);
+}
+
+/// Begins to use the mapping that shares an address with `range`, of which there is one at
+/// most, if that can be used.
+pub fn begin_use(claims: &mut impl Claims, range: &IovaRange) -> Option<Use> {
+    let mut begun = None;
+    claims.visit(range, &mut |mapping, claim| {
+        let users = claim.users.checked_add(1);
+        if let Some(users) = users.filter(|_| claim.can_be_used()) {
+            claim.users = users;
+            begun = Some(Use {
+                last: mapping.last(),
+                made_by: claim.made_by,
+            });
+        }
+        false
+    });
+    if begun.is_some() {
+        let uses = claims.uses();
+        *uses = uses.saturating_add(1);
+    }
+    begun
+}
+
+/// Ends a use. Another mapping may be in the place of the one that was used, if all of the
+/// container have gone meanwhile.
+pub fn end_use<M>(monitor: &M, Use { last, made_by }: Use)
+where
+    M: Monitor,
+    M::Data: Claims,
+{
+    let mut claims = monitor.lock();
+    let uses = claims.uses();
+    *uses = uses.saturating_sub(1);
+    let Some(claim) = claims.at(last).filter(|claim| claim.made_by == made_by) else {
+        return;
+    };
+    claim.users = claim.users.saturating_sub(1);
+    if claim.users == 0 && claim.leaving != 0 {
+        monitor.wake(claims);
+    }
+}
+
+/// Waits until nobody works on a claim that overlaps `range` and is older than this call, nor
+/// uses such a mapping. Meanwhile nobody begins to use one, but all else goes on. Returns
+/// what [`wait_for_older()`] does.
+///
+/// # Errors
+///
+/// [`Killed`].
+pub fn wait_to_remove<'a, M>(
+    monitor: &'a M,
+    range: &IovaRange,
+) -> Result<(M::Guard<'a>, Ticket), Killed>
+where
+    M: WaitKillable,
+    M::Data: Claims,
+{
+    let (mut claims, ticket) = wait_for_older(monitor, range)?;
+    if *claims.uses() == 0 {
+        return Ok((claims, ticket));
+    }
+    leave(&mut *claims, range, ticket);
+    while is_in_use(&mut *claims, range, ticket) {
+        match monitor.wait_killable(claims) {
+            Ok(changed) => claims = changed,
+            Err(Killed) => {
+                stay(&mut *monitor.lock(), range, ticket);
+                return Err(Killed);
+            }
+        }
+    }
+    stay(&mut *claims, range, ticket);
+    Ok((claims, ticket))
+}
+
+/// Nobody begins to use mappings in `range` that are older than `ticket`.
+fn leave(claims: &mut impl Claims, range: &IovaRange, ticket: Ticket) {
+    claims.visit(range, &mut |_, claim| {
+        if claim.is_older_than(ticket) {
+            claim.leaving = claim.leaving.saturating_add(1);
+        }
+        true
+    });
+}
+
+/// Undoes [`leave()`] for those that are still there: none has come that is older.
+fn stay(claims: &mut impl Claims, range: &IovaRange, ticket: Ticket) {
+    claims.visit(range, &mut |_, claim| {
+        if claim.is_older_than(ticket) {
+            claim.leaving = claim.leaving.saturating_sub(1);
+        }
+        true
+    });
+}
+
+/// Whether somebody uses, or works on, a mapping in `range` that is older than `ticket`.
+fn is_in_use(claims: &mut impl Claims, range: &IovaRange, ticket: Ticket) -> bool {
+    let mut found = false;
+    claims.visit(range, &mut |_, claim| {
+        found = claim.is_older_than(ticket) && (claim.is_busy() || claim.users != 0);
+        !found
+    });
+    found
 }

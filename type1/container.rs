@@ -23,6 +23,7 @@ use super::{
         DomainList,
         Domains, //
     },
+    driver_access::Transfer,
     info::Facts,
     mapping::Mapping,
     range::IovaRange,
@@ -62,7 +63,12 @@ use vfio::{
     },
     device::Dma,
     lock_order,
-    monitor::Monitor, //
+    monitor::Monitor,
+    pinning::{
+        PinAccess,
+        Pins,
+        UnmapListener, //
+    }, //
 };
 
 /// No domains, and their lock.
@@ -105,7 +111,7 @@ pub(super) fn prime_lock_order() -> Result {
 /// The type1 part of a container.
 #[pin_data]
 pub(super) struct Container {
-    version: Version,
+    pub(super) version: Version,
     #[pin]
     pub(super) groups: Mutex<Groups>,
     #[pin]
@@ -208,6 +214,33 @@ impl IommuBackend for Handle {
 
     fn detach_group(&self, group: &iommu::Group) {
         self.0.detach(group);
+    }
+
+    fn listen(&self, listener: Arc<dyn UnmapListener>) -> Result {
+        self.0.listen(listener)
+    }
+
+    fn unlisten(&self, listener: &Arc<dyn UnmapListener>) {
+        self.0.unlisten(listener);
+    }
+
+    fn pin(
+        &self,
+        group: &iommu::Group,
+        iova: u64,
+        count: usize,
+        access: PinAccess,
+        keep: &mut dyn FnMut(KBox<dyn Pins>),
+    ) -> Result {
+        self.0.pin(group, iova, count, access, keep)
+    }
+
+    fn read(&self, iova: u64, buffer: &mut [u8]) -> Result {
+        self.0.copy(iova, Transfer::To(buffer))
+    }
+
+    fn write(&self, iova: u64, bytes: &[u8]) -> Result {
+        self.0.copy(iova, Transfer::From(bytes))
     }
 
     fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize> {

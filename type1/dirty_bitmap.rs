@@ -11,7 +11,10 @@
 //! kernel and on the host.
 
 use super::range::IovaRange;
-use core::ops::DerefMut;
+use core::ops::{
+    DerefMut,
+    Range, //
+};
 
 /// The most pages that one bitmap tells of: what a C `int` counts.
 pub const PAGES_MAX: u64 = i32::MAX as u64;
@@ -66,6 +69,21 @@ impl<W: DerefMut<Target = [u64]>> DirtyBits<W> {
         for (index, word) in self.words.iter_mut().enumerate() {
             // INVARIANT: No bit is set that has no page.
             *word |= all_dirty(index, pages.min(end));
+        }
+    }
+
+    /// The pages with the given indices are dirty, as far as there are any.
+    pub fn set(&mut self, pages: Range<u64>) {
+        let end = self.pages.min(pages.end);
+        // CAST: An index beyond the last word is as good as any other.
+        let first = (pages.start / WORD_BITS) as usize;
+        let words = self.words.get_mut(first..).unwrap_or_default();
+        for (index, word) in (first..).zip(words) {
+            if index as u64 > end / WORD_BITS {
+                break;
+            }
+            // INVARIANT: No bit is set that has no page.
+            *word |= all_dirty(index, end) & !all_dirty(index, pages.start);
         }
     }
 

@@ -19,10 +19,12 @@ use super::{
         pinned_pages::{
             DmaRun,
             DmaRuns,
-            Released,
+            PinBatch,
+            ReleasedRuns,
             Tail, //
         },
-        type1_parameters, //
+        type1_parameters,
+        user_memory::ReadLockedMm, //
     },
     coverage::Coverage,
     device_memory::{
@@ -35,6 +37,11 @@ use super::{
         Domains,
         MapError, //
     },
+    driver_pins::{
+        DriverPins,
+        Released,
+        Slot, //
+    },
     pin::Pinner,
     range::IovaRange,
     request::MapRequest,
@@ -45,10 +52,12 @@ use core::{
     ops::Range, //
 };
 use kernel::{
+    mm::MmWithUser,
     new_mutex,
     page::PAGE_SHIFT,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -58,6 +67,7 @@ use kernel::{
         MutexGuard, //
     }, //
 };
+use vfio::abstractions::user_page::PinnedPage;
 
 /// How much [`Mapping::clear()`] unmaps between two flushes of the IOMMU's
 /// caches, in runs and in pages. Pages can be unpinned only after a flush, so
@@ -69,6 +79,9 @@ const CLEAR_PAGES: u64 = 1 << (32 - PAGE_SHIFT);
 /// reason.
 const JOIN_RUNS: usize = 512;
 const JOIN_PAGES: u64 = CLEAR_PAGES;
+
+/// The pages that a bus driver has, in the order of their addresses.
+pub(super) type PageList = KVec<Arc<PinnedPage>>;
 
 /// What has been mapped so far.
 ///
@@ -86,6 +99,8 @@ struct Pages {
     coverage: Coverage,
     /// Few mappings have any.
     devices: Option<KBox<DeviceMemory>>,
+    /// What bus drivers have pinned, apart from that.
+    drivers: DriverPins,
 }
 
 /// User memory that devices see at a range of addresses.
@@ -126,6 +141,7 @@ impl Mapping {
             runs: DmaRuns::new(request.access.write),
             coverage: Coverage::default(),
             devices: None,
+            drivers: DriverPins::new(),
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -205,7 +221,8 @@ impl Mapping {
             }
             // CAST: The memory fits the address space, as the door has checked.
             let address = vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
-            let run = pinner.next(address, total - position, &self.memory, &mut devices)?;
+            let charge = |batch: &PinBatch| self.charge(position, batch);
+            let run = pinner.next(address, total - position, charge, &mut devices)?;
             devices.hand_over()?;
             position += run.pages();
             let Some(mut grown) = growing.take() else {
@@ -286,7 +303,7 @@ impl Mapping {
                 Ok(pages)
             }
             Err(MapError::Unmapped(error)) => {
-                let mut released = Released::new();
+                let mut released = ReleasedRuns::new();
                 let mut last = pages.runs.tail(1, u64::MAX);
                 pages.runs.take(&mut last, &mut released);
                 drop(pages);
@@ -359,14 +376,15 @@ impl Mapping {
     /// `EIO`: an IOMMU driver failed to unmap some of the pages. The mapping keeps
     /// these, and those below them.
     pub(super) fn clear(&self) -> Result {
-        let mut released = Released::new();
+        let mut released = ReleasedRuns::new();
         while self.clear_step(&mut released)? {}
-        self.memory.uncharge();
+        let charged = self.pages.lock().drivers.clear_mark();
+        self.memory.uncharge(charged);
         Ok(())
     }
 
     /// A step of [`clear()`](Self::clear): whether there is more to do.
-    fn clear_step(&self, released: &mut Released) -> Result<bool> {
+    fn clear_step(&self, released: &mut ReleasedRuns) -> Result<bool> {
         let mut pages = self.pages.lock();
         let mut tail = self.unmap_tail(&mut pages)?;
         loop {
@@ -437,10 +455,163 @@ impl Mapping {
             runs,
             coverage,
             devices,
+            ..
         } = &mut *pages;
         let devices = devices.as_mut()?;
         self.unmap(coverage, devices.ranges_of(source)).ok()?;
         runs.revoke(devices.ranges_of(source));
         devices.lose(source)
+    }
+
+    /// Takes the lock once the user is charged for as many pages as `needed` tells then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LockedMemory::charge()`].
+    fn lock_charged(&self, needed: impl Fn(&Pages) -> usize) -> Result<MutexGuard<'_, Pages>> {
+        let mut charged = 0usize;
+        loop {
+            let pages = self.pages.lock();
+            let needed = needed(&pages);
+            if needed == charged {
+                return Ok(pages);
+            }
+            // Whoever charges waits for the mmap lock, and bus drivers come and go meanwhile.
+            drop(pages);
+            match needed.checked_sub(charged) {
+                Some(more) => self
+                    .memory
+                    .charge(more)
+                    .inspect_err(|_| self.memory.uncharge(charged))?,
+                None => self.memory.uncharge(charged.saturating_sub(needed)),
+            }
+            charged = needed;
+        }
+    }
+
+    /// Charges the pages of `batch`, the first of which has the index `first`, but for those that
+    /// bus drivers have: they are charged already.
+    fn charge(&self, first: u64, batch: &PinBatch) -> Result {
+        let pages = first..first.saturating_add(batch.len() as u64);
+        let chargeable = batch.chargeable();
+        let needed = |it: &Pages| it.drivers.uncharged_of(&pages, chargeable);
+        self.lock_charged(needed)?
+            .drivers
+            .raise_mark(pages.end, chargeable);
+        Ok(())
+    }
+
+    /// The indices of the pages at `addresses`.
+    pub(super) fn pages_at(&self, addresses: &IovaRange) -> Range<u64> {
+        let offset = |address: u64| address.saturating_sub(self.range.start()) >> PAGE_SHIFT;
+        offset(addresses.start())..offset(addresses.last()).saturating_add(1)
+    }
+
+    /// What may be done with the memory.
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Where the user has what is at `address`, and the address space, if his process still
+    /// has it.
+    pub(super) fn memory_at(&self, address: u64) -> Option<(ARef<MmWithUser>, usize)> {
+        let offset = address.wrapping_sub(self.range.start());
+        // CAST: The range of addresses fits the CPU's words.
+        let vaddr = self.vaddr.load(Relaxed).wrapping_add(offset as usize);
+        Some((self.memory.mm()?, vaddr))
+    }
+
+    /// Whether bus drivers have any of its pages.
+    pub(super) fn is_driver_pinned(&self) -> bool {
+        !self.pages.lock().drivers.is_empty()
+    }
+
+    /// Copies the indices of pages that bus drivers have, from `first` on, to `indices`;
+    /// returns how many.
+    pub(super) fn driver_pins_from(&self, first: u64, indices: &mut [u64]) -> usize {
+        self.pages.lock().drivers.copy_indices(first, indices)
+    }
+
+    /// Pins the pages with the given indices for a bus driver, and adds them to `list`. Who
+    /// calls this uses the mapping.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the process has exited. `EINVAL`: this is memory of a device. Those of
+    /// [`PinBatch::pin()`] and [`LockedMemory::charge()`]. None of them is pinned then.
+    pub(super) fn pin_for_driver(&self, pages: Range<u64>, list: &mut PageList) -> Result {
+        let mut next = pages.start;
+        while next < pages.end {
+            let step = self.pin_step(next..pages.end, list);
+            next = step.inspect_err(|_| self.unpin_for_driver(pages.start..next))?;
+        }
+        Ok(())
+    }
+
+    /// A step of [`pin_for_driver()`](Self::pin_for_driver): returns which page is the next one.
+    fn pin_step(&self, pages: Range<u64>, list: &mut PageList) -> Result<u64> {
+        // CAST: At most as many as are pinned in one go.
+        let room = pages.end.saturating_sub(pages.start) as usize;
+        list.reserve(room, GFP_KERNEL_ACCOUNT)?;
+        if let Some(page) = self.pages.lock().drivers.share(pages.start) {
+            let _ = list.push_within_capacity(page);
+            return Ok(pages.start.saturating_add(1));
+        }
+        let fresh = self.pin_fresh(&pages)?;
+        let pages = pages.start..pages.start.saturating_add(fresh.len() as u64);
+        let mut slots = KVec::with_capacity(fresh.len(), GFP_KERNEL)?;
+        for _ in &fresh {
+            slots.push(Slot::new()?, GFP_KERNEL)?;
+        }
+        let mut held = self.lock_charged(|it| it.drivers.uncharged(&pages))?;
+        for (index, page) in pages.clone().zip(&fresh) {
+            // Another one may have come first.
+            let page = match held.drivers.share(index) {
+                Some(shared) => shared,
+                None => {
+                    let slot = slots.pop().ok_or(ENOMEM)?;
+                    held.drivers.add(index, page.clone(), slot);
+                    page.clone()
+                }
+            };
+            // There is room.
+            let _ = list.push_within_capacity(page);
+        }
+        Ok(pages.end)
+    }
+
+    /// Pins pages from the first of `pages` on.
+    fn pin_fresh(&self, pages: &Range<u64>) -> Result<PageList> {
+        let (mm, vaddr) = self.memory_at(self.address_of(pages.start)).ok_or(ENODEV)?;
+        // CAST: At most as many as are pinned in one go.
+        let count = pages.end.saturating_sub(pages.start) as usize;
+        let mut batch = PinBatch::new(count, self.access.write)?;
+        let mut locked = ReadLockedMm::lock(&mm);
+        if let Err(error) = batch.pin(&mut locked, vaddr, count) {
+            let vaddr = locked.untagged(vaddr);
+            return Err(match locked.pfnmap_vma(vaddr) {
+                Some(_) => EINVAL,
+                None => error,
+            });
+        }
+        drop(locked);
+        let mut list = KVec::with_capacity(batch.len(), GFP_KERNEL)?;
+        while let Some(page) = batch.take_page() {
+            list.push(Arc::new(page, GFP_KERNEL_ACCOUNT)?, GFP_KERNEL)?;
+        }
+        Ok(list)
+    }
+
+    /// A bus driver lets go of the pages with the given indices, which it has.
+    pub(super) fn unpin_for_driver(&self, pages: Range<u64>) {
+        let mut charged = 0usize;
+        for index in pages {
+            let released = self.pages.lock().drivers.release(index);
+            if let Some(Released { page, charged: was }) = released {
+                charged = charged.saturating_add(was.into());
+                drop(page);
+            }
+        }
+        self.memory.uncharge(charged);
     }
 }

@@ -7,7 +7,6 @@
 //! entry at a time, at whatever level that is.
 
 use super::abstractions::{
-    locked_memory::LockedMemory,
     pfnmap_lookup::Lookup,
     pinned_pages::{
         DmaRun,
@@ -75,13 +74,13 @@ impl<'a> Pinner<'a> {
 
     /// The page frames from `address` on, at least one page, at most `pages`.
     ///
-    /// Calls must go through the address range in order, without gaps. What is
-    /// pinned is charged to `memory`; memory of a device is found only once
-    /// `devices` watches that device.
+    /// Calls must go through the address range in order, without gaps. For pages that have
+    /// just been pinned, from `address` on, `charge` charges the user; memory of a device is
+    /// found only once `devices` watches that device.
     ///
     /// # Errors
     ///
-    /// Those of [`PinBatch::pin()`], [`LockedMemory::charge()`] and
+    /// Those of [`PinBatch::pin()`], `charge`,
     /// [`ReadLockedMm::fault_in()`] and [`Devices::watch()`]. `EFAULT`: device
     /// memory that may not be written, or plain page frames that are ordinary
     /// memory. `EINTR`: the task is being killed.
@@ -89,7 +88,7 @@ impl<'a> Pinner<'a> {
         &mut self,
         address: usize,
         pages: u64,
-        memory: &LockedMemory,
+        charge: impl Fn(&PinBatch) -> Result,
         devices: &mut Devices<'_>,
     ) -> Result<DmaRun> {
         while self.batch.is_empty() {
@@ -99,7 +98,7 @@ impl<'a> Pinner<'a> {
             // CAST: The range of addresses fits the CPU's words.
             let count = pages as usize;
             if self.is_own && self.batch.pin_own(address, count).is_ok() {
-                self.charge(memory)?;
+                self.charge(&charge)?;
                 break;
             }
             // Whether there is memory, and which, is to be asked under one lock.
@@ -108,7 +107,7 @@ impl<'a> Pinner<'a> {
                 Ok(()) => {
                     // Charging takes the lock for writing.
                     drop(mm);
-                    self.charge(memory)?;
+                    self.charge(&charge)?;
                     break;
                 }
                 Err(error) => error,
@@ -122,10 +121,8 @@ impl<'a> Pinner<'a> {
         self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
     }
 
-    fn charge(&mut self, memory: &LockedMemory) -> Result {
-        memory
-            .charge(self.batch.chargeable())
-            .inspect_err(|_| self.batch.unpin())
+    fn charge(&mut self, charge: &impl Fn(&PinBatch) -> Result) -> Result {
+        charge(&self.batch).inspect_err(|_| self.batch.unpin())
     }
 
     /// Collects consecutive page frames of a device, faulting them in if need

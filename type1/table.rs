@@ -21,6 +21,7 @@ use super::{
         Refusal,
         Ticket, //
     },
+    listeners::Listeners,
     mapping::Mapping,
     mappings::{
         Dirty,
@@ -40,7 +41,8 @@ use super::{
         Reporter,
         Tracking, //
     },
-    valid_iova::permits, //
+    valid_iova::permits,
+    writers::Writers, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -82,6 +84,12 @@ pub(super) struct Table {
     /// Whether all DMA is coherent with the CPU's caches.
     pub(super) coherent: bool,
     pub(super) tracking: Tracking,
+    /// Groups whose devices may have written to all that is mapped.
+    pub(super) writers: Writers,
+    /// Bus drivers that may have pages.
+    pub(super) listeners: Listeners,
+    /// How many times one of them uses a mapping.
+    uses: usize,
 }
 
 /// A table and its lock.
@@ -100,6 +108,9 @@ impl Table {
             has_emulated: false,
             coherent: true,
             tracking: Tracking::Off,
+            writers: Writers::new(),
+            listeners: Listeners::new(),
+            uses: 0,
         };
         Monitored::new(
             table,
@@ -203,7 +214,7 @@ impl Table {
         }
         let mut count = 0;
         self.mappings.visit(range, |entry| {
-            if entry.claim.can_be_taken(ticket) && entry.claim.begin(ticket) {
+            if entry.claim.can_be_taken(ticket) && entry.claim.begin_removal(ticket) {
                 count += 1;
             }
             true
@@ -211,12 +222,15 @@ impl Table {
         Ok(count)
     }
 
-    /// Begins to work on the mapping that has exactly the addresses in `range`, if there is one
-    /// and nobody does.
+    /// Begins to remove the mapping that has exactly the addresses in `range`, if there is one
+    /// that nobody works on, nor a bus driver that may have pages.
     fn take_exactly(&mut self, range: &IovaRange) -> Option<Arc<Mapping>> {
+        if self.uses != 0 || !self.listeners.is_empty() {
+            return None;
+        }
         let ticket = self.mappings.ticket();
         let entry = self.mappings.at(range.last())?;
-        if entry.mapping.range() != *range || !entry.claim.begin(ticket) {
+        if entry.mapping.range() != *range || !entry.claim.begin_removal(ticket) {
             return None;
         }
         Some(entry.mapping.clone())
@@ -238,7 +252,7 @@ impl Table {
     }
 
     /// The first mapping from `address` on that who has `ticket` works on.
-    fn taken(&mut self, address: u64, ticket: Ticket) -> Option<Arc<Mapping>> {
+    pub(super) fn taken(&mut self, address: u64, ticket: Ticket) -> Option<Arc<Mapping>> {
         let range = IovaRange::new(address, u64::MAX)?;
         let mut found = None;
         self.mappings.visit(&range, |entry| {
@@ -268,6 +282,10 @@ impl Claims for Table {
 
     fn wants_pages(&self) -> bool {
         self.has_domains
+    }
+
+    fn uses(&mut self) -> &mut usize {
+        &mut self.uses
     }
 }
 
@@ -386,7 +404,8 @@ impl LockedTable {
     /// # Errors
     ///
     /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping; or nothing can be
-    /// reported like that. `EINTR`: the task was killed while it waited. Those of
+    /// reported like that. `EINTR`: the task was killed while it waited. `EBUSY`: a bus driver
+    /// does not let go of a page. Nothing is removed then. Those of
     /// [`remove_taken()`](Self::remove_taken).
     pub(super) fn unmap(
         &self,
@@ -411,10 +430,15 @@ impl LockedTable {
         let mut reporter = bitmap
             .map(|bitmap| Reporter::new(self, range.start(), bitmap))
             .transpose()?;
-        let (mut table, ticket) = claims::wait_for_older(self, &range).map_err(|Killed| EINTR)?;
+        let (mut table, ticket) = claims::wait_to_remove(self, &range).map_err(|Killed| EINTR)?;
         table.check_report(bitmap)?;
         let count = table.take(&range, ticket, version)?;
+        let may_be_pinned = !table.listeners.is_empty();
         drop(table);
+        if may_be_pinned {
+            self.evict_drivers(range.start(), ticket, count)
+                .inspect_err(|_| self.give_back_taken(range.start(), ticket, count))?;
+        }
         self.remove_taken(range.start(), ticket, count, reporter.as_mut())
     }
 

@@ -2,10 +2,12 @@
 
 //! Dirty tracking: which pages devices may have written to.
 //!
-//! An IOMMU does not say what a device has written, so while there is a domain all that is
-//! mapped is dirty, in every report. Without one only the bits of a mapping count. They
-//! are all set when the last domain goes, for what its devices may have done since the
-//! last report.
+//! An IOMMU does not say what a device has written, so while there is a
+//! [group](super::writers) of which nobody knows better, all that is mapped is dirty, in every
+//! report. Otherwise only the bits of a mapping count: those of the pages that bus drivers
+//! have, or had since the last report, or have copied something to. They are all
+//! set when such a group goes, for what its devices may have done since the last
+//! report.
 //!
 //! Bits are allocated when tracking starts, or with a mapping that comes later. Nothing is
 //! allocated with the lock of the table held, and no memory of a user is touched: so
@@ -34,7 +36,13 @@ use super::{
         Version, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
 use vfio::monitor::{
     Killed,
     Monitor,
@@ -43,6 +51,9 @@ use vfio::monitor::{
 
 /// How many words to report in one go.
 const CHUNK: usize = 512;
+
+/// How many pages of bus drivers to look at in one go.
+const PINNED_CHUNK: usize = 64;
 
 /// Whether a container keeps track of dirty pages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +110,7 @@ impl Table {
         }
     }
 
-    /// The last domain goes, whose devices may have written to all that is mapped.
+    /// A group goes whose devices may have written to all that is mapped.
     pub(super) fn set_all_dirty(&mut self) {
         self.mappings.visit(&IovaRange::ALL, |entry| {
             if let Some(dirty) = &mut entry.dirty {
@@ -107,6 +118,19 @@ impl Table {
             }
             true
         });
+    }
+
+    /// A bus driver may have written to pages at `addresses`, in the mapping of `range`.
+    pub(super) fn set_dirty(&mut self, range: &IovaRange, addresses: &IovaRange) {
+        let shift = self.page_sizes.shift();
+        if let Some(dirty) = bits_of(self, range) {
+            // Those for pages of another size tell nothing.
+            if dirty.pages() == range.size() >> shift {
+                let page = |address: u64| address.saturating_sub(range.start()) >> shift;
+                let end = page(addresses.last()).saturating_add(1);
+                dirty.set(page(addresses.start())..end);
+            }
+        }
     }
 
     fn end_tracking(&mut self) {
@@ -182,6 +206,7 @@ impl LockedTable {
             };
             drop(table);
             drop(spare);
+            self.set_pinned_dirty(&range);
             address = range.start();
         }
     }
@@ -231,9 +256,41 @@ impl LockedTable {
                 break;
             };
             reporter.report(&mapping)?;
+            self.set_pinned_dirty(&mapping);
             next = mapping.last().checked_add(1);
         }
         Ok(())
+    }
+
+    /// The pages that bus drivers have of the mapping of `range` may be written to from now on.
+    fn set_pinned_dirty(&self, range: &IovaRange) {
+        let mut first = 0;
+        loop {
+            let mut table = self.lock();
+            if table.listeners.is_empty() {
+                return;
+            }
+            let entry = table.mappings.at(range.last());
+            let Some(mapping) = entry.map(|entry| entry.mapping.clone()) else {
+                return;
+            };
+            drop(table);
+            let mut indices = [0; PINNED_CHUNK];
+            let count = mapping.driver_pins_from(first, &mut indices);
+            let mut table = self.lock();
+            for index in indices.iter().take(count) {
+                let start = range.start().saturating_add(index << PAGE_SHIFT);
+                let last = start.saturating_add(PAGE_SIZE as u64 - 1);
+                if let Some(page) = IovaRange::new(start, last) {
+                    table.set_dirty(range, &page);
+                }
+                first = index.saturating_add(1);
+            }
+            drop(table);
+            if count < PINNED_CHUNK {
+                return;
+            }
+        }
     }
 }
 
@@ -315,12 +372,12 @@ impl<'a> Reporter<'a> {
     /// Where the bits of the mapping of `range` come from, if it is there.
     fn source(&self, range: &IovaRange, pages: u64) -> Option<Source> {
         let mut table = self.table.lock();
-        let has_domains = table.has_domains;
+        let written_anywhere = table.has_domains && !table.writers.is_empty();
         let entry = table.mappings.at(range.last())?;
         let dirty = entry.dirty.as_ref();
         // Bits for pages of another size, which a domain has brought, tell nothing; nor do
         // none, which somebody has just taken away.
-        if has_domains || dirty.is_none_or(|dirty| dirty.pages() != pages) {
+        if written_anywhere || dirty.is_none_or(|dirty| dirty.pages() != pages) {
             return Some(Source::All);
         }
         Some(Source::Bits)

@@ -23,8 +23,11 @@ mod device_memory;
 pub mod dirty_bitmap;
 mod domain;
 mod domains;
+mod driver_access;
+mod driver_pins;
 mod emulated;
 mod info;
+mod listeners;
 mod mapping;
 mod mappings;
 pub mod page_sizes;
@@ -39,6 +42,7 @@ mod tests;
 mod tracking;
 mod vaddr;
 pub mod valid_iova;
+mod writers;
 
 module! {
     type: Module,

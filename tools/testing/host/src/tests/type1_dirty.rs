@@ -117,6 +117,21 @@ proptest! {
     }
 
     #[test]
+    fn a_range_of_pages_is_set(
+        pages in 1..300u64,
+        before in vec(0..300u64, 0..4),
+        start in 0..400u64,
+        count in 0..300u64,
+    ) {
+        let mut dirty = with(pages, &before);
+        dirty.set(start..start + count);
+        for (page, is_set) in (0..).zip(bits(&taken(&mut dirty))) {
+            let is_in = (start..start + count).contains(&page) || before.contains(&page);
+            prop_assert_eq!(is_set, page < pages && is_in);
+        }
+    }
+
+    #[test]
     fn pages_below_an_end_are_set(
         pages in 1..300u64,
         dirty in vec(0..300u64, 0..20),

@@ -92,6 +92,16 @@ struct Pages {
 pub struct Mapping {
     range: IovaRange,
     pages: Mutex<Pages>,
+    pins: Mutex<Pins>,
+}
+
+/// What bus drivers do with a mapping.
+#[derive(Default)]
+struct Pins {
+    /// How many are about to pin something.
+    coming: usize,
+    /// How many have pinned something, and would let go of it.
+    there: usize,
 }
 
 impl Mapping {
@@ -203,6 +213,7 @@ pub struct Table {
     entries: BTreeMap<u64, Entry>,
     next_ticket: Ticket,
     wants_pages: bool,
+    uses: usize,
 }
 
 impl Claims for Table {
@@ -226,6 +237,10 @@ impl Claims for Table {
 
     fn wants_pages(&self) -> bool {
         self.wants_pages
+    }
+
+    fn uses(&mut self) -> &mut usize {
+        &mut self.uses
     }
 }
 
@@ -287,6 +302,7 @@ impl Container {
         let mapping = Arc::new(Mapping {
             range,
             pages: Mutex::new(Pages::default()),
+            pins: Mutex::default(),
         });
         let phase = if table.wants_pages {
             Phase::Busy
@@ -389,23 +405,47 @@ impl Container {
 
     /// UNMAP of all that is in `range`.
     pub fn unmap(&self, range: IovaRange, task: usize) -> Outcome {
-        let Ok((mut table, ticket)) = claims::wait_for_older(&self.table, &range) else {
+        let Ok((mut table, ticket)) = claims::wait_to_remove(&self.table, &range) else {
             return Outcome::Killed;
         };
         let mut taken = Vec::new();
         for entry in table.entries.values_mut() {
             if entry.mapping.range.overlaps(&range) && entry.claim.can_be_taken(ticket) {
-                assert!(entry.claim.begin(ticket));
+                assert!(entry.claim.begin_removal(ticket));
                 taken.push(entry.mapping.clone());
             }
         }
         drop(table);
         let mut size = 0;
+        for mapping in &taken {
+            mapping.pins.lock().unwrap().there = 0;
+        }
         for mapping in taken {
+            let pins = mapping.pins.lock().unwrap();
+            assert_eq!((pins.coming, pins.there), (0, 0), "in use when it goes");
+            drop(pins);
             self.remove(&mapping, task);
             size += mapping.range.size();
         }
         Outcome::Done(size)
+    }
+
+    /// A bus driver pins what is at the address, and would let go of it if it were told.
+    pub fn pin(&self, address: u64) -> Outcome {
+        let address = range(address, address);
+        let mut table = self.table.lock();
+        let Some(token) = claims::begin_use(&mut *table, &address) else {
+            return Outcome::Fault;
+        };
+        let mapping = table.entries[&token.last()].mapping.clone();
+        drop(table);
+        mapping.pins.lock().unwrap().coming += 1;
+        let mut pins = mapping.pins.lock().unwrap();
+        pins.coming -= 1;
+        pins.there += 1;
+        drop(pins);
+        claims::end_use(&self.table, token);
+        Outcome::Done(1)
     }
 
     fn mappings(&self) -> Vec<Arc<Mapping>> {
@@ -518,6 +558,7 @@ impl Container {
         let mut expected = BTreeMap::new();
         for entry in table.entries.values() {
             assert!(!entry.claim.is_busy(), "somebody still works on it");
+            assert!(entry.claim.can_be_used(), "and it is there to stay");
             let pages = entry.mapping.pages.lock().unwrap();
             let has_pages = !pages.runs.is_empty();
             assert_eq!(has_pages, table.wants_pages, "pages as the domains are");

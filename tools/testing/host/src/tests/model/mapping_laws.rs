@@ -54,6 +54,10 @@ fn attach(container: &Container, task: usize) -> Outcome {
     done()
 }
 
+fn pin(container: &Container, _task: usize) -> Outcome {
+    container.pin(0)
+}
+
 fn detach_last(container: &Container, task: usize) -> Outcome {
     container.detach_last(task);
     done()
@@ -227,6 +231,69 @@ fn the_first_domain_comes() {
         let container = Container::new(0);
         map_one(&container, 0);
         together(&container, [unmap_all, attach_in_vain]);
+        container.finish();
+    });
+}
+
+#[test]
+fn nothing_is_pinned_in_what_goes() {
+    explore("pin, unmap", None, || {
+        let container = Container::new(0);
+        map_one(&container, 0);
+        let [pinned, unmapped] = together(&container, [pin, unmap_all]);
+        assert!(matches!(pinned, Outcome::Done(1) | Outcome::Fault));
+        assert_eq!(unmapped, Outcome::Done(1));
+        assert_eq!(container.pin(0), Outcome::Fault);
+        container.finish();
+    });
+    explore("pin, pin, unmap", Some(3), || {
+        let container = Container::new(0);
+        map_one(&container, 0);
+        together(&container, [pin, pin, unmap_all]);
+        container.finish();
+    });
+    explore("pin, unmap, unmap", Some(3), || {
+        let container = Container::new(0);
+        map_one(&container, 0);
+        let [_, one, other] = together(&container, [pin, unmap_all, unmap_all]);
+        assert!(matches!(
+            (one, other),
+            (Outcome::Done(1), Outcome::Done(0)) | (Outcome::Done(0), Outcome::Done(1))
+        ));
+        container.finish();
+    });
+    explore("map, pin", None, || {
+        let container = Container::new(1);
+        let [_, pinned] = together(&container, [map_one, pin]);
+        assert!(matches!(pinned, Outcome::Done(1) | Outcome::Fault));
+        container.finish();
+    });
+    explore("pin, unmap, first domain", Some(2), || {
+        let container = Container::new(0);
+        map_one(&container, 0);
+        together(&container, [pin, unmap_all, attach]);
+        container.finish();
+    });
+}
+
+/// Who waits for a bus driver can be killed, and drivers go on then.
+#[test]
+fn who_waits_for_a_pin_can_be_killed() {
+    explore("pin, unmap, kill", Some(3), || {
+        let container = Container::new(0);
+        map_one(&container, 0);
+        let [_, unmapped, _] = together(
+            &container,
+            [pin, unmap_all, |container, _| {
+                container.table.kill();
+                done()
+            }],
+        );
+        let pinned = container.pin(0);
+        match unmapped {
+            Outcome::Killed => assert_eq!(pinned, Outcome::Done(1)),
+            _ => assert_eq!((unmapped, pinned), (Outcome::Done(1), Outcome::Fault)),
+        }
         container.finish();
     });
 }
