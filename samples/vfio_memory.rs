@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VFIO device made of software: 64 KiB of memory and nothing else.
+//! A VFIO device made of software: 64 KiB of memory, and registers by which it does DMA.
 //!
 //! It shows what a bus driver owes the core, and what it gets for that. It names
 //! page frames when the core asks for them, and calls `zap()` when they must not
@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+use core::ops::RangeInclusive;
 use kernel::{
     faux,
     module::this_module,
@@ -55,31 +56,35 @@ use vfio::{
     new_rwsem, //
 };
 
-/// Size of the device's only region, which is at the start of the device file.
+#[path = "vfio_memory_dma.rs"]
+mod dma;
+
+use dma::Engine;
+
+/// Size of the device's memory, which is at the start of the device file.
 const PAGES: usize = 16;
+
+/// Where in the device file the registers are.
+const REGISTERS_OFFSET: u64 = 1 << 20;
 
 /// Bytes that are copied in one go, through the stack: user memory is not
 /// touched under the memory lock, since a fault takes that as well.
 const CHUNK: usize = 256;
 
 /// The device.
-#[pin_data]
 struct Memory {
     /// Whoever holds this for writing has the memory to itself, once it has
     /// zapped all mappings.
-    #[pin]
-    frames: RwSemaphore<PageFrames>,
+    frames: Arc<RwSemaphore<PageFrames>>,
+    engine: Arc<Engine>,
 }
 
 impl Memory {
     fn new() -> Result<Arc<Self>> {
         let frames = PageFrames::new(PAGES)?;
-        Arc::pin_init(
-            pin_init!(Self {
-                frames <- new_rwsem!(frames, c"vfio_memory"),
-            }),
-            GFP_KERNEL,
-        )
+        let frames = Arc::pin_init(new_rwsem!(frames, c"vfio_memory"), GFP_KERNEL)?;
+        let engine = Engine::new(frames.clone())?;
+        Ok(Arc::new(Self { frames, engine }, GFP_KERNEL)?)
     }
 
     fn size(&self) -> usize {
@@ -96,31 +101,65 @@ impl Memory {
     fn device_info(&self, arg: usize) -> Result {
         let mut info = DeviceInfo::read(arg)?;
         info.flags = VFIO_DEVICE_FLAGS_RESET;
-        info.num_regions = 1;
+        info.num_regions = 2;
         info.write(arg)
     }
 
     fn region_info(&self, arg: usize) -> Result {
         let mut info = RegionInfo::read(arg)?;
-        if info.index != 0 {
-            return Err(EINVAL);
+        info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+        match info.index {
+            0 => {
+                info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
+                info.size = self.size() as u64;
+                info.offset = 0;
+            }
+            1 => {
+                info.size = dma::SIZE as u64;
+                info.offset = REGISTERS_OFFSET;
+            }
+            _ => return Err(EINVAL),
         }
-        info.flags =
-            VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
-        info.size = self.size() as u64;
-        info.offset = 0;
         info.write(arg)
     }
+}
+
+/// The register at `position` of the device file: `None` if that is in the memory.
+///
+/// # Errors
+///
+/// `EINVAL`: it is between two of them, or the user does not access it as a whole.
+fn register_at(position: i64, length: usize) -> Result<Option<usize>> {
+    let offset = u64::try_from(position)?.checked_sub(REGISTERS_OFFSET);
+    let Some(offset) = offset else {
+        return Ok(None);
+    };
+    let offset = usize::try_from(offset)?;
+    if offset % size_of::<u64>() != 0 || length != size_of::<u64>() {
+        return Err(EINVAL);
+    }
+    Ok(Some(offset / size_of::<u64>()))
 }
 
 impl DeviceOps for Memory {
     fn open(&self, device: &Device) -> Result {
         // What one user leaves behind is not for the next one.
+        self.engine.reset();
         self.reset(device);
         Ok(())
     }
 
-    fn close(&self, _device: &Device) {}
+    fn close(&self, _device: &Device) {
+        self.engine.unpin_all();
+    }
+
+    fn pins(&self) -> bool {
+        true
+    }
+
+    fn unmapped(&self, _device: &Device, addresses: RangeInclusive<u64>) {
+        self.engine.unmapped(&addresses);
+    }
 
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
         match cmd {
@@ -139,6 +178,12 @@ impl DeviceOps for Memory {
         position: &mut i64,
     ) -> Result<usize> {
         let start = *position;
+        if let Some(index) = register_at(start, buffer.len())? {
+            let value = self.engine.register(index)?;
+            buffer.write_slice(&value.to_ne_bytes())?;
+            *position += size_of::<u64>() as i64;
+            return Ok(size_of::<u64>());
+        }
         let mut chunk = [0; CHUNK];
         while !buffer.is_empty() {
             let limit = buffer.len().min(CHUNK);
@@ -155,11 +200,20 @@ impl DeviceOps for Memory {
 
     fn write(
         &self,
-        _device: &Device,
+        device: &Device,
         mut buffer: UserSliceReader,
         position: &mut i64,
     ) -> Result<usize> {
         let start = *position;
+        if let Some(index) = register_at(start, buffer.len())? {
+            let mut value = [0; size_of::<u64>()];
+            buffer.read_slice(&mut value)?;
+            let value = u64::from_ne_bytes(value);
+            self.engine
+                .set_register(device.user_memory(), index, value)?;
+            *position += size_of::<u64>() as i64;
+            return Ok(size_of::<u64>());
+        }
         let mut chunk = [0; CHUNK];
         while !buffer.is_empty() {
             let limit = buffer.len().min(CHUNK);

@@ -16,6 +16,7 @@
 #include "kselftest_harness.h"
 #include "locked_memory.h"
 #include "samples.h"
+#include "vfio_memory.h"
 
 #define IOVA		0x10000000UL
 #define IOVA_MEMORY	0x40000000UL
@@ -76,7 +77,7 @@ TEST_F(memory, has_a_group_without_an_iommu)
 	EXPECT_EQ(-ENODEV, group_device(self->session.group, "vfio-other"));
 }
 
-TEST_F(memory, has_one_region)
+TEST_F(memory, has_memory_and_registers)
 {
 	struct vfio_device_info device = { .argsz = sizeof(device) };
 	struct vfio_region_info region = { .argsz = sizeof(region) };
@@ -84,7 +85,7 @@ TEST_F(memory, has_one_region)
 
 	ASSERT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_GET_INFO, &device));
 	EXPECT_EQ(VFIO_DEVICE_FLAGS_RESET, device.flags);
-	EXPECT_EQ(1, device.num_regions);
+	EXPECT_EQ(2, device.num_regions);
 	EXPECT_EQ(0, device.num_irqs);
 	device.argsz = 8;
 	EXPECT_EQ(-EINVAL, vfio_ioctl(fd, VFIO_DEVICE_GET_INFO, &device));
@@ -95,6 +96,13 @@ TEST_F(memory, has_one_region)
 			  VFIO_REGION_INFO_FLAG_MMAP,
 		  region.flags);
 	region.index = 1;
+	ASSERT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region));
+	EXPECT_EQ(sizeof(struct vfio_memory_registers), region.size);
+	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+		  region.flags);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd,
+				   region.offset));
+	region.index = 2;
 	EXPECT_EQ(-EINVAL, vfio_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO,
 				      &region));
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(fd, VFIO_DEVICE_SET_IRQS, NULL));

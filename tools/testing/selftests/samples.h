@@ -7,7 +7,7 @@
 
 #include "vfio_fixture.h"
 
-/* What vfio_memory has: one region at the start of the device file. */
+/* What vfio_memory has: its memory, which is at the start of the device file. */
 #define MEMORY_NAME	"vfio-memory"
 #define MEMORY_SIZE	(16 * PAGE_SIZE)
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Emulated devices that reach their user's memory through an iommufd (9-8), as
+ * emulated_pin_test.c has it for containers.
+ */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/iommufd.h>
+
+#include "kselftest_harness.h"
+#include "locked_memory.h"
+#include "memory_dma.h"
+
+FIXTURE(iommufd)
+{
+	int iommufd;
+	int device;
+	long ioas;
+	uint8_t *buffer;
+	long pinned;
+};
+
+FIXTURE_SETUP(iommufd)
+{
+	NEED_SAMPLES();
+	NEED_IOMMUFD();
+	self->buffer = memory_new(SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)self->buffer);
+	self->pinned = memory_pinned_pages();
+	self->iommufd = iommufd_open();
+	ASSERT_LE(0, self->iommufd);
+	self->device = memory_cdev_open();
+	ASSERT_LE(0, self->device);
+	ASSERT_LT(0, cdev_bind(self->device, self->iommufd));
+	self->ioas = iommufd_ioas(self->iommufd);
+	ASSERT_LT(0, self->ioas);
+}
+
+FIXTURE_TEARDOWN(iommufd)
+{
+	close(self->device);
+	close(self->iommufd);
+	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
+	munmap(self->buffer, SIZE);
+}
+
+static long ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size)
+{
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = size,
+	};
+
+	return vfio_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
+}
+
+#define ATTACH()							\
+	do {								\
+		ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas,	\
+					 self->buffer, IOVA, SIZE));	\
+		ASSERT_EQ(self->ioas, cdev_attach(self->device, self->ioas));	\
+	} while (0)
+
+/* 9-8 */
+TEST_F(iommufd, copies)
+{
+	int device = self->device;
+	int worker;
+
+	EXPECT_EQ(-ENOENT, load(device, VFIO_MEMORY_READ, IOVA, SIZE));
+	ATTACH();
+	for (worker = 0; worker < 2; worker++) {
+		ASSERT_TRUE(put(device, REGISTER(options),
+				worker ? VFIO_MEMORY_WORKER : 0));
+		memset(self->buffer, 1 + worker, SIZE);
+		EXPECT_EQ(1 + worker, load(device, VFIO_MEMORY_READ, IOVA, SIZE));
+		EXPECT_EQ(0, store(device, VFIO_MEMORY_WRITE, IOVA + 100,
+				   SIZE - 200, 7 + worker));
+		EXPECT_TRUE(has_only(self->buffer, 100, 1 + worker));
+		EXPECT_TRUE(has_only(self->buffer + 100, SIZE - 200, 7 + worker));
+	}
+	EXPECT_EQ(-ENOENT, load(device, VFIO_MEMORY_READ, IOVA + SIZE - 1, 2));
+}
+
+/* 9-8: the driver is told, and lets go. */
+TEST_F(iommufd, pins)
+{
+	int device = self->device;
+
+	EXPECT_EQ(-ENOENT, pin(device, IOVA, SIZE));
+	ATTACH();
+	memset(self->buffer, 5, SIZE);
+	ASSERT_EQ(0, pin(device, IOVA, SIZE));
+	ASSERT_EQ(0, pin(device, IOVA + PAGE_SIZE, PAGE_SIZE));
+	EXPECT_EQ(-ENOENT, pin(device, IOVA, SIZE + 1));
+	EXPECT_EQ(5, load(device, VFIO_MEMORY_READ_PINNED, IOVA, SIZE));
+	EXPECT_EQ(0, store(device, VFIO_MEMORY_WRITE_PINNED, IOVA, SIZE, 6));
+	EXPECT_TRUE(has_only(self->buffer, SIZE, 6));
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+	EXPECT_LE(1, REG(device, told));
+	EXPECT_EQ(0, REG(device, pinned));
+	EXPECT_EQ(-ENOENT, pin(device, IOVA, SIZE));
+	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
+}
+
+/* 9-8: who leaves an address space leaves all that is pinned there. */
+TEST_F(iommufd, pins_go_with_the_address_space)
+{
+	int device = self->device;
+	long other = iommufd_ioas(self->iommufd);
+
+	ASSERT_LT(0, other);
+	ATTACH();
+	ASSERT_EQ(0, pin(device, IOVA, SIZE));
+	ASSERT_EQ(other, cdev_attach(device, other));
+	EXPECT_EQ(1, REG(device, told));
+	EXPECT_EQ(0, REG(device, pinned));
+	EXPECT_EQ(-ENOENT, pin(device, IOVA, SIZE));
+	ASSERT_EQ(self->ioas, cdev_attach(device, self->ioas));
+	EXPECT_EQ(0, pin(device, IOVA, SIZE));
+}
+
+/* 9-8: while another thread of the user pins, pages go when they are unmapped. */
+TEST_F(iommufd, unmap_against_pin)
+{
+	int device = self->device;
+	pid_t child;
+	int i;
+
+	ATTACH();
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		for (i = 0; ; i++) {
+			long ret = pin(device, IOVA + i % PAGES * PAGE_SIZE, PAGE_SIZE);
+
+			/* It is unmapped, or is about to be. */
+			if (ret && ret != -ENOENT && ret != -EINVAL && ret != -ENOSPC)
+				_exit(1);
+		}
+	}
+	for (i = 0; i < 200; i++) {
+		EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+		EXPECT_EQ(0, iommufd_map(self->iommufd, self->ioas, self->buffer, IOVA, SIZE));
+	}
+	EXPECT_EQ(0, waitpid(child, NULL, WNOHANG));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+	EXPECT_EQ(0, REG(device, pinned));
+}
+
+/* 9-8: a device that is closed, or detached, has let go of everything. */
+TEST_F(iommufd, close_takes_pins)
+{
+	ATTACH();
+	ASSERT_EQ(0, pin(self->device, IOVA, SIZE));
+	ASSERT_TRUE(put(self->device, REGISTER(options), VFIO_MEMORY_KEEP));
+	close(self->device);
+	self->device = -1;
+	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+}
+
+SAMPLES_TEST_MAIN("vfio_memory")
