@@ -35,6 +35,18 @@ impl Width {
         self as usize
     }
 
+    /// The width with this number of bytes, if there is one.
+    #[inline]
+    pub(crate) const fn of_bytes(bytes: usize) -> Option<Self> {
+        match bytes {
+            1 => Some(Self::Byte),
+            2 => Some(Self::Word),
+            4 => Some(Self::Dword),
+            8 => Some(Self::Qword),
+            _ => None,
+        }
+    }
+
     /// Number of bits.
     #[inline]
     pub const fn bits(self) -> u32 {
@@ -88,8 +100,15 @@ impl IoMem {
     }
 
     /// Returns the address of `width` bytes at `offset`.
+    #[inline]
     fn address(&self, offset: usize, width: Width) -> Result<*mut c_void> {
-        let end = offset.checked_add(width.bytes()).ok_or(EINVAL)?;
+        self.run_address(offset, width, width.bytes())
+    }
+
+    /// Returns the address of `len` bytes at `offset`, for accesses of `width` bytes.
+    #[inline]
+    fn run_address(&self, offset: usize, width: Width, len: usize) -> Result<*mut c_void> {
+        let end = offset.checked_add(len).ok_or(EINVAL)?;
         if end > self.len || offset % width.bytes() != 0 {
             return Err(EINVAL);
         }
@@ -103,6 +122,7 @@ impl IoMem {
     /// # Errors
     ///
     /// EINVAL if that is beyond the end, or not aligned to `width`.
+    #[inline]
     pub(crate) fn read(&self, offset: usize, width: Width) -> Result<u64> {
         let address = self.address(offset, width)?.cast_const();
 
@@ -123,6 +143,7 @@ impl IoMem {
     /// # Errors
     ///
     /// EINVAL if that is beyond the end, or not aligned to `width`.
+    #[inline]
     pub(crate) fn write(&self, offset: usize, width: Width, value: u64) -> Result {
         let address = self.address(offset, width)?;
 
@@ -138,5 +159,101 @@ impl IoMem {
         }
 
         Ok(())
+    }
+
+    /// Reads one register of `width` bytes after the other from `offset` on, as many as `bytes`
+    /// has room for. What is left of `bytes` stays as it was.
+    ///
+    /// The bounds are checked and the width is chosen once, not for each register.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if that is beyond the end, or not aligned to `width`.
+    pub(crate) fn read_run(&self, offset: usize, width: Width, bytes: &mut [u8]) -> Result {
+        let start = self.run_address(offset, width, bytes.len())?.cast_const();
+        let at = |distance| start.wrapping_byte_add(distance);
+
+        // The callees return `unsigned int` for the narrow widths.
+        match width {
+            // CAST: Only the low bytes are set.
+            // SAFETY: By the type invariant and `run_address()`, as many bytes are mapped as
+            // `bytes` has, and `fill()` passes distances of values that lie in those.
+            Width::Byte => fill(bytes, |distance| unsafe {
+                (bindings::ioread8(at(distance)) as u8).to_le_bytes()
+            }),
+            // CAST: As above.
+            // SAFETY: As above.
+            Width::Word => fill(bytes, |distance| unsafe {
+                (bindings::ioread16(at(distance)) as u16).to_le_bytes()
+            }),
+            // SAFETY: As above.
+            Width::Dword => fill(bytes, |distance| unsafe {
+                bindings::ioread32(at(distance)).to_le_bytes()
+            }),
+            // SAFETY: As above.
+            Width::Qword => fill(bytes, |distance| unsafe {
+                bindings::vfio_rust_ioread64(at(distance)).to_le_bytes()
+            }),
+        }
+
+        Ok(())
+    }
+
+    /// Writes one register of `width` bytes after the other from `offset` on, as many as `bytes`
+    /// has values for.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if that is beyond the end, or not aligned to `width`.
+    pub(crate) fn write_run(&self, offset: usize, width: Width, bytes: &[u8]) -> Result {
+        let start = self.run_address(offset, width, bytes.len())?;
+        let at = |distance| start.wrapping_byte_add(distance);
+
+        match width {
+            // SAFETY: By the type invariant and `run_address()`, as many bytes are mapped as
+            // `bytes` has, and `drain()` passes distances of values that lie in those.
+            Width::Byte => drain(bytes, |distance, value| unsafe {
+                bindings::iowrite8(u8::from_le_bytes(value), at(distance))
+            }),
+            // SAFETY: As above.
+            Width::Word => drain(bytes, |distance, value| unsafe {
+                bindings::iowrite16(u16::from_le_bytes(value), at(distance))
+            }),
+            // SAFETY: As above.
+            Width::Dword => drain(bytes, |distance, value| unsafe {
+                bindings::iowrite32(u32::from_le_bytes(value), at(distance))
+            }),
+            // SAFETY: As above.
+            Width::Qword => drain(bytes, |distance, value| unsafe {
+                bindings::vfio_rust_iowrite64(u64::from_le_bytes(value), at(distance))
+            }),
+        }
+
+        Ok(())
+    }
+}
+
+/// Calls `read` for each `N` bytes of `bytes` with their distance from its start, and puts there
+/// what that returns.
+#[inline(always)]
+fn fill<const N: usize>(mut bytes: &mut [u8], read: impl Fn(usize) -> [u8; N]) {
+    let mut distance = 0;
+    while let Some((value, rest)) = bytes.split_first_chunk_mut::<N>() {
+        *value = read(distance);
+        // Does not wrap: it is within `bytes`.
+        distance = distance.wrapping_add(N);
+        bytes = rest;
+    }
+}
+
+/// Calls `write` for each `N` bytes of `bytes` with their distance from its start.
+#[inline(always)]
+fn drain<const N: usize>(mut bytes: &[u8], write: impl Fn(usize, [u8; N])) {
+    let mut distance = 0;
+    while let Some((value, rest)) = bytes.split_first_chunk::<N>() {
+        write(distance, *value);
+        // Does not wrap: it is within `bytes`.
+        distance = distance.wrapping_add(N);
+        bytes = rest;
     }
 }
