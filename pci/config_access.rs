@@ -33,7 +33,10 @@ use crate::{
         Held,
         MemoryLock, //
     },
-    opened::Opened, //
+    opened::{
+        ConfigSpace,
+        Opened, //
+    }, //
 };
 use kernel::{
     fmt,
@@ -287,18 +290,51 @@ impl<'a> Effects for Access<'a> {
     }
 }
 
-impl Opened {
-    /// Returns the next piece of an access to config space.
-    fn chunk(&self, offset: u64, count: usize, done: usize) -> Result<Chunk> {
-        let position = usize::try_from(offset)?.checked_add(done).ok_or(EFAULT)?;
-        let config = self.config.read_killable()?;
-        // Within the cells even where a processor speculates.
-        let position = nospec::checked_index(position, config.size().into()).ok_or(EFAULT)?;
+/// Cuts the next chunk off an access to config space: what is left of it are `left` bytes at
+/// `offset`.
+///
+/// # Errors
+///
+/// EFAULT beyond the end.
+fn next_chunk(config: &ConfigSpace, offset: u64, left: usize) -> Result<Chunk> {
+    let position = usize::try_from(offset)?;
+    // Within the cells even where a processor speculates.
+    let position = nospec::checked_index(position, config.size().into()).ok_or(EFAULT)?;
 
-        // CAST: A `usize` has 64 bits where this driver runs.
-        config
-            .chunk(position as u64, count.saturating_sub(done))
-            .ok_or(EFAULT)
+    // CAST: A `usize` has 64 bits where this driver runs.
+    config.chunk(position as u64, left).ok_or(EFAULT)
+}
+
+/// Writes a value to user memory. The size of each copy is known to the compiler, which spares the
+/// kernel the look at what object of its own it is about to give away.
+fn give(buffer: &mut UserSliceWriter, width: Width, value: u32) -> Result {
+    // CAST: Only the low bytes are wanted.
+    match width {
+        Width::Byte => buffer.write(&(value as u8)),
+        // CAST: As above.
+        Width::Word => buffer.write(&(value as u16).to_le()),
+        Width::Dword => buffer.write(&value.to_le()),
+    }
+}
+
+/// Reads from user memory as much as the next chunk of an access can have, and leaves it there.
+fn peek(buffer: &UserSliceReader, width: Width) -> Result<u32> {
+    let mut reader = buffer.clone_reader();
+
+    Ok(match width {
+        Width::Byte => u32::from(reader.read::<u8>()?),
+        Width::Word => u32::from(u16::from_le(reader.read()?)),
+        Width::Dword => u32::from_le(reader.read()?),
+    })
+}
+
+impl Opened {
+    /// Reads the first chunk of what is left of an access, under one lock.
+    fn read_chunk(&self, hardware: &UserConfig<'_>, offset: u64, left: usize) -> Result<(Width, u32)> {
+        let config = self.config.read_killable()?;
+        let chunk = next_chunk(&config, offset, left)?;
+
+        Ok((chunk.width(), config.read(hardware, chunk)?))
     }
 
     /// Reads config space for the user.
@@ -310,21 +346,18 @@ impl Opened {
     pub(crate) fn read_config(
         &self,
         core: &CoreDevice,
-        offset: u64,
+        mut offset: u64,
         buffer: &mut UserSliceWriter,
     ) -> Result<usize> {
-        let config = UserConfig::new(core);
+        let hardware = UserConfig::new(core);
         let count = buffer.len();
-        let mut done = 0;
-        while done < count {
-            let chunk = self.chunk(offset, count, done)?;
-            let value = self.config.read_killable()?.read(&config, chunk)?;
-            let len = usize::from(chunk.width().bytes());
-            buffer.write_slice(value.to_le_bytes().get(..len).ok_or(EINVAL)?)?;
-            done += len;
+        while !buffer.is_empty() {
+            let (width, value) = self.read_chunk(&hardware, offset, buffer.len())?;
+            give(buffer, width, value)?;
+            offset = offset.saturating_add(width.bytes().into());
         }
 
-        Ok(done)
+        Ok(count)
     }
 
     /// Writes config space for the user.
@@ -337,32 +370,55 @@ impl Opened {
         &self,
         core: &CoreDevice,
         device: &Device,
-        offset: u64,
+        mut offset: u64,
         buffer: &mut UserSliceReader,
     ) -> Result<usize> {
         let count = buffer.len();
-        let mut done = 0;
-        while done < count {
-            let chunk = self.chunk(offset, count, done)?;
-            let len = usize::from(chunk.width().bytes());
-            let mut value = [0; size_of::<u32>()];
-            buffer.read_slice(value.get_mut(..len).ok_or(EINVAL)?)?;
-            self.write_chunk(Access::new(core, device), chunk, u32::from_le_bytes(value))?;
-            done += len;
+        while !buffer.is_empty() {
+            let left = buffer.len();
+            let value = peek(buffer, widest(offset, left))?;
+            let width = self.write_chunk(Access::new(core, device), offset, left, value)?;
+            buffer.skip(width.bytes().into())?;
+            offset = offset.saturating_add(width.bytes().into());
         }
 
-        Ok(done)
+        Ok(count)
     }
 
-    fn write_chunk(&self, mut access: Access<'_>, chunk: Chunk, value: u32) -> Result {
-        let effect = self.config.read_killable()?.memory_effect(chunk, value);
-        access.prepare(effect)?;
-        let written = self
-            .config
-            .write_killable()?
-            .write(&mut access, chunk, value);
+    /// Writes the first chunk of what is left of an access, whose bytes are the low ones of
+    /// `value`, and returns how wide it is.
+    ///
+    /// Most have nothing to do with device memory, and are made under one lock.
+    fn write_chunk(
+        &self,
+        mut access: Access<'_>,
+        offset: u64,
+        left: usize,
+        value: u32,
+    ) -> Result<Width> {
+        let mut config = self.config.write_killable()?;
+        let chunk = next_chunk(&config, offset, left)?;
+        let value = value & chunk.width().mask();
+        let effect = config.memory_effect(chunk, value);
+        if effect != MemoryEffect::None {
+            // What is in a chunk, and what writing it means, does not change meanwhile.
+            drop(config);
+            access.prepare(effect)?;
+            config = self.config.write_killable()?;
+        }
+        let written = config.write(&mut access, chunk, value);
+        drop(config);
         let finished = access.finish();
 
-        written.and(finished)
+        written.and(finished).map(|()| chunk.width())
     }
+}
+
+/// The widest chunk that `left` bytes at `offset` can begin with. It is less wide where a
+/// capability ends within it.
+fn widest(offset: u64, left: usize) -> Width {
+    // CAST: Whether it is a multiple of four, or two, is all that matters.
+    let offset = offset as u16;
+
+    Width::widest(offset, u16::try_from(left).unwrap_or(u16::MAX))
 }

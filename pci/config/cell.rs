@@ -8,6 +8,7 @@ use super::{
     header,
     permission::{
         Layout,
+        Masks,
         Permission, //
     },
     width::Width,
@@ -109,13 +110,6 @@ impl Cell {
         self.start
     }
 
-    /// What the bits of this byte, which is the one at `offset`, allow.
-    pub(super) fn permission(&self, offset: u16) -> Permission {
-        self.kind
-            .layout()
-            .permission(offset.saturating_sub(self.start))
-    }
-
     /// Becomes a byte that the host emulates.
     pub(super) fn emulate(&mut self, shadow: u8) {
         *self = Cell {
@@ -140,29 +134,54 @@ impl Cell {
     }
 }
 
-/// The cells from `offset` on, as many as `width` has bytes, those behind the end left out.
-fn covered(cells: &[Cell], offset: u16, width: Width) -> &[Cell] {
-    let start = usize::from(offset).min(cells.len());
-    let (_, cells) = cells.split_at(start);
-    let end = usize::from(width.bytes()).min(cells.len());
-    cells.split_at(end).0
+/// The cells from `offset` on.
+fn cells_from(cells: &[Cell], offset: u16) -> &[Cell] {
+    let (_, cells) = cells.split_at(usize::from(offset).min(cells.len()));
+
+    cells
 }
 
 /// Reads the shadow. Bytes behind the end read as zero.
 pub(super) fn load(cells: &[Cell], offset: u16, width: Width) -> u32 {
-    let mut bytes = [0; 4];
-    for (byte, cell) in bytes.iter_mut().zip(covered(cells, offset, width)) {
-        *byte = cell.shadow;
+    // Spelled out, since this is part of most accesses, and faster than a loop.
+    match (width, cells_from(cells, offset)) {
+        (Width::Dword, [a, b, c, d, ..]) => {
+            u32::from_le_bytes([a.shadow, b.shadow, c.shadow, d.shadow])
+        }
+        (Width::Word, [a, b, ..]) => u32::from_le_bytes([a.shadow, b.shadow, 0, 0]),
+        (Width::Byte, [a, ..]) => u32::from(a.shadow),
+        (_, cut) => {
+            let mut bytes = [0; 4];
+            for (byte, cell) in bytes.iter_mut().zip(cut) {
+                *byte = cell.shadow;
+            }
+            u32::from_le_bytes(bytes)
+        }
     }
-    u32::from_le_bytes(bytes)
+}
+
+/// The permissions of `width` bytes from `offset` on, which are aligned and of one capability.
+pub(super) fn permissions(cells: &[Cell], offset: u16, width: Width) -> Masks {
+    let Some(cell) = cells.get(usize::from(offset)) else {
+        return Masks::default();
+    };
+    let dword = cell.kind.layout().dword(offset.saturating_sub(cell.start));
+
+    dword.part(offset, width)
 }
 
 /// Writes the shadow. Bytes behind the end are dropped.
 pub(super) fn store(cells: &mut [Cell], offset: u16, width: Width, value: u32) {
     let bytes = value.to_le_bytes();
-    let targets = cells.iter_mut().skip(usize::from(offset));
-    for (cell, byte) in targets.zip(bytes).take(usize::from(width.bytes())) {
-        cell.shadow = byte;
+    let (_, targets) = cells.split_at_mut(usize::from(offset).min(cells.len()));
+    match (width, targets, bytes) {
+        (Width::Byte, [a, ..], [byte, ..]) => a.shadow = byte,
+        (_, targets, _) => {
+            let bytes = bytes.into_iter().take(usize::from(width.bytes()));
+            for (cell, byte) in targets.iter_mut().zip(bytes) {
+                cell.shadow = byte;
+            }
+        }
     }
 }
 
@@ -208,37 +227,6 @@ pub(super) fn hide(cells: &mut [Cell], start: u16, length: u16) {
                 kind: Kind::Hidden,
                 shadow: 0,
             };
-        }
-    }
-}
-
-/// The permissions of the bytes of one access, joined.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Masks {
-    pub(super) virt: u32,
-    pub(super) write: u32,
-    pub(super) clear: u32,
-}
-
-impl Masks {
-    /// The permissions of `width` bytes from `offset` on.
-    pub(super) fn of(cells: &[Cell], offset: u16, width: Width) -> Masks {
-        let mut virt = [0; 4];
-        let mut write = [0; 4];
-        let mut clear = [0; 4];
-        let bytes = virt.iter_mut().zip(&mut write).zip(&mut clear);
-        let mut offset = offset;
-        for (((virt, write), clear), cell) in bytes.zip(covered(cells, offset, width)) {
-            let permission = cell.permission(offset);
-            *virt = permission.virt;
-            *write = permission.write;
-            *clear = permission.clear;
-            offset = offset.saturating_add(1);
-        }
-        Masks {
-            virt: u32::from_le_bytes(virt),
-            write: u32::from_le_bytes(write),
-            clear: u32::from_le_bytes(clear),
         }
     }
 }

@@ -5,9 +5,9 @@
 use super::{
     cell::{
         load,
+        permissions,
         store,
-        Cell,
-        Masks, //
+        Cell, //
     },
     hardware::{
         CommandWrite,
@@ -29,6 +29,15 @@ use core::ops::DerefMut;
 pub fn bar_registers() -> impl Iterator<Item = u16> {
     let bars = (header::BASE_ADDRESS_0..header::BASE_ADDRESS_END).step_by(4);
     bars.chain([header::ROM_ADDRESS])
+}
+
+/// Whether the byte at `offset` of the header belongs to a BAR or the ROM BAR.
+fn is_bar(offset: u16) -> bool {
+    matches!(
+        offset,
+        header::BASE_ADDRESS_0..header::BASE_ADDRESS_END
+            | header::ROM_ADDRESS..header::ROM_ADDRESS_END
+    )
 }
 
 /// The bits that enable decoders.
@@ -53,7 +62,10 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         if chunk.covers(COMMAND_UPPER) {
             self.update_intx(effects);
         }
-        self.size_bars();
+        // The shadow of a BAR changes by nothing else, and they are whole dwords.
+        if is_bar(chunk.offset) {
+            self.size_bars();
+        }
         Ok(())
     }
 
@@ -86,7 +98,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         command: u32,
         lost: Option<Lost>,
     ) -> Result<(), E::Error> {
-        let masks = Masks::of(&self.cells, chunk.offset, chunk.width);
+        let masks = permissions(&self.cells, chunk.offset, chunk.width);
         // What is behind the register cannot be written.
         let in_register = |bits: u32| {
             let shift = 8 * u32::from(chunk.offset.saturating_sub(header::COMMAND));

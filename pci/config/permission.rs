@@ -2,6 +2,8 @@
 
 //! Permission tables: what each bit of a register allows.
 
+use super::width::Width;
+
 /// What is allowed for the eight bits of one byte.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Permission {
@@ -94,42 +96,124 @@ impl Register {
         self
     }
 
-    fn permission(&self, offset: u16) -> Option<Permission> {
-        let byte = usize::from(offset.checked_sub(self.offset)?);
-        if byte >= usize::from(self.bytes) {
-            return None;
-        }
-        Some(Permission {
-            virt: *self.virt.to_le_bytes().get(byte)?,
-            write: *self.write.to_le_bytes().get(byte)?,
-            clear: *self.clear.to_le_bytes().get(byte)?,
-        })
+    /// The bits of the aligned dword that the register lies in, shifted to where they are there.
+    const fn in_dword(self) -> (Masks, u32) {
+        // CAST: Widens.
+        let shift = (self.offset as u32 % 4) * 8;
+        // Evaluated by the compiler, which refuses a row that is wrong.
+        // CAST: Widens.
+        assert!(shift / 8 + self.bytes as u32 <= 4);
+        let bits = match self.bytes {
+            1 => 0xff,
+            2 => 0xffff,
+            _ => ALL,
+        } << shift;
+
+        (
+            Masks {
+                virt: (self.virt << shift) & bits,
+                write: (self.write << shift) & bits,
+                clear: (self.clear << shift) & bits,
+            },
+            bits,
+        )
     }
 }
 
-/// The table of one capability.
+/// What is allowed for the bits of up to four bytes, the least significant one first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Masks {
+    pub(super) virt: u32,
+    pub(super) write: u32,
+    pub(super) clear: u32,
+}
+
+impl Masks {
+    /// Four bytes with the permission of one.
+    const fn repeat(permission: Permission) -> Self {
+        Self {
+            virt: u32::from_ne_bytes([permission.virt; 4]),
+            write: u32::from_ne_bytes([permission.write; 4]),
+            clear: u32::from_ne_bytes([permission.clear; 4]),
+        }
+    }
+
+    /// A dword with another register.
+    const fn with(self, register: Register) -> Self {
+        let (masks, bits) = register.in_dword();
+
+        Self {
+            virt: (self.virt & !bits) | masks.virt,
+            write: (self.write & !bits) | masks.write,
+            clear: (self.clear & !bits) | masks.clear,
+        }
+    }
+
+    /// The part of an aligned dword that is `width` bytes from `offset` on, which do not leave it.
+    #[inline]
+    pub(super) fn part(self, offset: u16, width: Width) -> Self {
+        let shift = u32::from(offset % 4) * 8;
+
+        Self {
+            virt: (self.virt >> shift) & width.mask(),
+            write: (self.write >> shift) & width.mask(),
+            clear: (self.clear >> shift) & width.mask(),
+        }
+    }
+}
+
+/// Dwords that have rows in a table: those of the header, of which there are more than of any
+/// capability.
+const DWORDS: usize = 16;
+
+/// The table of one capability, which starts at a multiple of four.
+///
+/// What a user accesses is never more than an aligned dword, so the compiler joins the rows to one
+/// entry for each: an access costs one look-up, however many rows there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    registers: &'static [Register],
-    rest: Permission,
+    dwords: [Masks; DWORDS],
+    rest: Masks,
 }
 
 impl Layout {
     /// Bytes without a row are read from the hardware and never written.
-    pub(super) const fn new(registers: &'static [Register]) -> Self {
+    pub(super) const fn new(registers: &[Register]) -> Self {
         Self::with_rest(registers, Permission::READ_ONLY)
     }
 
     /// Bytes without a row have the permission `rest`.
-    pub(super) const fn with_rest(registers: &'static [Register], rest: Permission) -> Self {
-        Self { registers, rest }
+    pub(super) const fn with_rest(mut registers: &[Register], rest: Permission) -> Self {
+        let rest = Masks::repeat(rest);
+        let mut dwords = [rest; DWORDS];
+        while let [register, others @ ..] = registers {
+            // CAST: Widens.
+            let index = register.offset as usize / 4;
+            dwords[index] = dwords[index].with(*register);
+            registers = others;
+        }
+
+        Self { dwords, rest }
+    }
+
+    /// The permissions of the aligned dword with the byte at `offset` from the start of the
+    /// capability.
+    #[inline]
+    pub(super) fn dword(&self, offset: u16) -> Masks {
+        let dword = self.dwords.get(usize::from(offset / 4));
+
+        dword.copied().unwrap_or(self.rest)
     }
 
     /// The permission of the byte at `offset` from the start of the capability.
     pub fn permission(&self, offset: u16) -> Permission {
-        self.registers
-            .iter()
-            .find_map(|register| register.permission(offset))
-            .unwrap_or(self.rest)
+        let masks = self.dword(offset).part(offset, Width::Byte);
+
+        Permission {
+            // CAST: Only the low byte is set.
+            virt: masks.virt as u8,
+            write: masks.write as u8,
+            clear: masks.clear as u8,
+        }
     }
 }

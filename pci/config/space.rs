@@ -6,10 +6,10 @@ use super::{
     bar::Sizing,
     cell::{
         load,
+        permissions,
         store,
         Cell,
-        Kind,
-        Masks, //
+        Kind, //
     },
     command::bar_registers,
     finding::Finding,
@@ -20,6 +20,7 @@ use super::{
         Hardware, //
     },
     header,
+    permission::Masks,
     walk::Walk,
     width::Width,
     EXTENDED_SIZE,
@@ -68,7 +69,13 @@ pub struct Space<B> {
     pub(super) host_bars: [u32; 7],
     /// The state of Interrupt Disable that the host was told.
     pub(super) intx_disabled: bool,
+    /// A bit for each aligned dword whose bytes belong to one capability, as nearly all do: an
+    /// access to one of them does not look at each byte.
+    whole: [u64; WHOLE_WORDS],
 }
+
+// CAST: Widens.
+const WHOLE_WORDS: usize = (EXTENDED_SIZE / 4 / 64) as usize;
 
 impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Examines a device.
@@ -100,12 +107,15 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
             rom_sizing: Sizing::of_rom(facts.rom),
             host_bars: [0; 7],
             intx_disabled: false,
+            whole: [0; WHOLE_WORDS],
         };
+        space.find_whole();
         space.adjust_header(report);
         Ok(space)
     }
 
     /// Number of bytes that users can access.
+    #[inline]
     pub fn size(&self) -> u16 {
         usable(&self.cells)
     }
@@ -120,14 +130,37 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         let (access, _) = cells.split_at_checked(count)?;
         let first = access.first()?;
         let to_boundary = 4 - offset % 4;
-        let same = (0..to_boundary)
-            .zip(access)
-            .take_while(|(_, cell)| cell.same_capability(first))
-            .count();
+        let within = access.get(..usize::from(to_boundary)).unwrap_or(access);
+        let same = if self.is_whole(offset) {
+            within.len()
+        } else {
+            let same = within.iter().take_while(|cell| cell.same_capability(first));
+            same.count()
+        };
         Some(Chunk {
             offset,
             width: Width::widest(offset, u16::try_from(same).ok()?),
         })
+    }
+
+    /// Whether the aligned dword around `offset` belongs to one capability.
+    fn is_whole(&self, offset: u16) -> bool {
+        let dword = usize::from(offset / 4);
+        let word = self.whole.get(dword / 64);
+        word.is_some_and(|word| (word >> (dword % 64)) & 1 != 0)
+    }
+
+    /// Finds out which dwords do. To be called when the owner of a byte has changed.
+    fn find_whole(&mut self) {
+        self.whole = [0; WHOLE_WORDS];
+        for (word, cells) in self.whole.iter_mut().zip(self.cells.chunks(64 * 4)) {
+            for (bit, dword) in cells.chunks_exact(4).enumerate() {
+                if let [first, others @ ..] = dword {
+                    let is_whole = others.iter().all(|cell| cell.same_capability(first));
+                    *word |= u64::from(is_whole) << bit;
+                }
+            }
+        }
     }
 
     /// Reads a chunk as the user sees it.
@@ -140,7 +173,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         if !self.contains(chunk) {
             return Ok(width.mask());
         }
-        let masks = Masks::of(&self.cells, offset, width);
+        let masks = permissions(&self.cells, offset, width);
         let mut value = load(&self.cells, offset, width);
         if masks.virt != width.mask() {
             let real = hardware.read(offset, width)?;
@@ -190,7 +223,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         value: u32,
     ) -> Result<(), H::Error> {
         let Chunk { offset, width } = chunk;
-        let masks = Masks::of(&self.cells, offset, width);
+        let masks = permissions(&self.cells, offset, width);
         let real = masks.write & !masks.virt;
         if real != 0 {
             let mut merged = value & real;
@@ -246,6 +279,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         for (cell, byte) in cells.zip(value.to_le_bytes()) {
             cell.emulate(byte);
         }
+        self.find_whole();
     }
 
     /// Whether the byte at `offset` belongs to the capability at `start`.

@@ -38,7 +38,7 @@ impl Width {
     ///
     /// `length` is not zero; if it is, the answer is a byte.
     #[inline]
-    pub(super) const fn widest(offset: u16, length: u16) -> Width {
+    pub const fn widest(offset: u16, length: u16) -> Width {
         if length >= 4 && offset % 4 == 0 {
             Width::Dword
         } else if length >= 2 && offset % 2 == 0 {
