@@ -266,6 +266,19 @@ impl CoreDevice {
         })
     }
 
+    /// Wakes the device up for an access to `region`, for as long as the result exists. Nothing is
+    /// to be done for a device that is kept awake if the access itself makes sure that it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resumed`].
+    fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
+        match region {
+            Region::Bar(_) | Region::Config if !self.memory.may_sleep() => Ok(None),
+            _ => self.resumed().map(Some),
+        }
+    }
+
     /// Runs `access` for the region and the offset in it at `position`, with the device awake, and
     /// moves the position on by what it has transferred of `len` bytes.
     ///
@@ -282,7 +295,7 @@ impl CoreDevice {
             return Ok(0);
         }
         let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
-        let _resumed = self.resumed()?;
+        let _resumed = self.resumed_for(region)?;
         let done = access(&*self.opened()?, region, offset)?;
         *position = position.saturating_add(i64::try_from(done)?);
 

@@ -50,7 +50,8 @@ use crate::{
             Function,
             NUM_BARS, //
         },
-        pci_reset::SavedState, //
+        pci_reset::SavedState,
+        pm_runtime::Resumed, //
     },
     availability::{
         Availability,
@@ -73,7 +74,13 @@ use kernel::{
     bindings,
     page::PAGE_SHIFT,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 use vfio::{
     abstractions::{
@@ -186,6 +193,8 @@ pub(crate) struct MemoryLock {
     reach: RwSemaphore<Reach<SavedState>>,
     /// That of the physical function, if this is a virtual one and both are ours.
     physical: Option<Arc<MemoryLock>>,
+    /// May the open device be suspended? A copy, for who does not need the answer to stay true.
+    may_sleep: Atomic<bool>,
 }
 
 /// What [`MemoryLock::try_access`] finds.
@@ -221,10 +230,12 @@ impl MemoryLock {
             command,
             reach <- new_rwsem!(Reach::new(), c"vfio_pci_reach"),
             physical,
+            may_sleep: Atomic::new(false),
         })
     }
 
     /// Answers who does not mind anybody but `holders`.
+    #[inline]
     fn availability(
         &self,
         memory: &Memory,
@@ -242,6 +253,7 @@ impl MemoryLock {
         })
     }
 
+    #[inline]
     fn answer<'a>(
         &'a self,
         memory: ReadGuard<'a, Memory>,
@@ -269,19 +281,46 @@ impl MemoryLock {
     }
 
     /// Allows access to the memory, if it is enabled, for as long as the result exists. Waits for
-    /// who keeps others from it.
+    /// who keeps others from it, and wakes the device up.
     ///
     /// # Errors
     ///
-    /// EIO if it is not enabled or cannot be reached; EINTR if the task is killed while it waits.
+    /// EIO if it is not enabled or cannot be reached, or does not wake up; EINTR if the task is
+    /// killed while it waits.
+    #[inline]
     pub(crate) fn access(&self) -> Result<Access<'_>> {
+        match self.answer(self.state.read(), self.reach.read()) {
+            Ok(access) => Ok(access),
+            Err(_) => self.wait_for_access(),
+        }
+    }
+
+    /// Does the same, after the first answer was that it is not to be had.
+    #[cold]
+    fn wait_for_access(&self) -> Result<Access<'_>> {
+        let mut resumed = None;
         loop {
             match self.ask() {
                 Ok(access) => return Ok(access),
                 Err(Availability::Resetting) => self.gate.wait()?,
+                // It cannot fall asleep again before the lock is released.
+                Err(Availability::Suspended) if resumed.is_none() => {
+                    resumed = Some(Resumed::new(&self.function).map_err(|_| EIO)?);
+                }
                 Err(_) => return Err(EIO),
             }
         }
+    }
+
+    /// May the device be suspended, although it is open?
+    ///
+    /// Every open device has a count that keeps it resumed, unless its user has let go of that. So
+    /// whoever is about to access it need not take another, which is a good part of what reading
+    /// one register takes; as long as he asks again under the lock, as [`Self::access`] does: the
+    /// user may let go in between.
+    #[inline]
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.may_sleep.load(Relaxed)
     }
 
     /// Allows to map the memory, which stays mapped when the result is gone: never in low power,
@@ -407,24 +446,31 @@ impl MemoryLock {
         self.gate.wait_for(Holder::Host)
     }
 
-    /// Keeps resets from beginning for as long as the result exists; nothing if the link is not to
-    /// be relied upon, as that is reset without a word.
+    /// Keeps resets from beginning, and the device from falling asleep, for as long as the result
+    /// exists; nothing if the link is not to be relied upon, as that is reset without a word.
+    /// Wakes the device up.
     ///
     /// # Errors
     ///
-    /// EINTR: the task is killed while it waits for the end of a reset.
+    /// EIO if it does not wake up; EINTR if the task is killed while it waits for the end of a
+    /// reset.
     pub(crate) fn without_reset(&self) -> Result<Option<NoReset<'_>>> {
+        let mut resumed = None;
         loop {
             let memory = self.state.read();
-            if memory.holders.first() != Some(Holder::Host) {
+            if memory.holders.first() == Some(Holder::Host) {
+                drop(memory);
+                self.wait_for_reset()?;
+            } else if memory.low_power.is_suspended() && resumed.is_none() {
+                drop(memory);
+                resumed = Some(Resumed::new(&self.function).map_err(|_| EIO)?);
+            } else {
                 return Ok(self
                     .reach
                     .read()
                     .is_up()
                     .then_some(NoReset { _memory: memory }));
             }
-            drop(memory);
-            self.wait_for_reset()?;
         }
     }
 

@@ -16,7 +16,10 @@ use crate::{
     command::KeptBits,
     low_power::LowPower, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
 use vfio::abstractions::rwsem::WriteGuard;
 
 /// Nobody else is at the memory of the device, nor comes to it.
@@ -203,6 +206,8 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
+        let may_sleep = self.memory.low_power.is_on();
+        self.lock.may_sleep.store(may_sleep, Relaxed);
         if self.may_restore() {
             // Importers are told, who may take their time.
             self.set_holder(Holder::User);
