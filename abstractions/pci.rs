@@ -275,6 +275,19 @@ impl Function {
         }
     }
 
+    /// Is BAR `index` one in memory?
+    #[inline]
+    pub(crate) fn has_memory_bar(&self, index: usize) -> bool {
+        if index >= NUM_BARS {
+            return false;
+        }
+        // SAFETY: `as_raw()` is valid; `index` is within the array, as the ROM is behind the BARs.
+        let flags = unsafe { (*self.as_raw()).resource[index].flags };
+
+        // CAST: A `u32` always fits into a `usize` on the 64-bit machines that this driver is for.
+        flags & bindings::IORESOURCE_MEM as usize != 0
+    }
+
     /// Returns the copy of the ROM that firmware left in memory.
     pub(crate) fn shadow_rom(&self) -> Option<ShadowRom> {
         // SAFETY: `as_raw()` is valid, and the fields are constant after enumeration.

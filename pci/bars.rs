@@ -2,29 +2,53 @@
 
 //! The BARs of a device that is open.
 
-use crate::{
-    abstractions::{
-        bar::{
-            MappedBar,
-            PageRemainder, //
-        },
-        pci::{
-            Function,
-            Resource,
-            NUM_BARS, //
-        }, //
+use crate::abstractions::{
+    bar::{
+        MappedBar,
+        PageRemainder, //
     },
-    memory::{
-        Window,
-        Windows, //
+    iomem::IoMem,
+    pci::{
+        Function,
+        Resource,
+        NUM_BARS, //
     }, //
 };
 use core::ops::Range;
 use kernel::{
     bindings,
-    page::PAGE_SIZE,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*, //
 };
+use vfio::abstractions::{
+    nospec,
+    pfnmap, //
+};
+
+/// Page frames of a BAR that user space may map.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    /// First page frame.
+    pub(crate) first: u64,
+    /// Number of page frames.
+    pub(crate) pages: u64,
+}
+
+impl Window {
+    /// Returns the window of `len` bytes at `start`.
+    pub(crate) fn new(start: u64, len: u64) -> Self {
+        Self {
+            first: start >> PAGE_SHIFT,
+            pages: pfnmap::pages(len),
+        }
+    }
+}
+
+/// The windows of all BARs.
+pub(crate) type Windows = [Option<Window>; NUM_BARS];
 
 /// A BAR.
 pub(crate) struct Bar {
@@ -32,12 +56,14 @@ pub(crate) struct Bar {
     mapped: Result<MappedBar>,
     /// May user space map it?
     mappable: bool,
+    /// Offsets that the user does not get at: those of the MSI-X table.
+    hidden: Range<usize>,
     _remainder: Option<PageRemainder>,
 }
 
 impl Bar {
     /// Claims and maps a BAR. What fails is answered when the user wants to access it.
-    fn new(function: &Function, index: usize) -> Self {
+    fn new(function: &Function, index: usize, msix_table: Option<&MsixTable>) -> Self {
         let resource = function.resource(index);
         let mapped = if function.bars_not_mappable() || resource.len == 0 {
             Err(ENODEV)
@@ -50,6 +76,9 @@ impl Bar {
             resource,
             mapped,
             mappable,
+            hidden: msix_table
+                .filter(|table| table.bar == index)
+                .map_or(0..0, |table| table.range.clone()),
             _remainder: remainder,
         }
     }
@@ -82,6 +111,11 @@ impl Bar {
         self.mappable
     }
 
+    /// Offsets that the user does not get at; there may be none.
+    pub(crate) fn hidden(&self) -> Range<usize> {
+        self.hidden.clone()
+    }
+
     /// Returns the mapped registers.
     ///
     /// # Errors
@@ -99,12 +133,34 @@ pub(crate) struct Bars([Bar; NUM_BARS]);
 impl Bars {
     /// Claims and maps the BARs of `function`.
     pub(crate) fn new(function: &Function) -> Self {
-        Self(core::array::from_fn(|index| Bar::new(function, index)))
+        let msix_table = MsixTable::find(function);
+
+        Self(core::array::from_fn(|index| {
+            Bar::new(function, index, msix_table.as_ref())
+        }))
     }
 
     /// Returns BAR `index`.
     pub(crate) fn get(&self, index: usize) -> Option<&Bar> {
         self.0.get(index)
+    }
+
+    /// Returns the registers of BAR `index`, and `offset` in them, if nothing is special
+    /// about `bytes` bytes there: they begin in the BAR, and the user gets at them. The offset
+    /// that is returned is within the BAR even where a processor speculates.
+    #[inline]
+    pub(crate) fn register(
+        &self,
+        index: usize,
+        offset: u64,
+        bytes: usize,
+    ) -> Option<(&IoMem, usize)> {
+        let bar = self.0.get(index).filter(|bar| bar.resource.start != 0)?;
+        let io = bar.mapped.as_ref().ok()?.registers();
+        let offset = nospec::checked_index(usize::try_from(offset).ok()?, io.len())?;
+        let end = offset.checked_add(bytes)?;
+
+        (end <= bar.hidden.start || offset >= bar.hidden.end).then_some((io, offset))
     }
 
     /// Returns what user space may map.
@@ -117,16 +173,16 @@ impl Bars {
 }
 
 /// Where the MSI-X table is.
-pub(crate) struct MsixTable {
+struct MsixTable {
     /// Index of the BAR.
-    pub(crate) bar: usize,
+    bar: usize,
     /// Offsets in it.
-    pub(crate) range: Range<usize>,
+    range: Range<usize>,
 }
 
 impl MsixTable {
     /// Asks the capability of `function`.
-    pub(crate) fn find(function: &Function) -> Option<Self> {
+    fn find(function: &Function) -> Option<Self> {
         const FLAGS: u16 = bindings::PCI_MSIX_FLAGS as u16;
         const TABLE: u16 = bindings::PCI_MSIX_TABLE as u16;
         const LAST_VECTOR: u16 = 0x7ff;

@@ -33,10 +33,8 @@ use crate::{
         Held,
         MemoryLock, //
     },
-    opened::{
-        ConfigSpace,
-        Opened, //
-    }, //
+    opened::ConfigSpace,
+    user_value, //
 };
 use kernel::{
     fmt,
@@ -305,34 +303,17 @@ fn next_chunk(config: &ConfigSpace, offset: u64, left: usize) -> Result<Chunk> {
     config.chunk(position as u64, left).ok_or(EFAULT)
 }
 
-/// Writes a value to user memory. The size of each copy is known to the compiler, which spares the
-/// kernel the look at what object of its own it is about to give away.
-fn give(buffer: &mut UserSliceWriter, width: Width, value: u32) -> Result {
-    // CAST: Only the low bytes are wanted.
-    match width {
-        Width::Byte => buffer.write(&(value as u8)),
-        // CAST: As above.
-        Width::Word => buffer.write(&(value as u16).to_le()),
-        Width::Dword => buffer.write(&value.to_le()),
-    }
-}
-
-/// Reads from user memory as much as the next chunk of an access can have, and leaves it there.
-fn peek(buffer: &UserSliceReader, width: Width) -> Result<u32> {
-    let mut reader = buffer.clone_reader();
-
-    Ok(match width {
-        Width::Byte => u32::from(reader.read::<u8>()?),
-        Width::Word => u32::from(u16::from_le(reader.read()?)),
-        Width::Dword => u32::from_le(reader.read()?),
-    })
-}
-
-impl Opened {
+impl CoreDevice {
     /// Reads the first chunk of what is left of an access, under one lock.
-    fn read_chunk(&self, hardware: &UserConfig<'_>, offset: u64, left: usize) -> Result<(Width, u32)> {
-        let config = self.config.read_killable()?;
-        let chunk = next_chunk(&config, offset, left)?;
+    fn read_chunk(
+        &self,
+        hardware: &UserConfig<'_>,
+        offset: u64,
+        left: usize,
+    ) -> Result<(Width, u32)> {
+        let config = self.config().read_killable()?;
+        let config = config.as_ref().ok_or(ENODEV)?;
+        let chunk = next_chunk(config, offset, left)?;
 
         Ok((chunk.width(), config.read(hardware, chunk)?))
     }
@@ -345,15 +326,14 @@ impl Opened {
     /// that of the hardware.
     pub(crate) fn read_config(
         &self,
-        core: &CoreDevice,
         mut offset: u64,
         buffer: &mut UserSliceWriter,
     ) -> Result<usize> {
-        let hardware = UserConfig::new(core);
+        let hardware = UserConfig::new(self);
         let count = buffer.len();
         while !buffer.is_empty() {
             let (width, value) = self.read_chunk(&hardware, offset, buffer.len())?;
-            give(buffer, width, value)?;
+            user_value::give(buffer, width.bytes().into(), value.into())?;
             offset = offset.saturating_add(width.bytes().into());
         }
 
@@ -368,7 +348,6 @@ impl Opened {
     /// of a reset that has been asked for; or that of the hardware.
     pub(crate) fn write_config(
         &self,
-        core: &CoreDevice,
         device: &Device,
         mut offset: u64,
         buffer: &mut UserSliceReader,
@@ -376,8 +355,11 @@ impl Opened {
         let count = buffer.len();
         while !buffer.is_empty() {
             let left = buffer.len();
-            let value = peek(buffer, widest(offset, left))?;
-            let width = self.write_chunk(Access::new(core, device), offset, left, value)?;
+            // As much as the first chunk can have; what is not in it is read again.
+            let bytes = widest(offset, left).bytes().into();
+            let value = user_value::take(&mut buffer.clone_reader(), bytes)?;
+            // CAST: No chunk has more than four bytes.
+            let width = self.write_chunk(device, offset, left, value as u32)?;
             buffer.skip(width.bytes().into())?;
             offset = offset.saturating_add(width.bytes().into());
         }
@@ -389,25 +371,24 @@ impl Opened {
     /// `value`, and returns how wide it is.
     ///
     /// Most have nothing to do with device memory, and are made under one lock.
-    fn write_chunk(
-        &self,
-        mut access: Access<'_>,
-        offset: u64,
-        left: usize,
-        value: u32,
-    ) -> Result<Width> {
-        let mut config = self.config.write_killable()?;
-        let chunk = next_chunk(&config, offset, left)?;
+    fn write_chunk(&self, device: &Device, offset: u64, left: usize, value: u32) -> Result<Width> {
+        let mut access = Access::new(self, device);
+        let mut guard = self.config().write_killable()?;
+        let config = guard.as_mut().ok_or(ENODEV)?;
+        let chunk = next_chunk(config, offset, left)?;
         let value = value & chunk.width().mask();
-        let effect = config.memory_effect(chunk, value);
-        if effect != MemoryEffect::None {
-            // What is in a chunk, and what writing it means, does not change meanwhile.
-            drop(config);
-            access.prepare(effect)?;
-            config = self.config.write_killable()?;
-        }
-        let written = config.write(&mut access, chunk, value);
-        drop(config);
+        let written = match config.memory_effect(chunk, value) {
+            MemoryEffect::None => config.write(&mut access, chunk, value),
+            effect => {
+                drop(guard);
+                access.prepare(effect)?;
+                guard = self.config().write_killable()?;
+                // What a chunk is, and what writing it means, has not changed meanwhile.
+                let config = guard.as_mut().ok_or(ENODEV)?;
+                config.write(&mut access, chunk, value)
+            }
+        };
+        drop(guard);
         let finished = access.finish();
 
         written.and(finished).map(|()| chunk.width())

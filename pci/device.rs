@@ -11,6 +11,7 @@
 
 use crate::{
     abstractions::{
+        iomem::Width,
         pci::{
             Function,
             PowerState, //
@@ -42,6 +43,7 @@ use crate::{
     },
     memory::MemoryLock,
     opened::{
+        ConfigSpace,
         Intx,
         Opened, //
     },
@@ -58,6 +60,7 @@ use crate::{
         self,
         Token, //
     },
+    user_value,
     variant::Variant,
     vf_token::{
         Role,
@@ -90,11 +93,13 @@ use vfio::{
             FaultResult,
             NewMapping, //
         },
-        ratelimit::RateLimit, //
+        ratelimit::RateLimit,
+        rwsem::RwSemaphore, //
     },
     device::Device,
     device_feature,
-    device_ops::DeviceOps, //
+    device_ops::DeviceOps,
+    new_rwsem, //
 };
 
 /// How a driver wants its devices to be handled. Fixed when a device is bound.
@@ -133,6 +138,9 @@ pub struct CoreDevice {
     irq: Irqs,
     #[pin]
     ioeventfds: IoEventFds,
+    /// Virtual config space, while the device is open. The outermost of this driver's locks.
+    #[pin]
+    config: RwSemaphore<Option<ConfigSpace>>,
     #[pin]
     session: Mutex<Option<Session>>,
     /// How often its user can make the driver say something about it.
@@ -176,6 +184,7 @@ impl CoreDevice {
                 function,
                 options,
                 variant,
+                config <- new_rwsem!(None, c"vfio_pci_config"),
                 session <- new_mutex!(None),
                 log_limit: RateLimit::new(),
             }),
@@ -201,6 +210,11 @@ impl CoreDevice {
     /// The Command Register.
     pub(crate) fn command(&self) -> &Command {
         &self.command
+    }
+
+    /// Virtual config space, which is there while the device is open.
+    pub(crate) fn config(&self) -> &RwSemaphore<Option<ConfigSpace>> {
+        &self.config
     }
 
     /// The interrupts.
@@ -289,17 +303,56 @@ impl CoreDevice {
         &self,
         len: usize,
         position: &mut i64,
-        access: impl FnOnce(&Opened, Region, u64) -> Result<usize>,
+        access: impl FnOnce(Region, u64) -> Result<usize>,
     ) -> Result<usize> {
         if len == 0 {
             return Ok(0);
         }
         let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
         let _resumed = self.resumed_for(region)?;
-        let done = access(&*self.opened()?, region, offset)?;
+        let done = access(region, offset)?;
         *position = position.saturating_add(i64::try_from(done)?);
 
         Ok(done)
+    }
+
+    /// Reads a BAR for the user; one register the shortest way, without even a look at what else the
+    /// device has while it is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opened::read_bar`].
+    fn read_bar(&self, index: usize, offset: u64, buffer: &mut UserSliceWriter) -> Result<usize> {
+        let len = buffer.len();
+        if let Some(width) = Width::of_bytes(len) {
+            if let Some(value) = self.memory.read_register(index, offset, width) {
+                user_value::give(buffer, len, value)?;
+                return Ok(len);
+            }
+        }
+
+        self.opened()?.read_bar(&self.memory, index, offset, buffer)
+    }
+
+    /// Writes a BAR for the user; one register the shortest way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opened::write_bar`].
+    fn write_bar(&self, index: usize, offset: u64, buffer: &mut UserSliceReader) -> Result<usize> {
+        let len = buffer.len();
+        if let Some(width) = Width::of_bytes(len) {
+            // If the user's memory cannot be read, that may be not the first thing to complain of.
+            if let Ok(value) = user_value::take(&mut buffer.clone_reader(), len) {
+                let written = self.memory.write_register(index, offset, width, value);
+                if written.is_some() {
+                    return Ok(len);
+                }
+            }
+        }
+
+        self.opened()?
+            .write_bar(&self.memory, index, offset, buffer)
     }
 
     /// The device is being bound: remembers config space, for the case that an error of the bus takes
@@ -310,7 +363,7 @@ impl CoreDevice {
         self.memory.with_reach(|reach| reach.open(config));
     }
 
-    fn begin_session(&self) -> Result<Session> {
+    fn begin_session(&self) -> Result<(Session, ConfigSpace)> {
         if self.memory.with_reach(|reach| reach.is_recovering()) {
             return Err(EAGAIN);
         }
@@ -318,28 +371,28 @@ impl CoreDevice {
         let may_be_suspended = !self.options.disable_idle_d3;
         let activation = Activation::new(&self.function, &self.command, may_be_suspended)?;
         let intx = Intx::probe(&self.function, &self.command, self.options.nointxmask);
-        let opened = Opened::new(
+        let (opened, space) = Opened::new(
             &self.function,
             intx,
             activation.reset_works(),
             vga::has_region(&self.function, self.options.disable_vga),
             self.variant.as_deref(),
         )?;
-        let opened = Arc::pin_init(opened, GFP_KERNEL_ACCOUNT)?;
+        let opened = Arc::new(opened, GFP_KERNEL_ACCOUNT)?;
         self.irq.open(irq::Facts {
             intx: opened.interrupt_pin != 0,
             maskable: intx.maskable,
         });
-        let decode = opened.config.read().decode();
         let config = self.function.store_saved_state();
         self.memory
-            .open(decode.memory, opened.bars.windows(), config);
-
-        Ok(Session {
+            .open(space.decode().memory, opened.bars.clone(), config);
+        let session = Session {
             opened,
             activation,
             virtual_user: self.role.count_user(),
-        })
+        };
+
+        Ok((session, space))
     }
 
     /// Resets the function for the user. Nobody gets at the memory of `device` meanwhile.
@@ -411,7 +464,8 @@ impl CoreDevice {
 
 impl DeviceOps for CoreDevice {
     fn open(&self, _device: &Device) -> Result {
-        let session = self.begin_session()?;
+        let (session, space) = self.begin_session()?;
+        *self.config.write() = Some(space);
         *self.session.lock() = Some(session);
 
         Ok(())
@@ -427,6 +481,7 @@ impl DeviceOps for CoreDevice {
             return;
         };
         drop(virtual_user);
+        let config = self.config.write().take();
 
         // From here on nobody accesses its memory.
         self.memory.close();
@@ -439,7 +494,7 @@ impl DeviceOps for CoreDevice {
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
         self.recovery.forget(&self.memory);
-        drop(opened);
+        drop((opened, config));
         let ended = activation.end(&self.command);
         self.set_needs_reset(!ended.was_reset);
         reset_set::reset_if_unused(self);
@@ -480,16 +535,17 @@ impl DeviceOps for CoreDevice {
     ) -> Result<usize> {
         let len = buffer.len();
 
-        self.transfer(len, position, |opened, region, offset| match region {
-            Region::Bar(index) => opened.read_bar(&self.memory, index, offset, &mut buffer),
+        self.transfer(len, position, |region, offset| match region {
+            Region::Bar(index) => self.read_bar(index, offset, &mut buffer),
             Region::Rom => {
                 region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)
             }
-            Region::Config => opened.read_config(self, offset, &mut buffer),
-            Region::Vga if opened.vga => vga::read(&self.function, offset, &mut buffer),
+            Region::Config => self.read_config(offset, &mut buffer),
+            Region::Vga if self.opened()?.vga => vga::read(&self.function, offset, &mut buffer),
             Region::Vga => Err(EINVAL),
             Region::Device(index) => {
-                opened.read_device_region(&self.memory, index, offset, &mut buffer)
+                self.opened()?
+                    .read_device_region(&self.memory, index, offset, &mut buffer)
             }
         })
     }
@@ -502,13 +558,14 @@ impl DeviceOps for CoreDevice {
     ) -> Result<usize> {
         let len = buffer.len();
 
-        self.transfer(len, position, |opened, region, offset| match region {
-            Region::Bar(index) => opened.write_bar(&self.memory, index, offset, &mut buffer),
-            Region::Config => opened.write_config(self, device, offset, &mut buffer),
-            Region::Vga if opened.vga => vga::write(&self.function, offset, &mut buffer),
+        self.transfer(len, position, |region, offset| match region {
+            Region::Bar(index) => self.write_bar(index, offset, &mut buffer),
+            Region::Config => self.write_config(device, offset, &mut buffer),
+            Region::Vga if self.opened()?.vga => vga::write(&self.function, offset, &mut buffer),
             Region::Rom | Region::Vga => Err(EINVAL),
             Region::Device(index) => {
-                opened.write_device_region(&self.memory, index, offset, &mut buffer)
+                self.opened()?
+                    .write_device_region(&self.memory, index, offset, &mut buffer)
             }
         })
     }

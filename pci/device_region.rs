@@ -11,10 +11,8 @@ use crate::{
         iomem::IoMem,
         uapi_pci, //
     },
-    memory::{
-        MemoryLock,
-        Window, //
-    },
+    bars::Window,
+    memory::MemoryLock,
     opened::Opened,
     region::OFFSET_BITS,
     region_access::clip, //

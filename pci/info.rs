@@ -162,8 +162,8 @@ impl Description {
         let mut description = Self::new(bar.resource().len, READ | WRITE);
         if bar.is_mappable() {
             description.flags |= MMAP;
-            let table = opened.msix_table.as_ref();
-            if table.is_some_and(|table| table.bar == index) {
+            // The MSI-X table is all that is hidden.
+            if !bar.hidden().is_empty() {
                 description.capabilities.add(
                     uapi_pci::VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
                     1,

@@ -156,8 +156,7 @@ impl Doorbell {
     ) -> Result<Self> {
         let bar = opened.bars.get(target.bar).ok_or(EINVAL)?;
         let range = target.range(bar.resource().len).ok_or(EINVAL)?;
-        let table = opened.msix_table.as_ref();
-        if table.is_some_and(|table| table.bar == target.bar && overlap(&table.range, &range)) {
+        if overlap(&bar.hidden(), &range) {
             return Err(EINVAL);
         }
         bar.mapped()?;

@@ -37,6 +37,7 @@
 
 mod exclusive;
 mod held;
+mod register;
 
 pub(crate) use exclusive::{
     DecodeGuard,
@@ -59,6 +60,10 @@ use crate::{
         Holder,
         Holders, //
     },
+    bars::{
+        Bars,
+        Windows, //
+    },
     command::Command,
     dma_buf::Exports,
     low_power::LowPower,
@@ -72,7 +77,6 @@ use crate::{
 };
 use kernel::{
     bindings,
-    page::PAGE_SHIFT,
     prelude::*,
     sync::{
         atomic::{
@@ -98,34 +102,14 @@ use vfio::{
     new_rwsem, //
 };
 
-/// Page frames of a BAR that user space may map.
-#[derive(Clone, Copy)]
-pub(crate) struct Window {
-    /// First page frame.
-    pub(crate) first: u64,
-    /// Number of page frames.
-    pub(crate) pages: u64,
-}
-
-impl Window {
-    /// Returns the window of `len` bytes at `start`.
-    pub(crate) fn new(start: u64, len: u64) -> Self {
-        Self {
-            first: start >> PAGE_SHIFT,
-            pages: vfio::abstractions::pfnmap::pages(len),
-        }
-    }
-}
-
-/// The windows of all BARs.
-pub(crate) type Windows = [Option<Window>; NUM_BARS];
-
 /// What the memory lock protects.
 struct Memory {
     /// Does COMMAND enable memory, as the user sees it?
     decode: bool,
     /// What may be mapped; nothing while the device is closed.
     windows: Windows,
+    /// The BARs of an open device.
+    bars: Option<Arc<Bars>>,
     /// Config space of a device that forgets it in D3, from when it entered that state.
     asleep: Option<SavedState>,
     /// Must the device stay in D0?
@@ -145,6 +129,7 @@ impl Memory {
             Self {
                 decode: false,
                 windows: [None; NUM_BARS],
+                bars: None,
                 asleep: None,
                 kept_in_d0: false,
                 low_power: LowPower::default(),
@@ -621,13 +606,14 @@ impl MemoryLock {
         }
     }
 
-    /// Opens the windows. `config` is config space as it is now.
-    pub(crate) fn open(&self, decode: bool, windows: Windows, config: Option<SavedState>) {
+    /// Opens the windows of `bars`. `config` is config space as it is now.
+    pub(crate) fn open(&self, decode: bool, bars: Arc<Bars>, config: Option<SavedState>) {
         let mut exclusive = self.exclusive();
         let memory = exclusive.memory_mut();
         memory.open = true;
         memory.decode = decode;
-        memory.windows = windows;
+        memory.windows = bars.windows();
+        memory.bars = Some(bars);
         self.with_reach(|reach| reach.open(config));
     }
 
@@ -638,6 +624,8 @@ impl MemoryLock {
         memory.open = false;
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
+        // Who closes the device has got the BARs as well: this is not their end.
+        memory.bars = None;
         drop(memory);
         self.exports.end();
     }

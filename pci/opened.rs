@@ -9,10 +9,7 @@ use crate::{
         NUM_BARS,
         ROM_RESOURCE, //
     },
-    bars::{
-        Bars,
-        MsixTable, //
-    },
+    bars::Bars,
     command::Command,
     config::{
         self,
@@ -28,11 +25,8 @@ use crate::{
 };
 use kernel::{
     bindings,
-    prelude::*, //
-};
-use vfio::{
-    abstractions::rwsem::RwSemaphore,
-    new_rwsem, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// Virtual config space, one cell for each byte.
@@ -80,17 +74,14 @@ fn has_broken_intx(function: &Function) -> bool {
         )
 }
 
-/// What a device has while it is open.
-#[pin_data]
+/// What a device has while it is open, but for virtual config space.
 pub(crate) struct Opened {
     /// Can the user reset the function?
     pub(crate) reset_works: bool,
     /// Virtual pin of the interrupt line; zero for none.
     pub(crate) interrupt_pin: u8,
     /// The BARs.
-    pub(crate) bars: Bars,
-    /// Where the MSI-X table is.
-    pub(crate) msix_table: Option<MsixTable>,
+    pub(crate) bars: Arc<Bars>,
     /// Sizes of AtomicOps that the root port completes, as bits of Device Capabilities 2. The
     /// device has been enabled to request them.
     pub(crate) atomics: u32,
@@ -98,9 +89,6 @@ pub(crate) struct Opened {
     pub(crate) vga: bool,
     /// The regions that the driver has added.
     pub(crate) regions: DeviceRegions,
-    /// Virtual config space. The outermost of this driver's locks.
-    #[pin]
-    pub(crate) config: RwSemaphore<ConfigSpace>,
 }
 
 impl Opened {
@@ -115,10 +103,9 @@ impl Opened {
         reset_works: bool,
         vga: bool,
         variant: Option<&dyn Variant>,
-    ) -> Result<impl PinInit<Self, Error>> {
+    ) -> Result<(Self, ConfigSpace)> {
         let mut space = build_config(function, intx)?;
-        let msix_table = MsixTable::find(function);
-        let bars = Bars::new(function);
+        let bars = Arc::new(Bars::new(function), GFP_KERNEL_ACCOUNT)?;
         let mut regions = DeviceRegions::new();
         if let Some(variant) = variant {
             variant.open(&mut Opening {
@@ -130,16 +117,16 @@ impl Opened {
         }
         let atomics = function.enable_atomics_to_root();
 
-        Ok(try_pin_init!(Self {
+        let opened = Self {
             reset_works,
             interrupt_pin: space.interrupt_pin(),
             bars,
-            msix_table,
             atomics,
             vga,
             regions,
-            config <- new_rwsem!(space, c"vfio_pci_config"),
-        }))
+        };
+
+        Ok((opened, space))
     }
 }
 

@@ -14,11 +14,11 @@ use crate::{
             MappedShadowRom, //
         }, //
     },
-    bars::Bar,
-    memory::{
-        MemoryLock,
+    bars::{
+        Bar,
         Window, //
     },
+    memory::MemoryLock,
     opened::Opened,
     region::{
         PageAddress,
@@ -57,23 +57,6 @@ pub(crate) fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)
 }
 
 impl Opened {
-    /// Returns the registers of a BAR.
-    fn registers<'a>(
-        &'a self,
-        memory: &'a MemoryLock,
-        index: usize,
-        bar: &'a Bar,
-    ) -> Result<Registers<'a>> {
-        let table = self.msix_table.as_ref().filter(|table| table.bar == index);
-
-        Ok(Registers {
-            io: bar.mapped()?.registers(),
-            memory: bar.resource().is_memory().then_some(memory),
-            hidden: table.map_or(0..0, |table| table.range.clone()),
-            widest: Width::Qword,
-        })
-    }
-
     /// Returns a BAR that has been assigned an address.
     fn assigned_bar(&self, index: usize) -> Result<&Bar> {
         self.bars
@@ -98,8 +81,7 @@ impl Opened {
         let bar = self.assigned_bar(index)?;
         let (offset, count) = clip(offset, buffer.len(), bar.resource().len)?;
 
-        self.registers(memory, index, bar)?
-            .read(offset, count, buffer)
+        bar_registers(memory, bar)?.read(offset, count, buffer)
     }
 
     /// Writes a BAR for the user.
@@ -117,8 +99,7 @@ impl Opened {
         let bar = self.assigned_bar(index)?;
         let (offset, count) = clip(offset, buffer.len(), bar.resource().len)?;
 
-        self.registers(memory, index, bar)?
-            .write(offset, count, buffer)
+        bar_registers(memory, bar)?.write(offset, count, buffer)
     }
 
     /// Checks a mapping that is being made, and makes it uncached.
@@ -152,6 +133,16 @@ impl Opened {
 
         Ok(())
     }
+}
+
+/// Returns the registers of a BAR.
+fn bar_registers<'a>(memory: &'a MemoryLock, bar: &'a Bar) -> Result<Registers<'a>> {
+    Ok(Registers {
+        io: bar.mapped()?.registers(),
+        memory: bar.resource().is_memory().then_some(memory),
+        hidden: bar.hidden(),
+        widest: Width::Qword,
+    })
 }
 
 /// Reads the ROM for the user: the image, and ones behind it.

@@ -17,7 +17,8 @@ use crate::{
         IoMem,
         Width, //
     },
-    memory::MemoryLock, //
+    memory::MemoryLock,
+    user_value, //
 };
 use core::ops::Range;
 use kernel::{
@@ -161,17 +162,7 @@ impl Registers<'_> {
     fn read_single(&self, offset: usize, width: Width, buffer: &mut UserSliceWriter) -> Result {
         let value = self.load(offset, width)?;
 
-        // A copy of a size that the compiler knows spares the kernel the look at what object of
-        // its own it is about to give away, as in C.
-        // CAST: Only the low bytes are set.
-        match width {
-            Width::Byte => buffer.write(&(value as u8)),
-            // CAST: As above.
-            Width::Word => buffer.write(&(value as u16).to_le()),
-            // CAST: As above.
-            Width::Dword => buffer.write(&(value as u32).to_le()),
-            Width::Qword => buffer.write(&value.to_le()),
-        }
+        user_value::give(buffer, width.bytes(), value)
     }
 
     /// Reads `len` bytes, no more than `MOST`, for the user.
@@ -234,13 +225,7 @@ impl Registers<'_> {
     /// Writes one register for the user.
     #[inline]
     fn write_single(&self, offset: usize, width: Width, buffer: &mut UserSliceReader) -> Result {
-        // As for reading.
-        let value = match width {
-            Width::Byte => u64::from(buffer.read::<u8>()?),
-            Width::Word => u64::from(u16::from_le(buffer.read()?)),
-            Width::Dword => u64::from(u32::from_le(buffer.read()?)),
-            Width::Qword => u64::from_le(buffer.read()?),
-        };
+        let value = user_value::take(buffer, width.bytes())?;
 
         self.store(offset, width, value)
     }

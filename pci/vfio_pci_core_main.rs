@@ -44,6 +44,7 @@ mod reset_set;
 mod sriov;
 mod token;
 mod transfer;
+mod user_value;
 pub mod variant;
 mod vf_token;
 mod vga;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One register of a BAR, which is what most accesses of users are.
+
+use super::MemoryLock;
+use crate::abstractions::iomem::{
+    IoMem,
+    Width, //
+};
+use kernel::prelude::*;
+
+/// The shortest way to a register: all that it takes is found under one look at the lock. Where
+/// that is not enough nothing has happened, and [`MemoryLock::access`] waits, or says why not.
+impl MemoryLock {
+    /// Runs `access` with a register of `width` bytes at `offset` of BAR `index`, if that can be
+    /// had at once and nothing is special about it.
+    #[inline]
+    fn with_register<R>(
+        &self,
+        index: usize,
+        offset: u64,
+        width: Width,
+        access: impl FnOnce(&IoMem, usize) -> Result<R>,
+    ) -> Option<R> {
+        // I/O ports have nothing to do with the lock.
+        if !self.function.has_memory_bar(index) {
+            return None;
+        }
+        let granted = self.answer(self.state.read(), self.reach.read()).ok()?;
+        let bars = granted.memory.bars.as_deref()?;
+        let (registers, offset) = bars.register(index, offset, width.bytes())?;
+
+        access(registers, offset).ok()
+    }
+
+    /// Reads a register as [`Self::with_register`] finds it.
+    #[inline]
+    pub(crate) fn read_register(&self, index: usize, offset: u64, width: Width) -> Option<u64> {
+        self.with_register(index, offset, width, |registers, offset| {
+            registers.read(offset, width)
+        })
+    }
+
+    /// Writes a register as [`Self::with_register`] finds it.
+    #[inline]
+    pub(crate) fn write_register(
+        &self,
+        index: usize,
+        offset: u64,
+        width: Width,
+        value: u64,
+    ) -> Option<()> {
+        self.with_register(index, offset, width, |registers, offset| {
+            registers.write(offset, width, value)
+        })
+    }
+}
