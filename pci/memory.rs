@@ -24,8 +24,10 @@
 //!
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
-//! around interrupts are outside too. That around the state of the link, a leaf, is inside, and so
-//! is that of the list of what has been exported, but importers are called without the memory lock.
+//! around interrupts are outside too. That around the state of the link, a leaf, is inside; with it
+//! goes a copy of what an access to one register depends on, which needs no other lock then. Inside
+//! as well is that of the list of what has been exported, but importers are called without the
+//! memory lock.
 //!
 //! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
 //! which a change of the power state waits with the memory lock held. So they do not wait for the
@@ -37,6 +39,8 @@
 
 mod exclusive;
 mod held;
+mod no_reset;
+mod published;
 mod register;
 
 pub(crate) use exclusive::{
@@ -44,6 +48,7 @@ pub(crate) use exclusive::{
     Exclusive, //
 };
 pub(crate) use held::Held;
+use published::Leaf;
 
 use crate::{
     abstractions::{
@@ -122,7 +127,23 @@ struct Memory {
     holders: Holders,
 }
 
+/// What the answer depends on, of what the memory lock protects.
+#[derive(Clone, Copy)]
+struct Conditions {
+    holders: Holders,
+    suspended: bool,
+    decode: bool,
+}
+
 impl Memory {
+    fn conditions(&self) -> Conditions {
+        Conditions {
+            holders: self.holders,
+            suspended: self.low_power.is_suspended(),
+            decode: self.decode,
+        }
+    }
+
     /// Creates the lock around what a device has that is closed.
     fn new_lock() -> impl PinInit<RwSemaphore<Self>> {
         new_rwsem!(
@@ -174,8 +195,9 @@ pub(crate) struct MemoryLock {
     state: RwSemaphore<Memory>,
     gate: Arc<ResetGate>,
     command: Arc<Command>,
+    /// The state of the link, and what is published of `state`. A leaf.
     #[pin]
-    reach: RwSemaphore<Reach<SavedState>>,
+    leaf: RwSemaphore<Leaf>,
     /// That of the physical function, if this is a virtual one and both are ours.
     physical: Option<Arc<MemoryLock>>,
     /// May the open device be suspended? A copy, for who does not need the answer to stay true.
@@ -213,28 +235,27 @@ impl MemoryLock {
             state <- Memory::new_lock(),
             gate: ResetGate::new()?,
             command,
-            reach <- new_rwsem!(Reach::new(), c"vfio_pci_reach"),
+            leaf <- new_rwsem!(Leaf::new(), c"vfio_pci_reach"),
             physical,
             may_sleep: Atomic::new(false),
         })
     }
 
-    /// Answers who does not mind anybody but `holders`.
+    /// Answers. This is the only place that does.
     #[inline]
-    fn availability(
-        &self,
-        memory: &Memory,
-        reach: &Reach<SavedState>,
-        holders: Holders,
-    ) -> Availability {
-        // Of a device that is suspended, the power state is not ours to look at.
-        let suspended = memory.low_power.is_suspended();
+    fn availability(&self, conditions: Conditions, leaf: &Leaf) -> Availability {
+        let Conditions {
+            holders,
+            suspended,
+            decode,
+        } = conditions;
 
         Availability::of(Facts {
             holders,
-            link: reach.link(),
+            link: leaf.reach.link(),
             suspended,
-            disabled: !memory.decode || (!suspended && self.function.is_in_d3()),
+            // Of a device that is suspended, the power state is not ours to look at.
+            disabled: !decode || (!suspended && self.function.is_in_d3()),
         })
     }
 
@@ -242,11 +263,11 @@ impl MemoryLock {
     fn answer<'a>(
         &'a self,
         memory: ReadGuard<'a, Memory>,
-        reach: ReadGuard<'a, Reach<SavedState>>,
+        leaf: ReadGuard<'a, Leaf>,
     ) -> Answer<'a> {
-        match self.availability(&memory, &reach, memory.holders) {
+        match self.availability(memory.conditions(), &leaf) {
             Availability::Ready => Ok(Access {
-                _reach: reach,
+                _leaf: leaf,
                 memory,
             }),
             other => Err(other),
@@ -255,14 +276,14 @@ impl MemoryLock {
 
     /// Asks for the memory, and puts config space back on the way if that is due.
     fn ask(&self) -> Answer<'_> {
-        let answer = self.answer(self.state.read(), self.reach.read());
+        let answer = self.answer(self.state.read(), self.leaf.read());
         if !matches!(answer, Err(Availability::Recovered)) {
             return answer;
         }
         drop(answer);
         drop(self.enter());
 
-        self.answer(self.state.read(), self.reach.read())
+        self.answer(self.state.read(), self.leaf.read())
     }
 
     /// Allows access to the memory, if it is enabled, for as long as the result exists. Waits for
@@ -274,7 +295,7 @@ impl MemoryLock {
     /// killed while it waits.
     #[inline]
     pub(crate) fn access(&self) -> Result<Access<'_>> {
-        match self.answer(self.state.read(), self.reach.read()) {
+        match self.answer(self.state.read(), self.leaf.read()) {
             Ok(access) => Ok(access),
             Err(_) => self.wait_for_access(),
         }
@@ -327,11 +348,11 @@ impl MemoryLock {
         let Some(memory) = self.state.try_read() else {
             return TryAccess::Later;
         };
-        let Some(reach) = self.reach.try_read() else {
+        let Some(leaf) = self.leaf.try_read() else {
             return TryAccess::Later;
         };
 
-        match self.answer(memory, reach) {
+        match self.answer(memory, leaf) {
             Ok(access) => TryAccess::Granted(access),
             Err(Availability::Resetting | Availability::Recovered | Availability::Suspended) => {
                 TryAccess::Later
@@ -380,8 +401,8 @@ impl MemoryLock {
     fn awaited_physical(&self) -> Option<&MemoryLock> {
         self.physical
             .as_deref()
-            .filter(|_| self.reach.read().is_to_be_put_back())
-            .filter(|physical| !physical.reach.read().is_up())
+            .filter(|_| self.leaf.read().reach.is_to_be_put_back())
+            .filter(|physical| !physical.leaf.read().reach.is_up())
     }
 
     /// Takes the lock for writing, whoever keeps others from the memory.
@@ -429,34 +450,6 @@ impl MemoryLock {
     /// EINTR: the task is killed while it waits.
     pub(crate) fn wait_for_reset(&self) -> Result {
         self.gate.wait_for(Holder::Host)
-    }
-
-    /// Keeps resets from beginning, and the device from falling asleep, for as long as the result
-    /// exists; nothing if the link is not to be relied upon, as that is reset without a word.
-    /// Wakes the device up.
-    ///
-    /// # Errors
-    ///
-    /// EIO if it does not wake up; EINTR if the task is killed while it waits for the end of a
-    /// reset.
-    pub(crate) fn without_reset(&self) -> Result<Option<NoReset<'_>>> {
-        let mut resumed = None;
-        loop {
-            let memory = self.state.read();
-            if memory.holders.first() == Some(Holder::Host) {
-                drop(memory);
-                self.wait_for_reset()?;
-            } else if memory.low_power.is_suspended() && resumed.is_none() {
-                drop(memory);
-                resumed = Some(Resumed::new(&self.function).map_err(|_| EIO)?);
-            } else {
-                return Ok(self
-                    .reach
-                    .read()
-                    .is_up()
-                    .then_some(NoReset { _memory: memory }));
-            }
-        }
     }
 
     /// Keeps everybody else from the memory for longer than a lock could be held.
@@ -545,7 +538,7 @@ impl MemoryLock {
 impl MemoryLock {
     /// Changes what is known of the link; see [`Reach`].
     pub(crate) fn with_reach<R>(&self, change: impl FnOnce(&mut Reach<SavedState>) -> R) -> R {
-        change(&mut self.reach.write())
+        change(&mut self.leaf.write().reach)
     }
 
     /// The link to the function is not to be relied upon any more: keeps everybody from the memory
@@ -620,13 +613,14 @@ impl MemoryLock {
     /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
     /// mapped: a mapping would keep the device open.
     pub(crate) fn close(&self) {
-        let mut memory = self.state.write();
+        let mut exclusive = self.enter_regardless();
+        let memory = exclusive.memory_mut();
         memory.open = false;
         memory.decode = false;
         memory.windows = [None; NUM_BARS];
         // Who closes the device has got the BARs as well: this is not their end.
         memory.bars = None;
-        drop(memory);
+        drop(exclusive);
         self.exports.end();
     }
 }
@@ -642,15 +636,9 @@ fn is_forgetful(function: &Function) -> bool {
         .is_some_and(|offset| function.read_word(offset) & NO_SOFT_RESET == 0)
 }
 
-/// No reset begins.
-#[must_use = "a reset may begin as soon as this is dropped"]
-pub(crate) struct NoReset<'a> {
-    _memory: ReadGuard<'a, Memory>,
-}
-
 /// The memory of the device is enabled, and stays so.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
 pub(crate) struct Access<'a> {
-    _reach: ReadGuard<'a, Reach<SavedState>>,
+    _leaf: ReadGuard<'a, Leaf>,
     memory: ReadGuard<'a, Memory>,
 }

@@ -3,6 +3,7 @@
 //! The memory lock, held for writing.
 
 use super::{
+    published::Published,
     Held,
     Memory,
     MemoryLock, //
@@ -36,6 +37,9 @@ pub(crate) struct Exclusive<'a> {
 /// The lock and what it protects.
 impl<'a> Exclusive<'a> {
     pub(super) fn new(lock: &'a MemoryLock, memory: WriteGuard<'a, Memory>) -> Self {
+        // From here on nobody gets at a register without the memory lock, nor is anybody at one.
+        lock.leaf.write().published = None;
+
         Self {
             lock,
             memory,
@@ -96,7 +100,7 @@ impl Exclusive<'_> {
 
     /// Is the link to the function to be relied upon?
     pub(crate) fn is_reachable(&self) -> bool {
-        self.lock.reach.read().is_up()
+        self.lock.leaf.read().reach.is_up()
     }
 
     /// Puts config space back if the function has lost it and the link works again. A virtual
@@ -190,11 +194,11 @@ impl Exclusive<'_> {
 impl Exclusive<'_> {
     /// Is something exported to be given back? A reset by others does not take it away.
     fn may_restore(&self) -> bool {
-        let mut holders = self.memory.holders;
-        holders.leave(Holder::Host);
+        let mut conditions = self.memory.conditions();
+        conditions.holders.leave(Holder::Host);
         let availability = {
-            let reach = self.lock.reach.read();
-            self.lock.availability(&self.memory, &reach, holders)
+            let leaf = self.lock.leaf.read();
+            self.lock.availability(conditions, &leaf)
         };
 
         availability == Availability::Ready
@@ -215,6 +219,7 @@ impl Drop for Exclusive<'_> {
             self.memory.unlocked(|| exports.restore());
             self.clear_holder(Holder::User);
         }
+        self.lock.leaf.write().published = Published::of(&self.memory);
     }
 }
 

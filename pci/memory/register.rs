@@ -3,14 +3,17 @@
 //! One register of a BAR, which is what most accesses of users are.
 
 use super::MemoryLock;
-use crate::abstractions::iomem::{
-    IoMem,
-    Width, //
+use crate::{
+    abstractions::iomem::{
+        IoMem,
+        Width, //
+    },
+    availability::Availability, //
 };
 use kernel::prelude::*;
 
-/// The shortest way to a register: all that it takes is found under one look at the lock. Where
-/// that is not enough nothing has happened, and [`MemoryLock::access`] waits, or says why not.
+/// The shortest way to a register: all that it takes is found under one lock, that of the leaf.
+/// Where that is not enough nothing has happened, and [`MemoryLock::access`] waits, or says why not.
 impl MemoryLock {
     /// Runs `access` with a register of `width` bytes at `offset` of BAR `index`, if that can be
     /// had at once and nothing is special about it.
@@ -26,9 +29,12 @@ impl MemoryLock {
         if !self.function.has_memory_bar(index) {
             return None;
         }
-        let granted = self.answer(self.state.read(), self.reach.read()).ok()?;
-        let bars = granted.memory.bars.as_deref()?;
-        let (registers, offset) = bars.register(index, offset, width.bytes())?;
+        let leaf = self.leaf.read();
+        let published = leaf.published.as_ref()?;
+        if self.availability(published.conditions, &leaf) != Availability::Ready {
+            return None;
+        }
+        let (registers, offset) = published.bars.register(index, offset, width.bytes())?;
 
         access(registers, offset).ok()
     }
