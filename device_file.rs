@@ -271,7 +271,10 @@ impl FileOperations for DeviceFile {
             };
         }
         let device = this.access()?;
-        let _awake = wake_up(device)?;
+        // To wake up a device that is awake costs more than most answers.
+        let _awake = (!device.ops().is_answered_asleep(cmd))
+            .then(|| wake_up(device))
+            .transpose()?;
         if let Origin::Cdev(_) = this.origin {
             match cmd {
                 uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return this.attach(arg),

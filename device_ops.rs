@@ -45,6 +45,12 @@ pub trait DeviceOps: Send + Sync {
         Err(ENOTTY)
     }
 
+    /// Whether ioctl `cmd` is answered without the device, which need not be woken up for that.
+    /// False if it sleeps, or may fall asleep: it is woken up by whatever its user does.
+    fn is_answered_asleep(&self, _cmd: u32) -> bool {
+        false
+    }
+
     /// Probes for, reads or sets a feature.
     ///
     /// # Errors

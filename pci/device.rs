@@ -523,6 +523,15 @@ impl DeviceOps for CoreDevice {
         }
     }
 
+    fn is_answered_asleep(&self, cmd: u32) -> bool {
+        let is_answered = matches!(
+            cmd,
+            VFIO_DEVICE_GET_INFO | VFIO_DEVICE_GET_REGION_INFO | VFIO_DEVICE_GET_IRQ_INFO
+        );
+
+        is_answered && !self.memory.may_sleep()
+    }
+
     fn feature(&self, device: &Device, request: &device_feature::Request) -> Result<isize> {
         self.answer_feature(device, request)
     }

@@ -8,6 +8,7 @@ use crate::{
             Function,
             ROM_RESOURCE, //
         },
+        pm_runtime::Resumed,
         rom::MappedRom,
         uapi_pci::{
             self,
@@ -205,6 +206,8 @@ impl Description {
     fn of_rom(function: &Function, memory: &MemoryLock) -> Result<Self> {
         let resource = function.resource(ROM_RESOURCE);
         if resource.start != 0 {
+            // Unlike for the other regions, the device itself is asked.
+            let _resumed = Resumed::new(function).map_err(|_| EIO)?;
             memory.wait()?;
             let is_valid = memory.visit(|| MappedRom::new(function).is_some());
             return Ok(match is_valid {
