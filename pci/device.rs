@@ -501,21 +501,22 @@ impl DeviceOps for CoreDevice {
     }
 
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
-        let opened = self.opened()?;
-
         match cmd {
-            VFIO_DEVICE_GET_INFO => info::device(&opened, arg),
-            VFIO_DEVICE_GET_REGION_INFO => info::region(&self.function, &self.memory, &opened, arg),
+            VFIO_DEVICE_GET_INFO => info::device(&*self.opened()?, arg),
+            VFIO_DEVICE_GET_REGION_INFO => {
+                info::region(&self.function, &self.memory, || self.opened(), arg)
+            }
             VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
             VFIO_DEVICE_SET_IRQS => {
                 self.memory.wait()?;
                 self.irq.set(&self.memory, arg)
             }
             VFIO_DEVICE_IOEVENTFD => {
+                let opened = self.opened()?;
                 self.ioeventfds
                     .set(&self.function, &self.memory, &opened, arg)
             }
-            VFIO_DEVICE_RESET if !opened.reset_works => Err(EINVAL),
+            VFIO_DEVICE_RESET if !self.opened()?.reset_works => Err(EINVAL),
             VFIO_DEVICE_RESET => self.reset(device).map(|()| 0),
             VFIO_DEVICE_GET_PCI_HOT_RESET_INFO => hot_reset::info(self, device, arg),
             VFIO_DEVICE_PCI_HOT_RESET => hot_reset::reset(self, device, arg),

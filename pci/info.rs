@@ -16,6 +16,7 @@ use crate::{
             RegionInfo, //
         }, //
     },
+    bars::Bars,
     device_region::RegionType,
     memory::MemoryLock,
     opened::Opened,
@@ -28,6 +29,7 @@ use crate::{
 use kernel::{
     bindings,
     prelude::*,
+    sync::Arc,
     transmute::AsBytes,
     uaccess::{
         UserPtr,
@@ -141,30 +143,43 @@ impl Description {
         region: Region,
         function: &Function,
         memory: &MemoryLock,
-        opened: &Opened,
+        opened: impl Fn() -> Result<Arc<Opened>>,
     ) -> Result<Self> {
         match region {
-            Region::Bar(index) => Self::of_bar(index, opened),
+            Region::Bar(index) => Self::of_bar(index, memory, opened),
             Region::Rom => Self::of_rom(function, memory),
             // CAST: A `usize` has 64 bits where this driver runs.
             Region::Config => Ok(Self::new(function.config_size() as u64, READ | WRITE)),
-            Region::Vga if opened.vga => Ok(Self::new(vga::REGION_SIZE, READ | WRITE)),
+            Region::Vga if opened()?.vga => Ok(Self::new(vga::REGION_SIZE, READ | WRITE)),
             Region::Vga => Err(EINVAL),
-            Region::Device(index) => Self::of_device_region(index, opened),
+            Region::Device(index) => Self::of_device_region(index, &*opened()?),
         }
     }
 
-    fn of_bar(index: usize, opened: &Opened) -> Result<Self> {
-        let bar = opened.bars.get(index).ok_or(EINVAL)?;
-        if bar.resource().len == 0 {
+    fn of_bar(
+        index: usize,
+        memory: &MemoryLock,
+        opened: impl Fn() -> Result<Arc<Opened>>,
+    ) -> Result<Self> {
+        let look = |bars: &Bars| {
+            let bar = bars.get(index)?;
+            // The MSI-X table is all that is hidden.
+            let has_table = !bar.hidden().is_empty();
+            Some((bar.resource().len, bar.is_mappable(), has_table))
+        };
+        let seen = match memory.with_bars(look) {
+            Some(seen) => seen,
+            None => look(&opened()?.bars),
+        };
+        let (size, is_mappable, has_table) = seen.ok_or(EINVAL)?;
+        if size == 0 {
             return Ok(Self::new(0, 0));
         }
 
-        let mut description = Self::new(bar.resource().len, READ | WRITE);
-        if bar.is_mappable() {
+        let mut description = Self::new(size, READ | WRITE);
+        if is_mappable {
             description.flags |= MMAP;
-            // The MSI-X table is all that is hidden.
-            if !bar.hidden().is_empty() {
+            if has_table {
                 description.capabilities.add(
                     uapi_pci::VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
                     1,
@@ -224,7 +239,8 @@ impl Description {
     }
 }
 
-/// Answers `VFIO_DEVICE_GET_REGION_INFO`.
+/// Answers `VFIO_DEVICE_GET_REGION_INFO`. `opened` returns what the device has while it is open; to
+/// describe a BAR does not take that.
 ///
 /// # Errors
 ///
@@ -233,7 +249,7 @@ impl Description {
 pub(crate) fn region(
     function: &Function,
     memory: &MemoryLock,
-    opened: &Opened,
+    opened: impl Fn() -> Result<Arc<Opened>>,
     address: usize,
 ) -> Result<isize> {
     let mut info = uapi::read::<RegionInfo>(address)?;

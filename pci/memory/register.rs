@@ -8,7 +8,8 @@ use crate::{
         IoMem,
         Width, //
     },
-    availability::Availability, //
+    availability::Availability,
+    bars::Bars, //
 };
 use kernel::prelude::*;
 
@@ -37,6 +38,16 @@ impl MemoryLock {
         let (registers, offset) = published.bars.register(index, offset, width.bytes())?;
 
         access(registers, offset).ok()
+    }
+
+    /// Calls `visit` with the BARs of an open device, unless somebody has got the memory lock for
+    /// writing. `visit` must not wait for anything.
+    pub(crate) fn with_bars<R>(&self, visit: impl FnOnce(&Bars) -> R) -> Option<R> {
+        let leaf = self.leaf.read();
+
+        leaf.published
+            .as_ref()
+            .map(|published| visit(&published.bars))
     }
 
     /// Reads a register as [`Self::with_register`] finds it.
