@@ -5,15 +5,16 @@
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 use super::bindings;
-use core::mem::offset_of;
+use core::{
+    mem::offset_of,
+    ops::Deref,
+    ptr::NonNull, //
+};
 use kernel::{
     error::from_err_ptr,
     ioctl::_IO,
     prelude::*,
-    str::{
-        CStr,
-        CString, //
-    },
+    str::CStr,
     transmute::{
         AsBytes,
         FromBytes, //
@@ -185,6 +186,29 @@ pub fn read<T: FromBytes>(address: usize) -> Result<T> {
         .read()
 }
 
+/// A string that was copied from user memory.
+///
+/// # Invariants
+///
+/// The pointer is to a string that ends in a NUL, in memory from `kmalloc()` that this owns.
+pub struct UserString(NonNull<c_char>);
+
+impl Deref for UserString {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        // SAFETY: By the type invariant; nobody else can change it.
+        unsafe { CStr::from_char_ptr(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for UserString {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; it is not used any more.
+        unsafe { bindings::kfree(self.0.as_ptr().cast()) };
+    }
+}
+
 /// Reads a string that takes at most `size` bytes with its NUL; looks at nothing
 /// beyond them.
 ///
@@ -192,17 +216,13 @@ pub fn read<T: FromBytes>(address: usize) -> Result<T> {
 ///
 /// `EFAULT`: the memory is not readable, up to the NUL. `EINVAL`: there is none in
 /// `size` bytes. `ENOMEM`.
-pub fn read_string(address: usize, size: usize) -> Result<CString> {
+pub fn read_string(address: usize, size: usize) -> Result<UserString> {
     let address = core::ptr::with_exposed_provenance(address);
     let size = isize::try_from(size).map_err(|_| EINVAL)?;
     // SAFETY: `strndup_user()` checks the address, which need not be valid.
     let copy = from_err_ptr(unsafe { bindings::strndup_user(address, size) })?;
-    // SAFETY: It was successful, so this is a string that ends in a NUL, and nobody
-    // else has it.
-    let result = CString::try_from(unsafe { CStr::from_char_ptr(copy) });
-    // SAFETY: The memory is from `kmalloc()`, and not used any more.
-    unsafe { bindings::kfree(copy.cast()) };
-    Ok(result?)
+    // INVARIANT: It was successful, so this is such a string, and nobody else has it.
+    NonNull::new(copy).map(UserString).ok_or(ENOMEM)
 }
 
 /// Writes one value to user memory.
