@@ -131,15 +131,15 @@ impl Command {
         }
     }
 
-    /// Interrupt Disable is in the end what it is now, whatever becomes of it as long as the
-    /// result exists. INTx is not in use, nor does it become so: the mutex around interrupts is
-    /// held.
-    pub(crate) fn keep_intx_disable(&self) -> KeptBits<'_> {
-        let before = self.state.lock().register.read();
+    /// Does the same, and Interrupt Disable is in the end what it is now, too, whatever becomes of
+    /// it as long as the result exists. INTx is not in use, nor does it become so: the mutex around
+    /// interrupts is held.
+    pub(crate) fn force_memory_and_keep_intx_disable(&self) -> KeptBits<'_> {
+        let before = self.state.lock().change(MEMORY, MEMORY);
 
         KeptBits {
             command: self,
-            mask: INTX_DISABLE,
+            mask: MEMORY | INTX_DISABLE,
             before,
         }
     }

@@ -7,7 +7,8 @@
 //! interrupt.
 //!
 //! All that touches the MSI-X table runs with memory enabled in the device,
-//! under the memory lock. Producers of the bypass manager are registered and
+//! under the memory lock. A vector of MSI is in config space, so only the lock is
+//! needed to request or free it. Producers of the bypass manager are registered and
 //! unregistered outside of it, as consumers take locks of their own.
 
 use crate::{
@@ -26,7 +27,11 @@ use crate::{
             Vectors, //
         },
     },
-    memory::MemoryLock,
+    memory::{
+        DecodeGuard,
+        Exclusive,
+        MemoryLock, //
+    },
 };
 use core::{
     ops::Range,
@@ -59,6 +64,23 @@ impl Handler for OnMessage {
     }
 }
 
+/// The registers of vectors can be reached, and nobody resets the device.
+struct Reachable<'a> {
+    _table: Option<DecodeGuard<'a>>,
+    _config: Option<Exclusive<'a>>,
+}
+
+impl<'a> Reachable<'a> {
+    fn new(kind: MessageKind, memory: &'a MemoryLock) -> Self {
+        let is_table = kind == MessageKind::Msix;
+
+        Self {
+            _table: is_table.then(|| memory.with_decode()),
+            _config: (!is_table).then(|| memory.exclusive()),
+        }
+    }
+}
+
 /// A vector with an eventfd. The bypass ends before the interrupt is freed.
 struct Connected {
     bypass: Option<Pin<KBox<Producer>>>,
@@ -67,10 +89,10 @@ struct Connected {
 }
 
 impl Connected {
-    fn disconnect(self, memory: &MemoryLock) {
+    fn disconnect(self, kind: MessageKind, memory: &MemoryLock) {
         drop(self.bypass);
-        // Freeing masks the vector in the table.
-        let _decode = memory.with_decode();
+        // Freeing masks the vector.
+        let _reachable = Reachable::new(kind, memory);
         drop(self.line);
     }
 }
@@ -140,7 +162,7 @@ impl Messages {
         while let Some(cursor) = self.connected.cursor_front_mut() {
             let (_, node) = cursor.remove_current();
             let (_, connected) = node.to_key_value();
-            connected.disconnect(memory);
+            connected.disconnect(self.kind, memory);
         }
         let _decode = memory.with_decode();
         drop(self.vectors);
@@ -234,7 +256,7 @@ impl Messages {
 
         let handler = OnMessage(eventfd.clone());
         let line = {
-            let _decode = memory.with_decode();
+            let _reachable = Reachable::new(self.kind, memory);
             // The table may have been cleared since, by a reset behind our back.
             vector.refresh_message();
             KBox::pin_init(
@@ -270,7 +292,7 @@ impl Messages {
     fn disconnect(&mut self, indexes: Range<u32>, memory: &MemoryLock) {
         for index in indexes {
             if let Some(connected) = self.connected.remove(&index) {
-                connected.disconnect(memory);
+                connected.disconnect(self.kind, memory);
             }
         }
     }

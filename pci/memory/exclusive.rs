@@ -226,9 +226,9 @@ impl Drop for Exclusive<'_> {
 /// Nobody else is at the memory of the device, and its hardware has memory enabled.
 #[must_use = "memory is as the user left it as soon as this is dropped"]
 pub(crate) struct DecodeGuard<'a> {
-    // Dropped in this order.
-    _intx_disable: KeptBits<'a>,
-    _memory: KeptBits<'a>,
+    // Dropped in this order. The register is read once, and written at most once, to begin with
+    // and once more in the end, as each of that is an access to the device.
+    _command: KeptBits<'a>,
     _exclusive: Exclusive<'a>,
 }
 
@@ -237,8 +237,7 @@ impl<'a> DecodeGuard<'a> {
         let command = &exclusive.lock.command;
 
         Self {
-            _intx_disable: command.keep_intx_disable(),
-            _memory: command.force_memory(),
+            _command: command.force_memory_and_keep_intx_disable(),
             _exclusive: exclusive,
         }
     }
