@@ -10,9 +10,12 @@
 //! for another user.
 
 use crate::{
-    abstractions::pci::{
-        Function,
-        PowerState, //
+    abstractions::{
+        pci::{
+            Function,
+            PowerState, //
+        },
+        pm_runtime::Resumed, //
     },
     config::{
         bar_registers,
@@ -146,6 +149,8 @@ struct Access<'a> {
     core: &'a CoreDevice,
     device: &'a Device,
     config: UserConfig<'a>,
+    /// Keeps the device awake, once the write has to do with more than its own register.
+    awake: Option<Resumed<&'a Function>>,
     /// The memory, if the write has to do with it, until it is made.
     held: Option<Held<'a>>,
     /// Is what has been exported to be given back?
@@ -160,16 +165,28 @@ impl<'a> Access<'a> {
             core,
             device,
             config: UserConfig::new(core),
+            awake: None,
             held: None,
             restores: false,
             resets: false,
         }
     }
 
+    /// Keeps the device awake until this is gone. Not to be done with device memory held, which to
+    /// wake up waits for.
+    fn wake_up(&mut self) -> Result {
+        if self.awake.is_none() {
+            self.awake = Some(self.core.resumed()?);
+        }
+
+        Ok(())
+    }
+
     /// Keeps others from device memory, and takes it away, as `effect` wants it. Called without the
     /// lock around config space.
     fn prepare(&mut self, effect: MemoryEffect) -> Result {
         if effect != MemoryEffect::None {
+            self.wake_up()?;
             let held = self.core.memory().hold()?;
             if effect == MemoryEffect::Revoke {
                 held.revoke(self.device);
@@ -184,7 +201,10 @@ impl<'a> Access<'a> {
     fn exclusive(&mut self) -> Result<Exclusive<'a>> {
         let held = match self.held.take() {
             Some(held) => held,
-            None => self.core.memory().hold()?,
+            None => {
+                self.wake_up()?;
+                self.core.memory().hold()?
+            }
         };
         self.restores = true;
 
@@ -246,6 +266,8 @@ impl<'a> Effects for Access<'a> {
     }
 
     fn set_intx_disabled(&mut self, disabled: bool) {
+        // Whether it is awake or not, that is what the user wants.
+        let _ = self.wake_up();
         self.core.irq().set_intx_disabled(disabled);
     }
 
@@ -264,23 +286,30 @@ impl<'a> Effects for Access<'a> {
     }
 
     fn reset_function(&mut self) -> Result {
+        self.wake_up()?;
         self.resets = true;
 
         Ok(())
     }
 
     fn set_read_request(&mut self, bytes: u32) {
+        if self.wake_up().is_err() {
+            return;
+        }
         self.core.function().set_read_request(bytes);
     }
 
     fn read_vpd(&mut self, address: u16) -> Option<u32> {
+        self.wake_up().ok()?;
         self.core.memory().wait_for_reset().ok()?;
 
         self.core.function().read_vpd(address)
     }
 
     fn write_vpd(&mut self, address: u16, data: u32) -> bool {
-        self.core.memory().wait_for_reset().is_ok() && self.core.function().write_vpd(address, data)
+        self.wake_up().is_ok()
+            && self.core.memory().wait_for_reset().is_ok()
+            && self.core.function().write_vpd(address, data)
     }
 
     fn msi(&self) -> Msi {

@@ -267,7 +267,8 @@ impl CoreDevice {
     /// # Errors
     ///
     /// EIO if it does not wake up.
-    fn resumed(&self) -> Result<Resumed<&Function>> {
+    #[inline(never)]
+    pub(crate) fn resumed(&self) -> Result<Resumed<&Function>> {
         Resumed::new(&self.function).map_err(|error| {
             if self.log_limit.permits() {
                 dev_info!(
@@ -286,11 +287,19 @@ impl CoreDevice {
     /// # Errors
     ///
     /// As [`Self::resumed`].
+    #[inline(always)]
     fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
-        match region {
-            Region::Bar(_) | Region::Config if !self.memory.may_sleep() => Ok(None),
-            _ => self.resumed().map(Some),
+        let makes_sure = match region {
+            // I/O ports are accessed without a lock.
+            Region::Bar(index) => self.function.has_memory_bar(index),
+            Region::Config => true,
+            _ => false,
+        };
+        if makes_sure && !self.memory.may_sleep() {
+            return Ok(None);
         }
+
+        self.resumed().map(Some)
     }
 
     /// Runs `access` for the region and the offset in it at `position`, with the device awake, and
@@ -525,10 +534,8 @@ impl DeviceOps for CoreDevice {
     }
 
     fn is_answered_asleep(&self, cmd: u32) -> bool {
-        let is_answered = matches!(
-            cmd,
-            VFIO_DEVICE_GET_INFO | VFIO_DEVICE_GET_REGION_INFO | VFIO_DEVICE_GET_IRQ_INFO
-        );
+        // The number of interrupts is asked of the device.
+        let is_answered = matches!(cmd, VFIO_DEVICE_GET_INFO | VFIO_DEVICE_GET_REGION_INFO);
 
         is_answered && !self.memory.may_sleep()
     }
