@@ -323,6 +323,7 @@ impl<'a> Effects for Access<'a> {
 /// # Errors
 ///
 /// EFAULT beyond the end.
+#[inline(always)]
 fn next_chunk(config: &ConfigSpace, offset: u64, left: usize) -> Result<Chunk> {
     let position = usize::try_from(offset)?;
     // Within the cells even where a processor speculates.

@@ -142,6 +142,7 @@ fn cells_from(cells: &[Cell], offset: u16) -> &[Cell] {
 }
 
 /// Reads the shadow. Bytes behind the end read as zero.
+#[inline]
 pub(super) fn load(cells: &[Cell], offset: u16, width: Width) -> u32 {
     // Spelled out, since this is part of most accesses, and faster than a loop.
     match (width, cells_from(cells, offset)) {
@@ -161,6 +162,7 @@ pub(super) fn load(cells: &[Cell], offset: u16, width: Width) -> u32 {
 }
 
 /// The permissions of `width` bytes from `offset` on, which are aligned and of one capability.
+#[inline]
 pub(super) fn permissions(cells: &[Cell], offset: u16, width: Width) -> Masks {
     let Some(cell) = cells.get(usize::from(offset)) else {
         return Masks::default();

@@ -172,8 +172,8 @@ const DWORDS: usize = 16;
 /// entry for each: an access costs one look-up, however many rows there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    dwords: [Masks; DWORDS],
-    rest: Masks,
+    /// The last one is for all that have no row.
+    dwords: [Masks; DWORDS + 1],
 }
 
 impl Layout {
@@ -185,24 +185,25 @@ impl Layout {
     /// Bytes without a row have the permission `rest`.
     pub(super) const fn with_rest(mut registers: &[Register], rest: Permission) -> Self {
         let rest = Masks::repeat(rest);
-        let mut dwords = [rest; DWORDS];
+        let mut dwords = [rest; DWORDS + 1];
         while let [register, others @ ..] = registers {
             // CAST: Widens.
             let index = register.offset as usize / 4;
+            assert!(index < DWORDS);
             dwords[index] = dwords[index].with(*register);
             registers = others;
         }
 
-        Self { dwords, rest }
+        Self { dwords }
     }
 
     /// The permissions of the aligned dword with the byte at `offset` from the start of the
     /// capability.
     #[inline]
     pub(super) fn dword(&self, offset: u16) -> Masks {
-        let dword = self.dwords.get(usize::from(offset / 4));
+        let dword = self.dwords.get(usize::from(offset / 4).min(DWORDS));
 
-        dword.copied().unwrap_or(self.rest)
+        dword.copied().unwrap_or_default()
     }
 
     /// The permission of the byte at `offset` from the start of the capability.

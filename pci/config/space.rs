@@ -62,6 +62,8 @@ impl Chunk {
 /// `B` holds a [`Cell`] for each byte of config space.
 pub struct Space<B> {
     pub(super) cells: B,
+    /// How many of them count. A copy, since every access asks several times.
+    size: u16,
     pub(super) facts: Facts,
     pub(super) sizing: [Sizing; 6],
     pub(super) rom_sizing: Sizing,
@@ -102,6 +104,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         }
         let mut space = Self {
             cells,
+            size,
             facts,
             sizing: Sizing::of_bars(&facts.bars),
             rom_sizing: Sizing::of_rom(facts.rom),
@@ -117,16 +120,18 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Number of bytes that users can access.
     #[inline]
     pub fn size(&self) -> u16 {
-        usable(&self.cells)
+        self.size
     }
 
     /// Cuts the first chunk off an access of `count` bytes.
     ///
     /// Returns [`None`] if the access is empty or not within config space.
+    #[inline]
     pub fn chunk(&self, offset: u64, count: usize) -> Option<Chunk> {
         let offset = u16::try_from(offset).ok()?;
-        let size = usable(&self.cells);
-        let cells = self.cells.get(usize::from(offset)..usize::from(size))?;
+        let cells = self
+            .cells
+            .get(usize::from(offset)..usize::from(self.size))?;
         let (access, _) = cells.split_at_checked(count)?;
         let first = access.first()?;
         let to_boundary = 4 - offset % 4;
@@ -251,7 +256,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     /// Whether `chunk`, which may come from another space, is within this one.
     fn contains(&self, chunk: Chunk) -> bool {
         let end = usize::from(chunk.offset).saturating_add(usize::from(chunk.width.bytes()));
-        end <= usize::from(usable(&self.cells))
+        end <= usize::from(self.size)
     }
 
     /// Which decoders the user has enabled.
