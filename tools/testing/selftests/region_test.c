@@ -289,6 +289,50 @@ TEST_F(ram, buffer_that_ends)
 				 8));
 }
 
+/*
+ * 7-3, 7-7: a page that is not there, far into a long transfer. The call fails and the
+ * position stays; all accesses before the one that meets the page have been made, none
+ * from that on.
+ */
+TEST_F(ram, bad_page_in_the_middle)
+{
+	static const uint64_t offsets[] = { 0x3000, 0x3001, 0x3004, 0x31fe };
+	const size_t good = 2 * PAGE_SIZE, size = 4 * PAGE_SIZE;
+	uint8_t *device = memory_new(size), *user = memory_new(size);
+	unsigned int i;
+	size_t done, j;
+
+	ASSERT_EQ(0, munmap(user + good, PAGE_SIZE));
+	for (i = 0; i < 4; i++) {
+		/* The widest access is of 8 bytes, and none is cut. */
+		done = (offsets[i] + good) / 8 * 8 - offsets[i];
+		memset(device, 0xcc, size);
+		ASSERT_EQ(size, region_write(self->fd, IVSHMEM_BAR, offsets[i],
+					     device, size));
+		for (j = 0; j < good; j++)
+			user[j] = j * 7 + j / 256 + 1;
+		EXPECT_EQ(-EFAULT, region_write(self->fd, IVSHMEM_BAR, offsets[i],
+						user, size));
+		ASSERT_EQ(size, region_read(self->fd, IVSHMEM_BAR, offsets[i],
+					    device, size));
+		EXPECT_EQ(0, memcmp(user, device, done));
+		for (j = done; j < size; j++)
+			ASSERT_EQ(0xcc, device[j]);
+
+		for (j = 0; j < size; j++)
+			device[j] = j * 5 + j / 256 + 1;
+		ASSERT_EQ(size, region_write(self->fd, IVSHMEM_BAR, offsets[i],
+					     device, size));
+		memset(user, 0xdd, good);
+		memset(user + good + PAGE_SIZE, 0xdd, PAGE_SIZE);
+		EXPECT_EQ(-EFAULT, region_read(self->fd, IVSHMEM_BAR, offsets[i],
+					       user, size));
+		EXPECT_EQ(0, memcmp(device, user, done));
+		for (j = good + PAGE_SIZE; j < size; j++)
+			ASSERT_EQ(0xdd, user[j]);
+	}
+}
+
 /* read() and a mapping show the same memory. */
 TEST_F(ram, mapping_agrees)
 {
@@ -417,6 +461,53 @@ TEST_F(msix, edges_of_the_table)
 	for (i = 0; i < 16; i++)
 		EXPECT_EQ(0xff, data[i]);
 	EXPECT_NE(0xff, data[16] & data[17] & data[18] & data[19]);
+}
+
+/* 7-5, 7-8: any offset and any count around both ends of the table. */
+TEST_F(msix, unaligned_around_the_table)
+{
+	const uint64_t edges[] = { self->table, self->table + self->size };
+	const unsigned int around = 16;
+	uint8_t whole[32], data[32], ones[32];
+	unsigned int edge, from, count, i;
+
+	memset(ones, 0xff, sizeof(ones));
+	for (edge = 0; edge < 2; edge++) {
+		uint64_t start = edges[edge] - around;
+
+		/* There may be nothing before the table. */
+		if (edges[edge] < around)
+			continue;
+		ASSERT_EQ(32, region_read(self->fd, self->bar, start, whole, 32));
+		for (from = 0; from < 32; from++) {
+			for (count = 1; count <= 32 - from; count++) {
+				memset(data, 0x5a, sizeof(data));
+				ASSERT_EQ(count,
+					  region_read(self->fd, self->bar,
+						      start + from, data, count));
+				for (i = from; i < from + count; i++) {
+					bool in_table = edge ? i < around : i >= around;
+
+					if (in_table)
+						ASSERT_EQ(0xff, data[i - from]);
+				}
+				if (count < 32)
+					ASSERT_EQ(0x5a, data[count]);
+			}
+		}
+		/* Registers are whole dwords, and the same by the dword. */
+		for (from = 0; from < 32; from += 4) {
+			ASSERT_EQ(4, region_read(self->fd, self->bar, start + from,
+						 data, 4));
+			EXPECT_EQ(0, memcmp(whole + from, data, 4));
+		}
+	}
+	/* Written from the middle of an entry to behind it, one byte too far right. */
+	EXPECT_EQ(7, region_write(self->fd, self->bar, self->table + 5, ones, 7));
+	ASSERT_EQ(32, region_read(self->fd, self->bar, self->table + self->size - 16,
+				  data, 32));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(0xff, data[i]);
 }
 
 /*
