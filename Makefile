@@ -19,6 +19,7 @@ help:
 	@echo '  make modules      build the modules against both test kernels'
 	@echo '  make kunit        KUnit suites, in the guest'
 	@echo '  make selftests    the kernel'"'"'s selftests and ours, on these modules and on the C ones'
+	@echo '  make bench        what operations cost in instructions, with the C modules and with these'
 	@echo '  make stock        some of them on Debian'"'"'s own kernel'
 	@echo '  make host-test    cargo test of the pure files, on this machine'
 	@echo '  make lint         rustfmt, checkpatch, clippy, rustdoc'
@@ -56,6 +57,9 @@ shell:
 modules kunit selftests stock host-test lint intree:
 	@$(VM)/check $@
 
+bench:
+	@tools/testing/bench/run
+
 install:
 	@$(INSTALL)/install
 
@@ -68,5 +72,5 @@ deb:
 clean-cache:
 	@$(VM)/clean-cache
 
-.PHONY: help demo check shell install uninstall deb modules kunit selftests stock host-test \
+.PHONY: help demo check shell bench install uninstall deb modules kunit selftests stock host-test \
 	lint intree clean-cache

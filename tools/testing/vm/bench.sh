@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What operations cost in instructions, with our modules and with the C modules; see
+# tools/testing/bench. Sourced after the other parts.
+
+BENCH_KEPT=5
+# Seconds for all operations of one stack. Guests that count instructions run on one
+# thread, and much slower.
+BENCH_LIMIT=3000
+
+# bench_build: builds what changed; sets BENCH.
+bench_build() {
+	BENCH=$CACHE/bench-$(tree_key)
+	locked "bench-$(tree_key)" bench_make
+}
+
+bench_make() {
+	mkdir -p "$BENCH"
+	quietly "$CACHE/log/bench-$(tree_key).log" \
+		in_root "ro:$SOURCE:/src" "ro:$KERNEL:/kernel" "rw:$BENCH:/bench" -- \
+		make -C /vfio/tools/testing/bench -j"$JOBS" KSRC=/src KHDR=/kernel/headers/include OUT=/bench
+}
+
+# bench_prepare: all that guests need. Sets BENCH_DIR.
+bench_prepare() {
+	local old
+	kernel_ready plain
+	step "modules for the plain kernel" modules_build plain
+	step "the program that counts" bench_build
+	mkdir -p "$CACHE/bench"
+	BENCH_DIR=$(mktemp -d "$CACHE/bench/$(date +%m%d-%H%M%S)-XXXX")
+	find "$CACHE/bench" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
+		sort -rn | tail -n +$((BENCH_KEPT + 1)) | cut -d' ' -f2- |
+		while read -r old; do rm -rf "$old"; done
+}
+
+# bench_guest STACK ARGUMENT...: runs the program in one guest; its log is
+# BENCH_DIR/STACK/results.log.
+bench_guest() {
+	local stack=$1
+	shift
+	"$VM/run" -L -q -B -k plain -n 1 -Q -icount -Q shift=0,sleep=off -s "$stack" \
+		-t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" -p "$BENCH/bench" \
+		-- "program bench $BENCH_LIMIT ./bench $*"
+}
+
+# bench_two ARGUMENT...: the C modules and ours, at a time.
+bench_two() {
+	local rc=0 other
+	bench_guest c "$@" >"$BENCH_DIR/c.log" 2>&1 &
+	other=$!
+	bench_guest rust "$@" || rc=1
+	wait "$other" || rc=1
+	cat "$BENCH_DIR/c.log" >&2
+	return "$rc"
+}
+
+# bench_short: those that do not take long, a few times each.
+bench_short() {
+	bench_prepare
+	bench_two -s && bench_report
+}
+
+# bench_report: prints the table, and writes it next to the logs.
+bench_report() {
+	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/report.py /logs
+}
