@@ -83,7 +83,8 @@ slot_take() {
 	done
 }
 
-# image_run LIMIT MACHINE OPTION... -- QEMU ARGUMENT...
+# image_run LIMIT MACHINE OPTION... -- QEMU ARGUMENT...: with IMAGE_MOUNTS, if there are
+# any, where QEMU sees them.
 image_run() {
 	local limit=$1 options=() rc=0
 	shift
@@ -93,7 +94,7 @@ image_run() {
 	done
 	[ -n "${NO_SLOT:-}" ] || slot_take
 	need_memory 4 "the guest"
-	in_root "ro:$BUILD:/build" "rw:$RUN_DIR:/out" -- \
+	in_root "ro:$BUILD:/build" "rw:$RUN_DIR:/out" ${IMAGE_MOUNTS[@]+"${IMAGE_MOUNTS[@]}"} -- \
 		python3 -B /vfio/tools/testing/vm/machine.py --kernel /build/arch/x86/boot/bzImage \
 		--initrd /out/initrd --out /out --show-out "$RUN_DIR" --limit "$limit" \
 		${options[@]+"${options[@]}"} "$@" || rc=$?

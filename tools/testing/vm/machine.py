@@ -215,7 +215,8 @@ class Machine:
         arguments += ["-chardev", f"socket,id=qmp,fd={theirs['qmp']}",
                       "-mon", "chardev=qmp,mode=control"]
         if options.share:
-            arguments += share_arguments("root", "/", "readonly=on,multidevs=remap", "0x1e")
+            arguments += share_arguments("root", options.share, "readonly=on,multidevs=remap",
+                                         "0x1e")
         if options.out_share:
             os.makedirs(f"{options.out}/share", exist_ok=True)
             arguments += share_arguments("out", f"{options.out}/share", "readonly=off", "0x1d")
@@ -447,7 +448,8 @@ def main():
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--console", action="store_true", help="show the kernel log too")
     parser.add_argument("--quiet", action="store_true")
-    parser.add_argument("--share", action="store_true", help="offer the build root by 9p")
+    parser.add_argument("--share", nargs="?", const="/", metavar="DIRECTORY",
+                        help="offer the build root, or this part of it, by 9p")
     parser.add_argument("--out-share", action="store_true",
                         help="offer a directory next to the logs by 9p, for writing")
     parser.add_argument("qemu", nargs="*", help="more arguments for QEMU")

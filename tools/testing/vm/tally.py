@@ -25,6 +25,8 @@ CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)
 SKIPPED = 4  # KSFT_SKIP
 # The status of a row that is no test: what differs, and how it is on this stack.
 DIFFERS = "differs"
+# What the names of machines begin with on which clients run; the kind of IOMMU follows.
+CLIENT = "client-"
 
 
 Row = collections.namedtuple("Row", "status stack suite name machine", defaults=("",))
@@ -199,15 +201,14 @@ def share(counts):
     return text
 
 
-def print_machines(rows):
-    """What ran on machines that differ from the usual one, most of them in the IOMMU."""
+def print_machines(title, rows):
+    """What ran on machines that have a name."""
     table = collections.OrderedDict()
     for row in rows:
-        if row.machine:
-            columns = table.setdefault((row.machine, row.suite), {})
-            columns.setdefault(row.stack, collections.Counter())[row.status] += 1
+        columns = table.setdefault((row.machine, row.suite), {})
+        columns.setdefault(row.stack, collections.Counter())[row.status] += 1
     if table:
-        print("\nIOMMU          suite                on C                  on ours")
+        print("\n" + title)
     for (machine, suite), columns in table.items():
         print(f"  {machine:13}{suite:21}{share(columns.get('c')):22}{share(columns.get('rust'))}")
 
@@ -241,7 +242,13 @@ def report(options, tally):
         else:
             print(f"  {suite:34}{share(columns.get('c')):22}{share(columns.get('rust'))}")
     print_differences([row for row in everything if row.status == DIFFERS])
-    print_machines(rows)
+    machines = [row for row in rows if row.machine]
+    # Most of the others differ from the usual one in the IOMMU.
+    print_machines("IOMMU          suite                on C                  on ours",
+                   [row for row in machines if not row.machine.startswith(CLIENT)])
+    print_machines("IOMMU          client               on C                  on ours",
+                   [row._replace(machine=row.machine.removeprefix(CLIENT))
+                    for row in machines if row.machine.startswith(CLIENT)])
     if options.times:
         print("\nTimes")
         for line in read(options.times):

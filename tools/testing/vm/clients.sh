@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Programs that people run on VFIO, as Debian has them, in a root of their own which
+# the guest gets by 9p: who does not test with them need not have them. What is done
+# with them is in ../clients.
+
+CLIENT_PACKAGES=(
+	dpdk dpdk-dev driverctl udev kmod pciutils procps psmisc
+	qemu-system-x86 libvirt-clients libvirt-daemon libvirt-daemon-driver-nodedev
+	libvirt-daemon-driver-qemu
+)
+
+# What DPDK needs of its own.
+CLIENT_DRIVERS='bus_pci|bus_vdev|mempool_ring|net_e1000|net_virtio'
+CLIENT_SCRIPTS=$TREE/tools/testing/clients
+CLIENT_OPTIONS=(--share /clients)
+
+# clients_ready: the root with the clients exists. Sets CLIENTS, and has guests of the
+# kernel that is set see it.
+clients_ready() {
+	CLIENTS=$CACHE/clients-$(key "${ROOT_SUITES[@]}" "${CLIENT_PACKAGES[@]}" "$CLIENT_DRIVERS")
+	IMAGE_MOUNTS=("ro:$CLIENTS:/clients")
+	[ -d "$CLIENTS" ] || step "root with clients (DPDK, libvirt, QEMU, driverctl)" locked clients clients_make
+}
+
+clients_make() {
+	[ ! -d "$CLIENTS" ] || return 0
+	local mirror
+	need_space "$CACHE" 3 "the root with clients"
+	root_tools
+	root_bootstrap "$CLIENTS.new" "$(IFS=, && echo "${CLIENT_PACKAGES[*]}")" "$CACHE/log/clients.log" ||
+		die "the root with clients could not be made from $mirror" "Check the network; the log is $CACHE/log/clients.log."
+	# It is read only in the guest, which mounts over these.
+	mkdir -p "$CLIENTS.new"/{clients,usr/lib/modules,etc/driverctl.d,var/lib/libvirt}
+	# DPDK loads every driver that is there by this name, which takes minutes in the guest.
+	find "$CLIENTS.new"/usr/lib/*/dpdk/pmds-* -name '*.so' | grep -vE "/librte_($CLIENT_DRIVERS)\.so$" | xargs -r rm
+	mv "$CLIENTS.new" "$CLIENTS"
+}
+
+# clients_run STACK: one boot for each kind of IOMMU.
+clients_run() {
+	local stack=$1 iommu rows row files names total job rc=0
+	local client argument seconds where
+	kernel_ready plain
+	for iommu in intel none; do
+		mapfile -t rows < <(grep -v '^#' "$VM/clients")
+		files=("$CLIENT_SCRIPTS") names=() total=300
+		job=$'. clients/enter.sh\nclients_enter || exit\n'
+		for row in "${rows[@]}"; do
+			read -r client argument seconds where <<<"$row"
+			[[ ,$where, = *,$iommu,* ]] || continue
+			[ -z "${ONLY:-}" ] || [[ " $ONLY " = *" $client "* ]] || continue
+			argument=${argument#-}
+			names+=("$client${argument:+-$argument}")
+			total=$((total + seconds))
+			job+="client $client $seconds $argument"$'\n'
+		done
+		[ ${#names[@]} -gt 0 ] || continue
+		job_run "$stack" plain "client-$iommu" --iommu "$iommu" "${CLIENT_OPTIONS[@]}" -- || rc=$?
+	done
+	return "$rc"
+}
