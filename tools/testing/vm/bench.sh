@@ -23,15 +23,10 @@ bench_make() {
 
 # bench_prepare: all that guests need. Sets BENCH_DIR.
 bench_prepare() {
-	local old
 	kernel_ready plain
 	step "modules for the plain kernel" modules_build plain
 	step "the program that counts" bench_build
-	mkdir -p "$CACHE/bench"
-	BENCH_DIR=$(mktemp -d "$CACHE/bench/$(date +%m%d-%H%M%S)-XXXX")
-	find "$CACHE/bench" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
-		sort -rn | tail -n +$((BENCH_KEPT + 1)) | cut -d' ' -f2- |
-		while read -r old; do rm -rf "$old"; done
+	BENCH_DIR=$(dated_directory "$CACHE/bench" "$BENCH_KEPT")
 }
 
 # bench_guest STACK ARGUMENT...: runs the program in one guest; its log is

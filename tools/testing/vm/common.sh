@@ -26,6 +26,18 @@ key() { printf '%s\n' "$@" | sha256sum | cut -c1-12; }
 # tree_key: tells two work trees that share a cache apart.
 tree_key() { printf '%s' "$TREE" | sha256sum | cut -c1-8; }
 
+# dated_directory PARENT KEPT: makes a directory in PARENT and prints its path. The oldest
+# ones there go, so that KEPT are left.
+dated_directory() {
+	local old new
+	mkdir -p "$1"
+	new=$(mktemp -d "$1/$(date +%m%d-%H%M%S)-XXXX")
+	find "$1" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
+		sort -rn | tail -n +$(($2 + 1)) | cut -d' ' -f2- |
+		while read -r old; do rm -rf "$old"; done
+	echo "$new"
+}
+
 # step TITLE COMMAND...: announces a step, runs it, says how long it took. The
 # times are kept for the summary of a run (STEP_TIMES names the file).
 step() {

@@ -25,15 +25,10 @@ compare_make() {
 
 # compare_prepare VARIANT: all that guests need. Sets COMPARE_DIR.
 compare_prepare() {
-	local old
 	kernel_ready "$1"
 	step "modules for the $1 kernel" modules_build "$1"
 	step "the program that drives the devices" compare_build
-	mkdir -p "$CACHE/compare"
-	COMPARE_DIR=$(mktemp -d "$CACHE/compare/$(date +%m%d-%H%M%S)-XXXX")
-	find "$CACHE/compare" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
-		sort -rn | tail -n +$((COMPARE_KEPT + 1)) | cut -d' ' -f2- |
-		while read -r old; do rm -rf "$old"; done
+	COMPARE_DIR=$(dated_directory "$CACHE/compare" "$COMPARE_KEPT")
 }
 
 # compare_guest NAME STACK VARIANT OPTIONS OPERATIONS SEED...: one guest; its logs

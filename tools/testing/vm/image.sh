@@ -9,14 +9,8 @@ STACK_UNLOAD="vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_mem
 
 # run_directory: sets RUN_DIR unless the caller has chosen one.
 run_directory() {
-	local old
 	if [ -z "${RUN_DIR:-}" ]; then
-		mkdir -p "$CACHE/runs"
-		RUN_DIR=$(mktemp -d "$CACHE/runs/$(date +%m%d-%H%M%S)-XXXX")
-		# The oldest go.
-		find "$CACHE/runs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' |
-			sort -rn | tail -n +$((RUNS_KEPT + 1)) | cut -d' ' -f2- |
-			while read -r old; do rm -rf "$old"; done
+		RUN_DIR=$(dated_directory "$CACHE/runs" "$RUNS_KEPT")
 	fi
 	mkdir -p "$RUN_DIR/job"
 	RUN_DIR=$(readlink -f "$RUN_DIR")
