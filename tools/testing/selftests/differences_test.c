@@ -128,6 +128,51 @@ TEST(intx_after_sleep)
 	close(event);
 }
 
+/* In D3, where igb forgets its config space on the way back: only I/O is left enabled. */
+static void sleep_without_master(struct __test_metadata *_metadata, int device)
+{
+	long power = config_cap(device, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+
+	ASSERT_EQ(0, config_write(device, PCI_COMMAND, 2, PCI_COMMAND_IO |
+				  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
+	ASSERT_EQ(0, config_write(device, power, 2, PCI_D3hot));
+	ASSERT_EQ(0, config_write(device, PCI_COMMAND, 2, PCI_COMMAND_IO));
+}
+
+/*
+ * 7-56, 6-61: the ioctl gives a device that sleeps what it had when it fell asleep; here
+ * the reset through its capability does so, too.
+ */
+TEST(reset_in_d3)
+{
+	struct vfio_session session;
+	long control, command, bar;
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "IGB");
+	ASSERT_EQ(0, session_open(&session, bdf, VFIO_TYPE1v2_IOMMU));
+	control = config_cap(session.device, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL;
+	bar = pci_hw_config(bdf, PCI_BASE_ADDRESS_0, 4);
+
+	sleep_without_master(_metadata, session.device);
+	ASSERT_EQ(0, vfio_ioctl(session.device, VFIO_DEVICE_RESET, 0));
+	command = config_read(session.device, PCI_COMMAND, 2);
+	EXPECT_EQ(PCI_COMMAND_IO | PCI_COMMAND_MASTER,
+		  command & (PCI_COMMAND_IO | PCI_COMMAND_MASTER));
+	EXPECT_EQ(bar, pci_hw_config(bdf, PCI_BASE_ADDRESS_0, 4));
+
+	sleep_without_master(_metadata, session.device);
+	ASSERT_EQ(0, config_write(session.device, control, 2,
+				  config_read(session.device, control, 2) |
+				  PCI_EXP_DEVCTL_BCR_FLR));
+	command = config_read(session.device, PCI_COMMAND, 2);
+	report_difference("bus mastering after a reset in D3",
+			  command & PCI_COMMAND_MASTER ? "on" : "off");
+	EXPECT_EQ(on_c_modules() ? 0 : PCI_COMMAND_MASTER,
+		  command & PCI_COMMAND_MASTER);
+	session_close(&session);
+}
+
 static long queue_size(int device, long cap, unsigned int log2)
 {
 	long ret = config_write(device, cap + PCI_MSI_FLAGS, 1,
