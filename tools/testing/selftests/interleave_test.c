@@ -33,7 +33,7 @@
  * A round takes 15 ms, but half a second on a kernel with checkers. The C modules
  * do not take anything away, so there is less to see with them.
  */
-#define ROUNDS_PLAIN	5000
+#define ROUNDS_PLAIN	2000
 #define ROUNDS_DEBUG	40
 #define ROUNDS_C	500
 /* After so many rounds everything is closed, and the device changes its driver. */

@@ -181,6 +181,10 @@ class Machine:
                   "hugepagesz=1G hugepages=2 "
                   "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
                   + options.append)
+        # Most of the time of the debug kernel is kmemleak's: it walks the stack twice for each
+        # allocation, and ACPI makes thousands of them whenever a device is enabled.
+        if not options.leaks:
+            append += " kmemleak=off"
         # Several threads take x2APIC: QEMU loses accesses to the memory-mapped local APIC
         # of a processor while another one makes it rebuild the memory map, as each write
         # of a memory enable bit does. Instructions can be counted in one thread only.
@@ -438,6 +442,8 @@ def main():
     parser.add_argument("--out", required=True, help="directory for logs and images")
     parser.add_argument("--show-out", help="the same directory as people see it")
     parser.add_argument("--append", default="", help="more for the kernel command line")
+    parser.add_argument("--no-leaks", dest="leaks", action="store_false",
+                        help="without kmemleak, where the kernel has it")
     parser.add_argument("--limit", type=int, default=600, help="seconds for the job")
     parser.add_argument("--cpus", type=int, help="default: 2, or 1 where instructions are counted")
     parser.add_argument("--single-thread", action="store_true",

@@ -66,9 +66,9 @@ job_run() {
 	run_directory
 	image_make "$stack" "$total" "" ${files[@]+"${files[@]}"} -- -- "$job:" || return
 	image_run "$total" ${SUITE_OPTIONS[@]+"${SUITE_OPTIONS[@]}"} "$@" || rc=$?
-	if [ "$stack-$variant" = rust-debug ] && [ "${label%/*}" = 1 ]; then
-		also=(--kunit)
-	fi
+	case "$stack $variant $label" in
+	'rust debug '1/* | 'rust debug fast'*) also=(--kunit) ;;
+	esac
 	[[ $label = */* ]] || also=(--machine "$label")
 	[ ! -e "$RUN_DIR/verdict.json" ] || tally_py guest "$stack" "$variant" "$RUN_DIR" \
 		--part "$label" \
@@ -78,11 +78,12 @@ job_run() {
 }
 
 # suite_run STACK VARIANT [PATTERN [PART/PARTS]]: runs the programs, or those that
-# match; or every PARTSth of them, from the PARTth on. ONLY, if set, names those that
-# count at all, and EXCEPT those that do not.
+# match; or every PARTSth of them, from the PARTth on, where PART/PARTS may come after a
+# name. ONLY, if set, names those that count at all, and EXCEPT those that do not.
 suite_run() {
 	local stack=$1 variant=$2 pattern=${3:-*} rows row files=() names=() total=120 job='' name
-	local part=${4:-1/1} number=0
+	local label=${4:-1/1} number=0
+	local part=${label##* }
 	kernel_ready "$variant"
 	mapfile -t rows < <(suite_rows "$stack" "$variant")
 	for row in ${rows[@]+"${rows[@]}"}; do
@@ -95,7 +96,7 @@ suite_run() {
 		case ${name##*/} in $pattern) ;; *) continue ;; esac
 		job_add "$row"
 	done
-	job_run "$stack" "$variant" "$part" --
+	job_run "$stack" "$variant" "$label" --
 }
 
 # machine_rows KIND: the rows of that kind in the table of machines.
