@@ -6,6 +6,7 @@ use crate::{
     abstractions::pfnmap::{
         Fault,
         FaultResult,
+        FrameRange,
         NewMapping, //
     },
     device::Device,
@@ -103,6 +104,13 @@ pub trait DeviceOps: Send + Sync {
     /// of the area, held.
     fn fault(&self, _device: &Device, _fault: &Fault<'_>) -> FaultResult {
         FaultResult::SIGBUS
+    }
+
+    /// The page frames that [`fault`](Self::fault) would map for the page of the file at
+    /// `page_offset`, in pages, and for those behind it, if they can be accessed now. Called
+    /// with the mmap lock, or the lock of the area, held. `None`: only a fault can tell.
+    fn frames(&self, _device: &Device, _page_offset: u64) -> Option<FrameRange> {
+        None
     }
 
     /// Asks users to let the device go; called once when it is unregistered

@@ -3,7 +3,13 @@
 //! The device behind a memory area.
 
 use crate::{
-    abstractions::module_ref::ModuleRef,
+    abstractions::{
+        module_ref::ModuleRef,
+        pfnmap::{
+            FilePages,
+            FrameRange, //
+        }, //
+    },
     device::Device,
     device_file, //
 };
@@ -65,5 +71,20 @@ impl Device {
         device_file::OPERATIONS
             .data_of_vma(vma)
             .and_then(|file| DeviceRef::new(file.shared_device()))
+    }
+
+    /// The page frames that `vma`, an area of this device, maps from `address` on, as far as they
+    /// follow each other, however the area is aligned. They are good until the device is
+    /// released, if that had not begun when a
+    /// [`ReleaseNotifier`](crate::notifier::ReleaseNotifier) was registered.
+    ///
+    /// `None`: they cannot be accessed now, or only a page fault can tell.
+    pub fn frames(&self, vma: &VmaRef, address: usize) -> Option<FrameRange> {
+        let wanted = FilePages::of_vma(vma, address)?;
+        let found = self.ops().frames(self, wanted.first)?;
+        Some(FrameRange {
+            first: found.first,
+            pages: found.pages.min(wanted.pages),
+        })
     }
 }

@@ -64,6 +64,39 @@ impl<'a> NewMapping<'a> {
     }
 }
 
+/// Consecutive page frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRange {
+    /// The number of the first one.
+    pub first: u64,
+    /// How many there are.
+    pub pages: u64,
+}
+
+/// Consecutive pages of a file that an area maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePages {
+    /// The offset of the first one, in pages.
+    pub first: u64,
+    /// How many there are.
+    pub pages: u64,
+}
+
+impl FilePages {
+    /// What `vma` maps from `address` on; `None` if the address is not in it.
+    pub fn of_vma(vma: &VmaRef, address: usize) -> Option<Self> {
+        let before = address.checked_sub(vma.start())? >> PAGE_SHIFT;
+        let pages = vma.end().checked_sub(address)?.div_ceil(PAGE_SIZE);
+        // SAFETY: The area is alive, and its lock or the mmap lock is held, as the reference
+        // shows.
+        let offset = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
+        (pages > 0).then_some(Self {
+            first: offset.wrapping_add(before as u64),
+            pages: pages as u64,
+        })
+    }
+}
+
 /// A fault in such an area: mm wants a page, or a block of them.
 ///
 /// Exists while the handler runs: under the mmap lock or the area's own lock.

@@ -13,12 +13,20 @@ use crate::run::{
     Run, //
 };
 use kernel::{
+    mm::virt::{
+        flags,
+        VmaRef, //
+    },
     page::PAGE_SHIFT,
     prelude::*, //
 };
-use vfio::abstractions::bindings;
+use vfio::abstractions::{
+    bindings,
+    pfnmap::FrameRange, //
+};
 
-/// What one entry of the page table, at whatever level, maps from an address on.
+/// What one entry of the page table, at whatever level, maps from an address on; or what a page
+/// fault would put there.
 pub(crate) struct Leaf {
     pfn: u64,
     pages: u64,
@@ -70,6 +78,17 @@ impl ReadLockedMm<'_> {
 }
 
 impl Leaf {
+    /// Page frames that `vma` maps, as its owner says, whether they are in the page table or not.
+    ///
+    /// `None`: the user may not read them there, let alone write.
+    pub(crate) fn of_frames(vma: &VmaRef, frames: FrameRange) -> Option<Self> {
+        (vma.flags() & flags::READ != 0).then_some(Self {
+            pfn: frames.first,
+            pages: frames.pages,
+            writable: vma.flags() & flags::WRITE != 0,
+        })
+    }
+
     /// The first `limit` pages of the leaf, for a device that may `write`.
     ///
     /// # Errors

@@ -91,6 +91,7 @@ use vfio::{
         pfnmap::{
             Fault,
             FaultResult,
+            FrameRange,
             NewMapping, //
         },
         ratelimit::RateLimit,
@@ -604,6 +605,10 @@ impl DeviceOps for CoreDevice {
             Ok(opened) => opened.fault_device_region(&self.memory, index, page, fault),
             Err(_) => FaultResult::SIGBUS,
         }
+    }
+
+    fn frames(&self, _device: &Device, page_offset: u64) -> Option<FrameRange> {
+        self.memory.frames(PageAddress::new(page_offset)?)
     }
 
     fn request(&self, _device: &Device, count: u32) {

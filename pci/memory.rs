@@ -95,7 +95,8 @@ use vfio::{
     abstractions::{
         pfnmap::{
             Fault,
-            FaultResult, //
+            FaultResult,
+            FrameRange, //
         },
         rwsem::{
             ReadGuard,
@@ -161,15 +162,19 @@ impl Memory {
         )
     }
 
-    /// Returns the page frame behind a page that user space has mapped. `mmap()` has checked that
-    /// the whole mapping lies in the window, and neither of them changes while it exists.
-    fn frame(&self, address: PageAddress) -> Option<u64> {
+    /// Returns the page frames from `address` to the end of the BAR, if there are any. `mmap()` has
+    /// checked that a whole mapping lies in the window, and neither changes while it exists.
+    fn frames(&self, address: PageAddress) -> Option<FrameRange> {
         let Region::Bar(index) = address.region else {
             return None;
         };
         let window = (*self.windows.get(index)?)?;
+        let pages = window.pages.checked_sub(address.page)?;
 
-        Some(window.first.wrapping_add(address.page))
+        (pages > 0).then_some(FrameRange {
+            first: window.first.wrapping_add(address.page),
+            pages,
+        })
     }
 }
 
@@ -363,6 +368,11 @@ impl MemoryLock {
         }
     }
 
+    /// The page frames that a fault would map from `address` on.
+    pub(crate) fn frames(&self, address: PageAddress) -> Option<FrameRange> {
+        self.mappable().ok()?.memory.frames(address)
+    }
+
     /// Handles a page fault.
     pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
         let access = match self.mappable() {
@@ -371,8 +381,8 @@ impl MemoryLock {
         };
 
         let first = PageAddress::new(fault.page_offset());
-        match first.and_then(|first| access.memory.frame(first)) {
-            Some(frame) => fault.insert_pfn(frame),
+        match first.and_then(|first| access.memory.frames(first)) {
+            Some(frames) => fault.insert_pfn(frames.first),
             None => FaultResult::SIGBUS,
         }
     }

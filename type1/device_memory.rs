@@ -29,6 +29,7 @@ use kernel::{
 use vfio::{
     abstractions::{
         module_ref::ModuleRef,
+        pfnmap::FrameRange,
         ratelimit::RateLimit, //
     },
     device::Device,
@@ -198,6 +199,22 @@ impl<'a> Devices<'a> {
         };
         all.push(known, GFP_KERNEL_ACCOUNT)?;
         Ok(Some(source))
+    }
+
+    /// The page frames that `vma` maps from `address` on, and the name of their device in
+    /// the mapping, if that can tell without a page fault. As [`watch()`](Self::watch).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`watch()`](Self::watch).
+    pub(super) fn frames(
+        &mut self,
+        vma: &VmaRef,
+        address: usize,
+    ) -> Result<Option<(FrameRange, Option<u64>)>> {
+        let source = self.watch(vma)?;
+        let frames = Device::from_vma(vma).and_then(|device| device.frames(vma, address));
+        Ok(frames.map(|frames| (frames, source)))
     }
 
     /// Gives the mapping what watches the devices that were found, so that it goes when they

@@ -7,7 +7,10 @@
 //! entry at a time, at whatever level that is.
 
 use super::abstractions::{
-    pfnmap_lookup::Lookup,
+    pfnmap_lookup::{
+        Leaf,
+        Lookup, //
+    },
     pinned_pages::{
         DmaRun,
         PinBatch, //
@@ -125,8 +128,8 @@ impl<'a> Pinner<'a> {
         charge(&self.batch).inspect_err(|_| self.batch.unpin())
     }
 
-    /// Collects consecutive page frames of a device, faulting them in if need
-    /// be. Errors after the first entry are left for the next call to find.
+    /// Consecutive page frames of a device, from the device if that can tell, or else from the
+    /// page table, into which they are faulted if need be. Errors after the first entry are left for the next call to find.
     fn device_run(
         &self,
         mm: &mut ReadLockedMm<'_>,
@@ -135,6 +138,9 @@ impl<'a> Pinner<'a> {
         devices: &mut Devices<'_>,
     ) -> Result<DeviceRun> {
         let limit = pages.min(self.run_limit);
+        if let Some(run) = self.device_frames(mm, address, limit, devices)? {
+            return Ok(DeviceRun::Found(run));
+        }
         let mut run = match self.device_leaf(mm, address, limit, devices)? {
             DeviceRun::Found(run) => run,
             other => return Ok(other),
@@ -154,6 +160,27 @@ impl<'a> Pinner<'a> {
             }
         }
         Ok(DeviceRun::Found(run))
+    }
+
+    /// The page frames of a device that knows which ones they are.
+    fn device_frames(
+        &self,
+        mm: &ReadLockedMm<'_>,
+        address: usize,
+        limit: u64,
+        devices: &mut Devices<'_>,
+    ) -> Result<Option<DmaRun>> {
+        let address = mm.untagged(address);
+        let Some(vma) = mm.pfnmap_vma(address) else {
+            return Ok(None);
+        };
+        let Some((frames, source)) = devices.frames(vma, address)? else {
+            return Ok(None);
+        };
+        let Some(leaf) = Leaf::of_frames(vma, frames) else {
+            return Ok(None);
+        };
+        leaf.into_run(limit, self.write, source).map(Some)
     }
 
     /// The page frames behind one page table entry.
