@@ -322,12 +322,15 @@ impl<'a> Reporter<'a> {
     ///
     /// `ENOMEM`.
     pub(super) fn new(table: &'a LockedTable, base: u64, bitmap: &'a UserBitmap) -> Result<Self> {
+        // CAST: At most `CHUNK`.
+        let words = bitmap.pages().div_ceil(u64::BITS.into()).min(CHUNK as u64) as usize;
         Ok(Self {
             table,
             base,
             bitmap,
-            taken: KVec::from_elem(0, CHUNK, GFP_KERNEL)?,
-            words: KVec::with_capacity(CHUNK, GFP_KERNEL)?,
+            taken: KVec::from_elem(0, words.max(1), GFP_KERNEL)?,
+            // The last bits may be in a word more.
+            words: KVec::with_capacity(words.saturating_add(1), GFP_KERNEL)?,
         })
     }
 
@@ -350,13 +353,14 @@ impl<'a> Reporter<'a> {
             _ => self.bitmap.read(place.first_word)?,
         };
         let mut carry = 0;
-        for first in (0..place.words()).step_by(CHUNK) {
+        let chunk = self.taken.len().max(1);
+        for first in (0..place.words()).step_by(chunk) {
             let count = self.take(range, source, &place, first);
             carry = self.move_up(count, place.shift, carry)?;
             if let Some(word) = self.words.first_mut() {
                 *word |= core::mem::take(&mut kept);
             }
-            if first.saturating_add(CHUNK) >= place.words() && place.has_carry() {
+            if first.saturating_add(chunk) >= place.words() && place.has_carry() {
                 self.words.push(carry, GFP_KERNEL)?;
             }
             // CAST: An index fits.
@@ -386,7 +390,7 @@ impl<'a> Reporter<'a> {
     /// Takes the bits of a mapping from the word with the index `first` on; gives the number
     /// of words.
     fn take(&mut self, range: &IovaRange, source: Source, place: &Place, first: usize) -> usize {
-        let count = CHUNK.min(place.words().saturating_sub(first));
+        let count = self.taken.len().min(place.words().saturating_sub(first));
         let taken = self.taken.get_mut(..count).unwrap_or_default();
         match source {
             Source::All => {
