@@ -25,12 +25,12 @@ use super::{
     mapping::Mapping,
     page_sizes::PageSizes,
     range::IovaRange,
+    reserved_vec::Reservation, //
     table::Table,
     valid_iova::{
         permits,
         without_holes, //
     },
-    writers::Room, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -92,7 +92,7 @@ impl Container {
         let attachment = Attachment::new(paging.clone(), group)?;
         let reserved = reserved_regions(group)?;
         let valid = groups.valid_iova_with(paging.aperture(), &reserved)?;
-        let mut room = Room::new(self.table.lock().writers.len())?;
+        let mut room = Reservation::new(self.table.lock().writers.len())?;
         self.announce(valid)?;
         let result = check_interrupts(group).and_then(|()| {
             self.place_group(groups, Domain::new(paging), attachment, group, reserved)
@@ -103,7 +103,8 @@ impl Container {
         if let (Ok(()), Some(valid)) = (result, coming) {
             table.valid = valid;
             table.has_groups = true;
-            table.writers.add(group, &mut room);
+            // No group has come since, with the groups locked.
+            let _has_room = table.writers.push(group.into(), &mut room);
             groups.describe(&mut table);
         }
         self.table.wake(table);
@@ -263,7 +264,7 @@ impl Container {
         });
         // Its devices write nothing any more.
         let mut table = self.table.lock();
-        if table.writers.remove(group) {
+        if table.writers_remove(group) {
             table.set_all_dirty();
         }
         drop(table);

@@ -18,12 +18,12 @@ use super::{
         Use, //
     },
     container::Container,
-    listeners::Room,
     mapping::{
         Mapping,
         PageList, //
     },
     range::IovaRange,
+    reserved_vec::Reservation,
     table::{
         LockedTable,
         Version, //
@@ -129,7 +129,7 @@ impl LockedTable {
         let mut index = 0usize;
         loop {
             // One that goes meanwhile may have another one skipped, which is told next time.
-            let listener = self.lock().listeners.at(index);
+            let listener = self.lock().listeners.get(index).cloned();
             let Some(listener) = listener else {
                 return;
             };
@@ -206,8 +206,10 @@ impl Container {
     pub(super) fn listen(&self, listener: Arc<dyn UnmapListener>) -> Result {
         loop {
             let count = self.table.lock().listeners.len();
-            let mut room = Room::new(count)?;
-            let added = self.table.lock().listeners.add(&listener, &mut room);
+            let mut room = Reservation::new(count)?;
+            let mut table = self.table.lock();
+            let added = table.listeners.push(listener.clone(), &mut room);
+            drop(table);
             if added {
                 return Ok(());
             }
@@ -216,7 +218,9 @@ impl Container {
 
     /// Has it told nothing any more.
     pub(super) fn unlisten(&self, listener: &Arc<dyn UnmapListener>) {
-        let removed = self.table.lock().listeners.remove(listener);
+        let mut table = self.table.lock();
+        let removed = table.listeners.remove(|it| Arc::ptr_eq(it, listener));
+        drop(table);
         drop(removed);
     }
 
@@ -261,7 +265,7 @@ impl Container {
         };
         let pages = KBox::new(pages, GFP_KERNEL_ACCOUNT)?;
         // Devices of the group write nowhere else, as far as bus drivers know.
-        self.table.lock().writers.remove(group);
+        self.table.lock().writers_remove(group);
         keep(pages);
         Ok(())
     }

@@ -129,7 +129,8 @@ impl<'a> Pinner<'a> {
     }
 
     /// Consecutive page frames of a device, from the device if that can tell, or else from the
-    /// page table, into which they are faulted if need be. Errors after the first entry are left for the next call to find.
+    /// page table, into which they are faulted if need be. Errors after the first entry are left
+    /// for the next call to find.
     fn device_run(
         &self,
         mm: &mut ReadLockedMm<'_>,

@@ -21,7 +21,6 @@ use super::{
         Refusal,
         Ticket, //
     },
-    listeners::Listeners,
     mapping::Mapping,
     mappings::{
         Dirty,
@@ -36,24 +35,31 @@ use super::{
         MapRequest,
         UserBitmap, //
     },
+    reserved_vec::ReservedVec,
     tracking::{
         no_dirty_pages,
         Reporter,
         Tracking, //
     },
     valid_iova::permits,
-    writers::Writers, //
 };
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
-    sync::Arc, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
-use vfio::monitor::{
-    Killed,
-    Monitor,
-    WaitKillable, //
+use vfio::{
+    abstractions::iommu,
+    monitor::{
+        Killed,
+        Monitor,
+        WaitKillable, //
+    },
+    pinning::UnmapListener, //
 };
 
 /// How ranges to unmap relate to mappings.
@@ -84,10 +90,12 @@ pub(super) struct Table {
     /// Whether all DMA is coherent with the CPU's caches.
     pub(super) coherent: bool,
     pub(super) tracking: Tracking,
-    /// Groups whose devices may have written to all that is mapped.
-    pub(super) writers: Writers,
-    /// Bus drivers that may have pages.
-    pub(super) listeners: Listeners,
+    /// Groups whose devices write where nobody sees it: while there are any, all that is mapped is
+    /// dirty. A bus driver that pins pages tells by doing so where the devices of its group
+    /// write. Emulated devices write nowhere else.
+    pub(super) writers: ReservedVec<ARef<iommu::Group>>,
+    /// Bus drivers that may have pages, and are told what is unmapped.
+    pub(super) listeners: ReservedVec<Arc<dyn UnmapListener>>,
     /// How many times one of them uses a mapping.
     uses: usize,
 }
@@ -108,8 +116,8 @@ impl Table {
             has_emulated: false,
             coherent: true,
             tracking: Tracking::Off,
-            writers: Writers::new(),
-            listeners: Listeners::new(),
+            writers: ReservedVec::new(),
+            listeners: ReservedVec::new(),
             uses: 0,
         };
         Monitored::new(
@@ -125,6 +133,14 @@ impl Table {
         self.page_sizes.is_aligned(range.start())
             && self.page_sizes.is_aligned(range.size())
             && self.page_sizes.is_aligned(vaddr as u64)
+    }
+
+    /// Takes `group` from the [writers](Self::writers); tells whether it was one.
+    pub(super) fn writers_remove(&mut self, group: &iommu::Group) -> bool {
+        let removed = self
+            .writers
+            .remove(|it| core::ptr::eq::<iommu::Group>(&**it, group));
+        removed.is_some()
     }
 
     /// Whether there may be one more mapping, that of `request`; `None` if that depends on a

@@ -3,7 +3,7 @@
 //! Dirty tracking: which pages devices may have written to.
 //!
 //! An IOMMU does not say what a device has written, so while there is a
-//! [group](super::writers) of which nobody knows better, all that is mapped is dirty, in every
+//! [group](Table::writers) of which nobody knows better, all that is mapped is dirty, in every
 //! report. Otherwise only the bits of a mapping count: those of the pages that bus drivers
 //! have, or had since the last report, or have copied something to. They are all
 //! set when such a group goes, for what its devices may have done since the last

@@ -27,13 +27,13 @@ mod driver_access;
 mod driver_pins;
 mod emulated;
 mod info;
-mod listeners;
 mod mapping;
 mod mappings;
 pub mod page_sizes;
 mod pin;
 pub mod range;
 mod request;
+mod reserved_vec;
 pub mod run;
 mod run_list;
 mod table;
@@ -42,7 +42,6 @@ mod tests;
 mod tracking;
 mod vaddr;
 pub mod valid_iova;
-mod writers;
 
 module! {
     type: Module,
