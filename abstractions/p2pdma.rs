@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/pci-p2pdma.h`](srctree/include/linux/pci-p2pdma.h)
 
-use super::pci::Function;
+use super::{
+    pci::Function,
+    uapi_pci::DmaBufRange, //
+};
 use core::ptr::NonNull;
 use kernel::{
     device::Core,
@@ -31,17 +34,12 @@ pub(crate) fn prepare(device: &pci::Device<Core<'_>>) -> Result {
     to_result(unsafe { bindings::pcim_p2pdma_init(Function::new(device).as_raw()) })
 }
 
-/// A range of physical addresses.
+/// A range of physical addresses, which is in a BAR.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 pub(crate) struct PhysicalRange(bindings::phys_vec);
 
 impl PhysicalRange {
-    /// Returns the range of `len` bytes at `start`.
-    pub(crate) fn new(start: u64, len: usize) -> Self {
-        Self(bindings::phys_vec { paddr: start, len })
-    }
-
     /// Returns the number of bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len
@@ -53,7 +51,55 @@ impl PhysicalRange {
     }
 }
 
-/// Ranges of a BAR of a device that stays bound.
+/// Ranges of a BAR.
+///
+/// # Invariants
+///
+/// All `ranges` are in BAR `index` of `function`, as it was when this was made.
+pub(crate) struct BarRanges {
+    function: Function,
+    index: usize,
+    ranges: KVVec<PhysicalRange>,
+}
+
+impl BarRanges {
+    /// Finds out where `ranges` of BAR `index` of `function` are.
+    ///
+    /// # Errors
+    ///
+    /// EOVERFLOW if a range ends beyond the last address there is, EINVAL if it ends beyond the
+    /// BAR, ENOMEM.
+    pub(crate) fn locate(
+        function: &Function,
+        index: usize,
+        ranges: &[DmaBufRange],
+    ) -> Result<Self> {
+        let bar = function.resource(index);
+        let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
+        let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
+        for range in ranges {
+            let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
+            let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
+            if end > bar_end {
+                return Err(EINVAL);
+            }
+            let range = bindings::phys_vec {
+                paddr: start,
+                len: usize::try_from(range.length)?,
+            };
+            located.push(PhysicalRange(range), GFP_KERNEL_ACCOUNT)?;
+        }
+
+        // INVARIANT: Just checked, one by one.
+        Ok(Self {
+            function: function.clone(),
+            index,
+            ranges: located,
+        })
+    }
+}
+
+/// Ranges of a memory BAR of a device that stays bound, and so keeps its BARs where they are.
 pub(crate) struct PeerMemory {
     provider: NonNull<bindings::p2pdma_provider>,
     ranges: KVVec<PhysicalRange>,
@@ -66,17 +112,17 @@ unsafe impl Send for PeerMemory {}
 unsafe impl Sync for PeerMemory {}
 
 impl PeerMemory {
-    /// Describes `ranges` of memory BAR `index` of `function`, which `hold` keeps bound.
+    /// Describes `ranges` of a memory BAR of a function that `hold` keeps bound.
     ///
     /// # Errors
     ///
-    /// EINVAL if there is no such memory BAR, or `hold` is of another device.
-    pub(crate) fn new(
-        function: &Function,
-        index: usize,
-        ranges: KVVec<PhysicalRange>,
-        hold: Hold,
-    ) -> Result<Self> {
+    /// EINVAL if that is no memory BAR, or `hold` is of another device.
+    pub(crate) fn new(ranges: BarRanges, hold: Hold) -> Result<Self> {
+        let BarRanges {
+            function,
+            index,
+            ranges,
+        } = ranges;
         if !core::ptr::eq(device::as_raw(hold.parent()), function.as_raw_device()) {
             return Err(EINVAL);
         }

@@ -241,13 +241,21 @@ impl Resource {
 /// A copy of the ROM in memory that firmware left (Option ROM of an EFI system).
 #[derive(Clone, Copy)]
 pub(crate) struct ShadowRom {
-    /// Physical address.
-    pub(crate) start: u64,
-    /// Length in bytes, not zero.
-    pub(crate) len: usize,
+    start: u64,
+    len: usize,
 }
 
 impl ShadowRom {
+    /// Physical address.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Length in bytes, not zero.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Length of the BAR that such a ROM would have: a power of two.
     pub(crate) fn window_len(&self) -> usize {
         self.len.checked_next_power_of_two().unwrap_or(self.len)

@@ -62,12 +62,13 @@ impl MappedShadowRom {
     ///
     /// ENOMEM.
     pub(crate) fn new(rom: ShadowRom) -> Result<Self> {
-        // SAFETY: Mapping physical memory has no requirement; it is only read.
-        let cookie = unsafe { bindings::ioremap(rom.start, rom.len) };
+        // SAFETY: Only `Function::shadow_rom()` makes one, so that firmware has left it there for
+        // whoever uses the function, and nobody keeps anything else there.
+        let cookie = unsafe { bindings::ioremap(rom.start(), rom.len()) };
         let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
 
         // SAFETY: As many bytes are mapped, until `drop()` unmaps them.
-        Ok(Self(unsafe { IoMem::new(cookie, rom.len) }))
+        Ok(Self(unsafe { IoMem::new(cookie, rom.len()) }))
     }
 
     /// The image.

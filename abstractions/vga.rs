@@ -160,6 +160,31 @@ unsafe fn has_vga_sibling(function: *mut bindings::pci_dev) -> bool {
     }
 }
 
+/// The legacy addresses, of which there are three ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegacyAddresses {
+    /// The frame buffer, in graphics and in text modes.
+    Memory,
+    /// Ports of the CRT controller of monochrome modes.
+    MonochromePorts,
+    /// Ports of all other registers, and of the CRT controller of color modes.
+    ColorPorts,
+}
+
+impl LegacyAddresses {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::MonochromePorts, Self::ColorPorts];
+
+    /// Where they are, in memory or among the ports.
+    pub(crate) const fn range(self) -> Range<usize> {
+        match self {
+            Self::Memory => 0xa0000..0xc0000,
+            Self::MonochromePorts => 0x3b0..0x3bc,
+            Self::ColorPorts => 0x3c0..0x3e0,
+        }
+    }
+}
+
 /// A range of legacy addresses, routed to a device and mapped.
 ///
 /// Whoever else wants the addresses waits until this is dropped.
@@ -173,31 +198,26 @@ pub(crate) struct LegacyRange {
 }
 
 impl LegacyRange {
-    /// Maps memory, and routes it to a VGA device.
+    /// Maps addresses, and routes them to a VGA device.
     ///
     /// # Errors
     ///
     /// ENOMEM, ERESTARTSYS for a signal, or ENODEV if the arbiter does not know the device.
-    pub(crate) fn memory(function: &Function, addresses: Range<usize>) -> Result<Self> {
-        // CAST: Widens.
-        let start = addresses.start as u64;
-        // SAFETY: Mapping physical memory has no requirement.
-        let cookie = unsafe { bindings::ioremap(start, addresses.len()) };
+    pub(crate) fn new(function: &Function, addresses: LegacyAddresses) -> Result<Self> {
+        let range = addresses.range();
+        if addresses == LegacyAddresses::Memory {
+            // CAST: Widens.
+            let start = range.start as u64;
+            // SAFETY: These addresses are VGA's on every machine that has VGA, and nobody keeps
+            // anything there.
+            let cookie = unsafe { bindings::ioremap(start, range.len()) };
+            return Self::route(function, false, cookie, range.len());
+        }
+        let count = c_uint::try_from(range.len())?;
+        // SAFETY: As above.
+        let cookie = unsafe { bindings::vfio_rust_ioport_map(range.start, count) };
 
-        Self::route(function, false, cookie, addresses.len())
-    }
-
-    /// Maps I/O ports, and routes them to a VGA device.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::memory`].
-    pub(crate) fn ports(function: &Function, ports: Range<usize>) -> Result<Self> {
-        let count = c_uint::try_from(ports.len())?;
-        // SAFETY: Mapping ports has no requirement.
-        let cookie = unsafe { bindings::vfio_rust_ioport_map(ports.start, count) };
-
-        Self::route(function, true, cookie, ports.len())
+        Self::route(function, true, cookie, range.len())
     }
 
     fn route(function: &Function, ports: bool, cookie: *mut c_void, len: usize) -> Result<Self> {

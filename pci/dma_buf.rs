@@ -26,13 +26,11 @@ use crate::{
         },
         p2pdma::{
             self,
+            BarRanges,
             PeerMemory,
             PhysicalRange, //
         },
-        pci::{
-            Function,
-            Resource, //
-        },
+        pci::Function,
         uapi_pci::{
             DmaBufHeader,
             DmaBufRange, //
@@ -374,27 +372,6 @@ fn total_len(ranges: &[DmaBufRange]) -> Result<usize> {
     Ok(total)
 }
 
-/// Returns where the ranges of a BAR are.
-///
-/// # Errors
-///
-/// EOVERFLOW if a range ends beyond the last address there is, EINVAL if it ends beyond the BAR.
-fn locate(ranges: &[DmaBufRange], bar: &Resource) -> Result<KVVec<PhysicalRange>> {
-    let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
-    let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
-    for range in ranges {
-        let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
-        let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
-        if end > bar_end {
-            return Err(EINVAL);
-        }
-        let range = PhysicalRange::new(start, usize::try_from(range.length)?);
-        located.push(range, GFP_KERNEL_ACCOUNT)?;
-    }
-
-    Ok(located)
-}
-
 impl CoreDevice {
     /// Exports ranges of a BAR and returns the descriptor of the buffer.
     ///
@@ -430,9 +407,9 @@ impl CoreDevice {
         if !bar.resource().is_memory() {
             return Err(EINVAL);
         }
-        let ranges = locate(&ranges, bar.resource())?;
+        let ranges = BarRanges::locate(self.function(), index, &ranges)?;
         let hold = device.hold().ok_or(ENODEV)?;
-        let memory = PeerMemory::new(self.function(), index, ranges, hold)?;
+        let memory = PeerMemory::new(ranges, hold)?;
         let fd = self.create_buffer(memory, len, header.open_flags)?;
 
         // CAST: An `isize` has 64 bits where this driver runs.

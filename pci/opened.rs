@@ -188,7 +188,7 @@ fn describe_rom(function: &Function) -> config::Rom {
     match function.shadow_rom() {
         Some(rom) => config::Rom::Shadow {
             // CAST: A `usize` has 64 bits where this driver runs.
-            length: rom.len as u64,
+            length: rom.len() as u64,
         },
         None => config::Rom::Absent,
     }

@@ -11,11 +11,13 @@ use crate::{
     abstractions::{
         iomem::Width,
         pci::Function,
-        vga::LegacyRange, //
+        vga::{
+            LegacyAddresses,
+            LegacyRange, //
+        }, //
     },
     transfer::Registers, //
 };
-use core::ops::Range;
 use kernel::{
     prelude::*,
     uaccess::{
@@ -25,16 +27,7 @@ use kernel::{
 };
 
 /// Length of the region: it ends with the memory.
-pub(crate) const REGION_SIZE: u64 = MEMORY.end as u64;
-
-/// The frame buffer, in graphics and in text modes.
-const MEMORY: Range<usize> = 0xa0000..0xc0000;
-
-/// The CRT controller of monochrome modes.
-const MONOCHROME_PORTS: Range<usize> = 0x3b0..0x3bc;
-
-/// All other registers, and the CRT controller of color modes.
-const COLOR_PORTS: Range<usize> = 0x3c0..0x3e0;
+pub(crate) const REGION_SIZE: u64 = LegacyAddresses::Memory.range().end as u64;
 
 /// Can this driver give users legacy addresses at all?
 pub(crate) const IS_SUPPORTED: bool = cfg!(CONFIG_VFIO_RUST_PCI_VGA);
@@ -47,7 +40,7 @@ pub(crate) fn has_region(function: &Function, disabled: bool) -> bool {
 /// A transfer to or from legacy addresses.
 #[derive(Debug, PartialEq, Eq)]
 struct Transfer {
-    addresses: Range<usize>,
+    addresses: LegacyAddresses,
     /// Offset of the first byte within the addresses.
     offset: usize,
     count: usize,
@@ -61,26 +54,22 @@ impl Transfer {
     /// EINVAL if it starts in none.
     fn new(position: u64, count: usize) -> Result<Self> {
         let position = usize::try_from(position)?;
-        let addresses = [MEMORY, MONOCHROME_PORTS, COLOR_PORTS]
+        let addresses = LegacyAddresses::ALL
             .into_iter()
-            .find(|addresses| addresses.contains(&position))
+            .find(|addresses| addresses.range().contains(&position))
             .ok_or(EINVAL)?;
+        let range = addresses.range();
 
         Ok(Self {
-            offset: position.saturating_sub(addresses.start),
-            count: count.min(addresses.end.saturating_sub(position)),
+            offset: position.saturating_sub(range.start),
+            count: count.min(range.end.saturating_sub(position)),
             addresses,
         })
     }
 
     /// Routes the addresses to a device, for as long as the result exists.
     fn route(&self, function: &Function) -> Result<LegacyRange> {
-        let addresses = self.addresses.clone();
-        if addresses == MEMORY {
-            LegacyRange::memory(function, addresses)
-        } else {
-            LegacyRange::ports(function, addresses)
-        }
+        LegacyRange::new(function, self.addresses)
     }
 }
 
