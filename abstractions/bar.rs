@@ -106,6 +106,8 @@ impl Drop for MappedBar {
 /// ever placed there.
 pub(crate) struct PageRemainder {
     resource: Pin<KBox<Opaque<bindings::resource>>>,
+    /// Keeps its bus, and with it the bridge, whose window the resource is in.
+    _function: Function,
 }
 
 // SAFETY: The resource is part of a tree that the resource lock protects; only `drop()` uses it.
@@ -144,11 +146,15 @@ impl PageRemainder {
             ..pin_init::zeroed()
         };
         let resource = KBox::pin(Opaque::new(remainder), GFP_KERNEL_ACCOUNT)?;
-        // SAFETY: The window that the BAR lies in stays as long as the BAR is claimed, and the
-        // new resource is pinned until `drop()` releases it.
+        // SAFETY: The window that the BAR lies in belongs to the bridge above the function, and is
+        // there as long as the function is referred to. The new resource is pinned until `drop()`
+        // releases it.
         to_result(unsafe { bindings::request_resource(parent, resource.get()) })?;
 
-        Ok(Self { resource })
+        Ok(Self {
+            resource,
+            _function: function.clone(),
+        })
     }
 }
 

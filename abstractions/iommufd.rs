@@ -31,6 +31,7 @@ use kernel::{
         RBTreeNode, //
     },
     sync::{
+        aref::ARef,
         Arc,
         Mutex, //
     }, //
@@ -475,6 +476,8 @@ impl Drop for Access {
 /// Dropping it detaches and unbinds.
 pub struct BoundDevice {
     inner: NonNull<bindings::iommufd_device>,
+    /// iommufd has a pointer to it, and no reference.
+    _device: ARef<Device>,
     attached: bool,
     /// Those of its PASIDs that are attached, each to a page table of its own.
     pasids: RBTree<u32, ()>,
@@ -505,6 +508,7 @@ impl BoundDevice {
         Ok((
             Self {
                 inner,
+                _device: device.into(),
                 attached: false,
                 pasids: RBTree::new(),
             },

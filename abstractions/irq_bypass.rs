@@ -8,6 +8,7 @@
 //!
 //! C header: [`include/linux/irqbypass.h`](srctree/include/linux/irqbypass.h)
 
+use super::irq_line::Source;
 use core::{
     marker::PhantomPinned,
     pin::Pin, //
@@ -33,9 +34,11 @@ use vfio::abstractions::{
 /// From the end of the construction until `drop`, `producer` is registered under
 /// `eventfd`.
 #[pin_data(PinnedDrop)]
-pub(crate) struct Producer {
+pub(crate) struct Producer<S: Source> {
     #[pin]
     producer: Opaque<bindings::irq_bypass_producer>,
+    // Keeps the interrupt allocated, whose number the manager has.
+    _source: S,
     // The manager compares its address, so it must not be reused.
     eventfd: Arc<EventFd>,
     #[pin]
@@ -43,24 +46,26 @@ pub(crate) struct Producer {
 }
 
 // SAFETY: The bypass manager has its own lock and takes calls from any thread.
-unsafe impl Send for Producer {}
+unsafe impl<S: Source> Send for Producer<S> {}
 // SAFETY: A shared reference gives no access to the producer.
-unsafe impl Sync for Producer {}
+unsafe impl<S: Source> Sync for Producer<S> {}
 
-impl Producer {
-    /// Registers the Linux interrupt `number` under `eventfd`.
+impl<S: Source> Producer<S> {
+    /// Registers the interrupt of `source` under `eventfd`.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the eventfd has a producer already, `ENOMEM`, or the error of
     /// the consumer it would be connected to.
-    pub(crate) fn register(eventfd: Arc<EventFd>, number: u32) -> impl PinInit<Self, Error> {
+    pub(crate) fn register(eventfd: Arc<EventFd>, source: S) -> impl PinInit<Self, Error> {
+        let number = source.number();
         try_pin_init!(&this in Self {
             producer <- Opaque::ffi_init(|slot: *mut bindings::irq_bypass_producer| {
                 // SAFETY: `slot` is valid for writes. No callback of ours is
                 // needed, as the interrupt needs no preparation.
                 unsafe { slot.write(Default::default()) };
             }),
+            _source: source,
             eventfd,
             _pin: PhantomPinned,
             _: {
@@ -73,7 +78,7 @@ impl Producer {
                 // INVARIANT: On success the producer is registered, and nothing
                 // after this can fail.
                 // SAFETY: The producer stays where it is until `drop` takes it
-                // back, and the eventfd is kept alive for as long.
+                // back, and eventfd and interrupt are kept for as long.
                 to_result(unsafe {
                     bindings::irq_bypass_register_producer(
                         Opaque::cast_into(producer),
@@ -87,7 +92,7 @@ impl Producer {
 }
 
 #[pinned_drop]
-impl PinnedDrop for Producer {
+impl<S: Source> PinnedDrop for Producer<S> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: The producer is registered by the type invariants.
         unsafe { bindings::irq_bypass_unregister_producer(self.producer.get()) };

@@ -165,16 +165,13 @@ impl Function {
     }
 
     /// Returns the AtomicOp completer bits of DEVCAP2 that reach up to the root port, and enables
-    /// the function, or the physical function that it belongs to, as their requester.
+    /// the function as their requester. Virtual functions request as their physical one does.
     pub(crate) fn enable_atomics_to_root(&self) -> u32 {
         let mut capabilities = 0;
-        // SAFETY: `as_raw()` is valid.
-        let physical = unsafe { bindings::vfio_rust_pci_physfn(self.as_raw()) };
-        // SAFETY: A virtual function holds a reference to its physical function, and
-        // `capabilities` is valid for write.
+        // SAFETY: `as_raw()` is valid, and `capabilities` is valid for write.
         let read = unsafe {
             bindings::pcie_capability_read_dword(
-                physical,
+                self.as_raw(),
                 bindings::PCI_EXP_DEVCAP2 as c_int,
                 &mut capabilities,
             )
@@ -190,8 +187,10 @@ impl Function {
         ]
         .into_iter()
         .filter(|&size| capabilities & size != 0)
-        // SAFETY: As above, `physical` is valid.
-        .filter(|&size| unsafe { bindings::pci_enable_atomic_ops_to_root(physical, size) } == 0)
+        .filter(|&size| {
+            // SAFETY: As above.
+            unsafe { bindings::pci_enable_atomic_ops_to_root(self.as_raw(), size) == 0 }
+        })
         .fold(0, |reachable, size| reachable | size)
     }
 }
@@ -489,24 +488,43 @@ pub(crate) enum PowerState {
     D3hot = 3,
 }
 
-/// Operation.
-impl Function {
-    /// Enables the function: wakes it, and switches its BARs on.
+/// A function that is enabled: awake, with its BARs switched on.
+///
+/// # Invariants
+///
+/// One of the counts that keep the function enabled is this value's.
+#[must_use = "the function is disabled when this is dropped"]
+pub(crate) struct Enabled(Function);
+
+impl Enabled {
+    /// Enables a function.
     ///
     /// # Errors
     ///
     /// Those of `pci_enable_device()`.
-    pub(crate) fn enable(&self) -> Result {
+    pub(crate) fn new(function: Function) -> Result<Self> {
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe { bindings::pci_enable_device(self.as_raw()) })
+        to_result(unsafe { bindings::pci_enable_device(function.as_raw()) })?;
+
+        // INVARIANT: The call was successful, so it has counted.
+        Ok(Self(function))
     }
 
-    /// Undoes one [`Self::enable`].
-    pub(crate) fn disable(&self) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_disable_device(self.as_raw()) };
+    /// The function.
+    pub(crate) fn function(&self) -> &Function {
+        &self.0
     }
+}
 
+impl Drop for Enabled {
+    fn drop(&mut self) {
+        // SAFETY: `as_raw()` is valid, and by the type invariant the count is ours.
+        unsafe { bindings::pci_disable_device(self.0.as_raw()) };
+    }
+}
+
+/// Operation.
+impl Function {
     /// Sets the largest read request. What the function does not support is not set.
     pub(crate) fn set_read_request(&self, bytes: u32) {
         let Ok(bytes) = c_int::try_from(bytes) else {

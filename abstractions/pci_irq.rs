@@ -209,6 +209,7 @@ impl Drop for Vectors {
 /// # Invariants
 ///
 /// `number` is the Linux interrupt number of a vector that `vectors` owns.
+#[derive(Clone)]
 pub(crate) struct Vector {
     vectors: Arc<Vectors>,
     number: u32,

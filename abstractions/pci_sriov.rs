@@ -9,7 +9,10 @@ use super::pci::Function;
 use core::marker::PhantomPinned;
 use kernel::{
     container_of,
-    device::Core,
+    device::{
+        Bound,
+        Core, //
+    },
     error::to_result,
     pci,
     prelude::*,
@@ -19,8 +22,17 @@ use kernel::{
 use vfio::abstractions::bindings;
 
 impl Function {
-    /// Returns the physical function that this virtual one belongs to.
-    pub(crate) fn physical(&self) -> Option<Function> {
+    /// Returns the physical function that a virtual one belongs to.
+    pub(crate) fn physical(device: &pci::Device<Bound>) -> Option<Function> {
+        // SAFETY: A virtual function is removed only after its driver is gone.
+        unsafe { Function::new(device).physical_unremoved() }
+    }
+
+    /// # Safety
+    ///
+    /// The function must not have been removed: the PCI core takes the reference that a virtual
+    /// function has to its physical one back then, and leaves the pointer.
+    unsafe fn physical_unremoved(&self) -> Option<Function> {
         if !self.is_virtual() {
             return None;
         }
@@ -28,7 +40,7 @@ impl Function {
         let raw = unsafe { bindings::vfio_rust_pci_physfn(self.as_raw()) };
 
         // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
-        // SAFETY: A virtual function holds a reference to its physical function.
+        // SAFETY: By this function's contract there is the reference.
         unsafe { raw.cast::<pci::Device>().as_ref() }.map(Function::new)
     }
 
@@ -104,7 +116,7 @@ impl Drop for Enabled {
 }
 
 /// Who is told about the virtual functions of a physical one.
-pub(crate) trait Watcher: Send + Sync {
+pub(crate) trait Watcher: Send + Sync + 'static {
     /// A virtual function came up. No driver has been looked for yet.
     fn added(&self, function: &Function);
 
@@ -176,10 +188,10 @@ impl<T: Watcher> Watch<T> {
             return;
         }
         let function = Function::new(device);
-        if !function
-            .physical()
-            .is_some_and(|physical| physical.is_same(&self.physical))
-        {
+        // SAFETY: This is called for a device that has been added, or whose lock is held while
+        // it is in use: its removal comes after that.
+        let physical = unsafe { function.physical_unremoved() };
+        if !physical.is_some_and(|physical| physical.is_same(&self.physical)) {
             return;
         }
         if action == ADDED {

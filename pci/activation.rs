@@ -4,30 +4,16 @@
 
 use crate::{
     abstractions::{
-        pci::Function,
+        pci::{
+            Enabled,
+            Function, //
+        },
         pci_reset::SavedState,
         pm_runtime::Resumed, //
     },
     command::Command, //
 };
 use kernel::prelude::*;
-
-/// The function is enabled. Disables it when dropped.
-struct Enabled(Function);
-
-impl Enabled {
-    fn new(function: Function) -> Result<Self> {
-        function.enable()?;
-
-        Ok(Self(function))
-    }
-}
-
-impl Drop for Enabled {
-    fn drop(&mut self) {
-        self.0.disable();
-    }
-}
 
 /// A function that is powered and enabled, and came out of a reset if it has one.
 ///
@@ -96,7 +82,7 @@ impl Activation {
     }
 
     fn function(&self) -> &Function {
-        &self.enabled.0
+        self.enabled.function()
     }
 
     /// Makes the state to restore the saved one. False if there is nothing to restore.
@@ -107,7 +93,7 @@ impl Activation {
             return true;
         }
 
-        dev_info!(self.enabled.0, "Couldn't reload saved state\n");
+        dev_info!(function, "Couldn't reload saved state\n");
         if self.reset_works {
             // Restoring the present state around a reset is better than nothing.
             function.save_state();

@@ -125,6 +125,8 @@ struct Session {
 #[pin_data]
 pub struct CoreDevice {
     function: Function,
+    /// The function that atomic operations are requested as: the physical one of a virtual one.
+    requester: Function,
     options: Options,
     /// What the driver adds.
     variant: Option<KBox<dyn Variant>>,
@@ -161,6 +163,7 @@ impl CoreDevice {
     ) -> Result<Arc<Self>> {
         dma_buf::prepare(device)?;
         let function = Function::new(device);
+        let physical = Function::physical(device);
         let command = Arc::pin_init(Command::new(function.clone()), GFP_KERNEL_ACCOUNT)?;
         let intx = IntxMask::new(function.clone(), command.clone());
         let intx = Arc::pin_init(intx, GFP_KERNEL_ACCOUNT)?;
@@ -171,7 +174,7 @@ impl CoreDevice {
                     MemoryLock::new(
                         function.clone(),
                         command.clone(),
-                        sriov::memory_above(&function),
+                        physical.as_ref().and_then(sriov::memory_above),
                     ),
                     GFP_KERNEL_ACCOUNT,
                 )?,
@@ -179,9 +182,10 @@ impl CoreDevice {
                 irq <- Irqs::new(function.clone(), intx),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
-                role: Role::of(&function)?,
+                role: Role::of(&function, physical.as_ref())?,
                 needs_reset: Atomic::new(false),
                 command,
+                requester: physical.unwrap_or_else(|| function.clone()),
                 function,
                 options,
                 variant,
@@ -383,6 +387,7 @@ impl CoreDevice {
         let intx = Intx::probe(&self.function, &self.command, self.options.nointxmask);
         let (opened, space) = Opened::new(
             &self.function,
+            &self.requester,
             intx,
             activation.reset_works(),
             vga::has_region(&self.function, self.options.disable_vga),

@@ -93,12 +93,14 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Builds virtual config space, claims and maps the BARs, and lets the driver add its part.
+    /// `requester` is the function that atomic operations are requested as.
     ///
     /// # Errors
     ///
     /// ENOMEM, that of reading config space, or that of the driver.
     pub(crate) fn new(
         function: &Function,
+        requester: &Function,
         intx: Intx,
         reset_works: bool,
         vga: bool,
@@ -115,7 +117,7 @@ impl Opened {
                 regions: &mut regions,
             })?;
         }
-        let atomics = function.enable_atomics_to_root();
+        let atomics = requester.enable_atomics_to_root();
 
         let opened = Self {
             reset_works,

@@ -53,14 +53,12 @@ pub(crate) fn token_of(physical: &Function) -> Option<Arc<SharedToken>> {
         .map(|entry| entry.token.clone())
 }
 
-/// Returns the memory lock of the physical function of a virtual one that we have enabled.
-pub(crate) fn memory_above(function: &Function) -> Option<Arc<MemoryLock>> {
-    let physical = function.physical()?;
-
+/// Returns the memory lock of a physical function, if we have enabled its virtual functions.
+pub(crate) fn memory_above(physical: &Function) -> Option<Arc<MemoryLock>> {
     PHYSICAL
         .lock()
         .iter()
-        .find(|entry| entry.physical.is_same(&physical))
+        .find(|entry| entry.physical.is_same(physical))
         .map(|entry| entry.memory.clone())
 }
 

@@ -168,21 +168,19 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Finds out what `function`, which is being bound, is.
+    /// Finds out what `function` is, which is being bound. `physical` is its physical one.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn of(function: &Function) -> Result<Self> {
+    pub(crate) fn of(function: &Function, physical: Option<&Function>) -> Result<Self> {
         if function.is_physical() {
             return Ok(Self::Physical(SharedToken::new()?));
         }
 
-        Ok(match function.physical() {
+        Ok(match physical {
             // As long as this virtual function is bound, its physical one cannot be unbound.
-            Some(physical) => {
-                sriov::token_of(&physical).map_or(Self::VirtualOfOther, Self::Virtual)
-            }
+            Some(physical) => sriov::token_of(physical).map_or(Self::VirtualOfOther, Self::Virtual),
             None => Self::Neither,
         })
     }

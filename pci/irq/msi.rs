@@ -16,8 +16,7 @@ use crate::{
         irq_bypass::Producer,
         irq_line::{
             IrqLine,
-            Sharing,
-            Source, //
+            Sharing, //
         },
         pci::Function,
         pci_irq::{
@@ -83,7 +82,7 @@ impl<'a> Reachable<'a> {
 
 /// A vector with an eventfd. The bypass ends before the interrupt is freed.
 struct Connected {
-    bypass: Option<Pin<KBox<Producer>>>,
+    bypass: Option<Pin<KBox<Producer<Vector>>>>,
     line: Pin<KBox<IrqLine<Vector, OnMessage>>>,
     eventfd: Arc<EventFd>,
 }
@@ -265,7 +264,7 @@ impl Messages {
             )?
         };
         let bypass = KBox::pin_init(
-            Producer::register(eventfd.clone(), line.source().number()),
+            Producer::register(eventfd.clone(), line.source().clone()),
             GFP_KERNEL_ACCOUNT,
         )
         .inspect_err(|error| {
