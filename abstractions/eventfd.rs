@@ -114,7 +114,7 @@ impl EventFdFile {
 /// Both callbacks run in atomic context, usually with the eventfd's lock held
 /// and interrupts off: they must not sleep, must not signal an eventfd and must
 /// not drop the [`WaitHook`] they are called from.
-pub trait WakeHandler: Send + Sync {
+pub trait WakeHandler: Send + Sync + 'static {
     /// The counter was raised. It has been read and is zero again, except for
     /// the call that [`WaitHook::attach`] makes for an earlier signal.
     fn signalled(&self);

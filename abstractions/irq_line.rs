@@ -29,7 +29,7 @@ use vfio::abstractions::bindings;
 ///
 /// [`number`](Self::number) always returns the same number, and the interrupt
 /// stays allocated as long as the value exists.
-pub(crate) unsafe trait Source: Send + Sync {
+pub(crate) unsafe trait Source: Send + Sync + 'static {
     /// The Linux interrupt number.
     fn number(&self) -> u32;
 }
@@ -65,7 +65,7 @@ impl Sharing {
 /// From the end of the construction until `drop`, a handler is registered for
 /// `source.number()` whose cookie is the address of `self`.
 #[pin_data(PinnedDrop)]
-pub(crate) struct IrqLine<S: Source, H: Handler> {
+pub(crate) struct IrqLine<S: Source, H: Handler + 'static> {
     handler: H,
     // The kernel keeps a pointer to it, as `/proc/interrupts` shows it.
     name: CString,
@@ -74,7 +74,7 @@ pub(crate) struct IrqLine<S: Source, H: Handler> {
     _pin: PhantomPinned,
 }
 
-impl<S: Source, H: Handler> IrqLine<S, H> {
+impl<S: Source, H: Handler + 'static> IrqLine<S, H> {
     /// Requests the interrupt of `source`. The handler may run at once.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<S: Source, H: Handler> IrqLine<S, H> {
 }
 
 #[pinned_drop]
-impl<S: Source, H: Handler> PinnedDrop for IrqLine<S, H> {
+impl<S: Source, H: Handler + 'static> PinnedDrop for IrqLine<S, H> {
     fn drop(self: Pin<&mut Self>) {
         let number = self.source.number();
         let this: *const Self = ptr::from_ref(&*self);
@@ -144,7 +144,7 @@ impl<S: Source, H: Handler> PinnedDrop for IrqLine<S, H> {
 /// # Safety
 ///
 /// `cookie` points to an `IrqLine<S, H>` that is pinned and not yet dropped.
-unsafe extern "C" fn interrupted<S: Source, H: Handler>(
+unsafe extern "C" fn interrupted<S: Source, H: Handler + 'static>(
     _number: c_int,
     cookie: *mut c_void,
 ) -> bindings::irqreturn_t {
