@@ -140,8 +140,10 @@ impl Function {
 
     /// Returns the Linux number of the INTx line, if there is one.
     pub(crate) fn intx_line(&self) -> Option<u32> {
-        // SAFETY: `as_raw()` is valid, and the field does not change while a driver is bound.
-        let line = unsafe { (*self.as_raw()).irq };
+        // SAFETY: `as_raw()` is valid. The PCI core changes the number when it enables the
+        // function, and when it switches MSI on or off, hence the volatile read. Whichever one
+        // is read, it is only a number.
+        let line = unsafe { (&raw const (*self.as_raw()).irq).read_volatile() };
 
         (line != 0 && line != bindings::IRQ_NOTCONNECTED).then_some(line)
     }

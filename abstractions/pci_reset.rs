@@ -19,7 +19,8 @@ pub(crate) struct SavedState(NonNull<bindings::pci_saved_state>);
 // SAFETY: The state is plain memory that nobody else refers to.
 unsafe impl Send for SavedState {}
 
-// SAFETY: There is no method that takes `&self`.
+// SAFETY: Nobody writes to the state once it is stored: `load_saved_state()`, which takes it shared,
+// copies from it.
 unsafe impl Sync for SavedState {}
 
 impl Drop for SavedState {
@@ -144,7 +145,9 @@ impl Function {
         }
 
         let (bus, slot) = self.bus_and_slot();
-        // SAFETY: `slot` is null, which the callee expects, or valid.
+        // SAFETY: `slot` is null, which the callee expects, or was valid a moment ago: nothing but
+        // the end of its hotplug driver frees it, and nobody, C drivers included, can wait for
+        // that here.
         if unsafe { bindings::pci_probe_reset_slot(slot) } == 0 {
             ResetScope::Slot(slot.addr())
         } else {
@@ -153,15 +156,23 @@ impl Function {
     }
 
     fn bus_and_slot(&self) -> (*mut bindings::pci_bus, *mut bindings::pci_slot) {
-        // SAFETY: `as_raw()` is valid, and the fields are constant while a driver is bound.
-        unsafe { ((*self.as_raw()).bus, (*self.as_raw()).slot) }
+        let function = self.as_raw();
+        // SAFETY: `as_raw()` is valid. A function has the same bus for as long as it exists. Its
+        // slot comes and goes with the hotplug driver that is in charge of it, under locks of
+        // the PCI core that no module can take, hence the volatile read.
+        unsafe {
+            (
+                (*function).bus,
+                (&raw const (*function).slot).read_volatile(),
+            )
+        }
     }
 
     /// Can the slot, or else the bus, be reset?
     pub(crate) fn can_reset_scope(&self) -> bool {
         let (bus, slot) = self.bus_and_slot();
 
-        // SAFETY: `slot` is null, which the callee expects, or valid; `bus` is valid.
+        // SAFETY: `slot` is as in `reset_scope()`; the function keeps its bus.
         unsafe {
             bindings::pci_probe_reset_slot(slot) == 0 || bindings::pci_probe_reset_bus(bus) == 0
         }
@@ -283,6 +294,6 @@ fn walk(bus: *mut bindings::pci_bus, visit: &mut dyn FnMut(*mut bindings::pci_de
     }
 
     let mut visit: Visit<'_> = visit;
-    // SAFETY: The bus of a bound function is valid, and `visit` outlives the walk.
+    // SAFETY: The caller has a function that keeps the bus, and `visit` outlives the walk.
     unsafe { bindings::pci_walk_bus(bus, Some(callback), (&raw mut visit).cast()) };
 }

@@ -31,7 +31,9 @@
 //!
 //! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
 //! which a change of the power state waits with the memory lock held. So they do not wait for the
-//! memory lock, only for that leaf.
+//! memory lock, only for that leaf. The resume that a recovery begins with has the same lock and
+//! does wait, if the device was suspended, as in C: it stops for good only if somebody
+//! adds or removes a function in between, since both want that list for reading.
 //!
 //! The PCI core blocks config space for users before it announces a reset, so that block is
 //! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
