@@ -11,10 +11,7 @@
 
 use crate::{
     abstractions::{
-        file::{
-            FileOperations,
-            FileTable, //
-        },
+        file::FileOperations,
         iommu::{
             self,
             DmaOwnership, //
@@ -22,6 +19,7 @@ use crate::{
         misc_device::{
             Description,
             MiscDevice,
+            MiscDeviceTable,
             OpenMisc, //
         },
         module_ref::ModuleRef,
@@ -350,7 +348,7 @@ pub(crate) struct Container {
     choice: Mutex<Choice>,
 }
 
-static OPERATIONS: FileTable<Container> = FileTable::of_misc_device(this_module::<LocalModule>());
+static OPERATIONS: MiscDeviceTable<Container> = MiscDeviceTable::new(this_module::<LocalModule>());
 
 /// Creates the node `/dev/vfio/vfio`.
 pub(crate) fn node() -> impl PinInit<MiscDevice, Error> {

@@ -4,15 +4,15 @@
 
 use crate::{
     abstractions::{
-        char_device::OpenDevice,
+        char_device::{
+            CharDeviceTable,
+            OpenDevice, //
+        },
         device::{
             Awake,
             SysfsPath, //
         },
-        file::{
-            FileOperations,
-            FileTable, //
-        },
+        file::FileOperations,
         iommufd::Context,
         kvm::{
             Kvm,
@@ -89,8 +89,8 @@ pub(crate) struct DeviceFile {
     registered: Use,
 }
 
-pub(crate) static OPERATIONS: FileTable<DeviceFile> =
-    FileTable::of_char_device(this_module::<LocalModule>());
+pub(crate) static OPERATIONS: CharDeviceTable<DeviceFile> =
+    CharDeviceTable::new(this_module::<LocalModule>());
 
 impl DeviceFile {
     fn new(origin: Origin, registered: Use) -> Result<Arc<Self>> {
@@ -99,7 +99,7 @@ impl DeviceFile {
                 origin,
                 group_file: SetOnce::new(),
                 granted: SetOnce::new(),
-                kvm <- new_spinlock!(None, "vfio_device_file_kvm"),
+                kvm <- KvmSlot::new(),
                 registered,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -243,7 +243,7 @@ pub(crate) fn with_file<R>(file: &File, visit: impl FnOnce(&DeviceFile) -> R) ->
 impl OpenDevice for DeviceFile {
     type Device = NodeTarget;
 
-    fn open(target: &Arc<NodeTarget>, _file: &File) -> Result<Arc<Self>> {
+    fn open(target: &Arc<NodeTarget>) -> Result<Arc<Self>> {
         let registered = target.begin_use().ok_or(ENODEV)?;
         if registered.device().is_no_iommu() {
             noiommu::permit()?;
@@ -258,7 +258,7 @@ impl OpenDevice for DeviceFile {
 impl FileOperations for DeviceFile {
     type Data = Arc<Self>;
 
-    fn release(this: Arc<Self>, _file: &File) {
+    fn release(this: Arc<Self>) {
         this.close();
     }
 
@@ -321,7 +321,7 @@ impl FileOperations for DeviceFile {
         }
     }
 
-    fn address_space(this: ArcBorrow<'_, Self>, adopt: impl FnOnce(&AnonInode)) {
-        adopt(this.device().inode());
+    fn address_space<'a>(this: &'a ArcBorrow<'_, Self>) -> Option<&'a AnonInode> {
+        Some(this.device().inode())
     }
 }

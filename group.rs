@@ -13,6 +13,7 @@ use crate::{
     abstractions::{
         char_device::{
             CharDevice,
+            CharDeviceTable,
             Class,
             ClassRegistration,
             Description,
@@ -23,8 +24,7 @@ use crate::{
         },
         file::{
             self,
-            FileOperations,
-            FileTable, //
+            FileOperations, //
         },
         iommu::{
             self,
@@ -184,7 +184,7 @@ static GROUPS: StaticMutex<Groups> = static_mutex!(
     c"vfio_groups"
 );
 
-static OPERATIONS: FileTable<GroupFile> = FileTable::of_char_device(this_module::<LocalModule>());
+static OPERATIONS: CharDeviceTable<GroupFile> = CharDeviceTable::new(this_module::<LocalModule>());
 
 /// The class and the device numbers of groups, until this is dropped.
 pub(crate) struct Nodes {
@@ -608,7 +608,7 @@ pub(crate) fn from_file(file: &File) -> Option<Arc<Group>> {
 impl OpenDevice for GroupFile {
     type Device = Group;
 
-    fn open(group: &Arc<Group>, _file: &File) -> Result<Arc<Self>> {
+    fn open(group: &Arc<Group>) -> Result<Arc<Self>> {
         let file = Arc::new(
             Self {
                 group: group.clone(),
@@ -635,7 +635,7 @@ impl OpenDevice for GroupFile {
 impl FileOperations for GroupFile {
     type Data = Arc<Self>;
 
-    fn release(this: Arc<Self>, _file: &File) {
+    fn release(this: Arc<Self>) {
         let _users = this.group.users.lock();
         let mut state = this.group.state.lock();
         // Devices that are open through a container hold the file, so there

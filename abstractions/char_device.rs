@@ -20,12 +20,12 @@ use super::{
 use core::{
     cell::UnsafeCell,
     mem::offset_of,
+    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
     device::Device,
     error::to_result,
-    fs::File,
     prelude::*,
     str::CStr,
     sync::Arc,
@@ -157,23 +157,39 @@ pub trait OpenDevice: FileOperations {
     /// What the device stands for.
     type Device: Send + Sync + 'static;
 
-    /// Makes the data of a new file.
-    fn open(device: &Arc<Self::Device>, file: &File) -> Result<Self::Data>;
+    /// Makes the data of a new file. There is no file to look at, as it has no data yet.
+    fn open(device: &Arc<Self::Device>) -> Result<Self::Data>;
 }
 
-impl<T: OpenDevice> FileTable<T> {
-    /// Creates the table for files of character devices of `T::Device`.
-    pub const fn of_char_device(module: &'static ThisModule) -> Self {
-        Self::with_open(module, Some(Self::open_char_device))
+/// The table of the operations of files that nodes of character devices of `T::Device` are opened
+/// as, or that are created.
+///
+/// # Invariants
+///
+/// Only [`CharDevice`]s of `T::Device` have this table.
+#[repr(transparent)]
+pub struct CharDeviceTable<T: OpenDevice>(FileTable<T>);
+
+impl<T: OpenDevice> Deref for CharDeviceTable<T> {
+    type Target = FileTable<T>;
+
+    fn deref(&self) -> &FileTable<T> {
+        &self.0
+    }
+}
+
+impl<T: OpenDevice> CharDeviceTable<T> {
+    /// Creates the table.
+    pub const fn new(module: &'static ThisModule) -> Self {
+        // INVARIANT: `CharDevice::new()` is the only way to use it for a device.
+        // SAFETY: `open()` sets the data, and is for devices of `T::Device`.
+        Self(unsafe { FileTable::with_open(module, Self::open) })
     }
 
     /// # Safety
     ///
     /// Only the VFS calls this, for a [`CharDevice`] made with this table.
-    unsafe extern "C" fn open_char_device(
-        inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The VFS found this table through a `cdev` that `CharDevice`
         // initialised with it, which is inside an `Inner<T::Device>`; it holds
         // a reference to it during the call.
@@ -183,14 +199,13 @@ impl<T: OpenDevice> FileTable<T> {
                 .byte_sub(offset_of!(Inner<T::Device>, cdev))
                 .cast::<Inner<T::Device>>()
         };
-        // SAFETY: The file is valid during the call, with no fdget_pos region.
-        match T::open(&device.data, unsafe { File::from_raw_file(file) }) {
+        match T::open(&device.data) {
             Ok(data) => {
                 // SAFETY: `open` owns the private data; nobody else can reach
                 // the file before `open` returns.
                 unsafe {
                     (*file).private_data = data.into_foreign();
-                    Self::adopt_address_space(file);
+                    FileTable::<T>::adopt_address_space(file);
                 }
                 0
             }
@@ -247,7 +262,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
     /// `EEXIST`: there is a device of that name. `ENOMEM`.
     pub fn new<F: OpenDevice<Device = T>>(
         description: Description<'_>,
-        operations: &'static FileTable<F>,
+        operations: &'static CharDeviceTable<F>,
         module: &'static ThisModule,
         data: Arc<T>,
     ) -> Result<Self> {

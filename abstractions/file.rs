@@ -52,8 +52,8 @@ pub trait FileOperations: Sized + 'static {
     /// What the file owns from its creation to its release.
     type Data: ForeignOwnable + Send + Sync;
 
-    /// The last reference to the file is gone.
-    fn release(data: Self::Data, _file: &File) {
+    /// The last reference to the file is gone. There is no file to look at: it has no data any more.
+    fn release(data: Self::Data) {
         drop(data);
     }
 
@@ -96,16 +96,18 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Calls `adopt` with the inode whose address space all mappings of the
-    /// file shall go to, if not the file's own. It must be one that the data
-    /// keeps alive. Asked once, before the file is published.
-    fn address_space(_data: DataOf<'_, Self>, _adopt: impl FnOnce(&AnonInode)) {}
+    /// The inode whose address space all mappings of the file shall go to, if
+    /// not the file's own. Asked once, before the file is published.
+    fn address_space<'a>(_data: &'a DataOf<'_, Self>) -> Option<&'a AnonInode> {
+        None
+    }
 }
 
 /// The table of a file's operations.
 ///
 /// Lives in a `static`, because its address tells files of this kind from
-/// others.
+/// others. Each kind of device has a kind of table of its own around one of
+/// these.
 ///
 /// # Invariants
 ///
@@ -118,19 +120,20 @@ pub struct FileTable<T: FileOperations>(bindings::file_operations, PhantomData<f
 unsafe impl<T: FileOperations> Sync for FileTable<T> {}
 
 impl<T: FileOperations> FileTable<T> {
-    /// Creates the table for files that are created, never opened by name.
-    pub const fn new(module: &'static ThisModule) -> Self {
-        Self::with_open(module, None)
-    }
-
-    pub(super) const fn with_open(
+    /// Creates the table; `open` is called for files that are opened by name.
+    ///
+    /// # Safety
+    ///
+    /// Where it succeeds, `open` sets the private data of the file as the type invariant has it,
+    /// and the table is for devices only that `open` is for.
+    pub(super) const unsafe fn with_open(
         module: &'static ThisModule,
-        open: Option<unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int>,
+        open: unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
     ) -> Self {
         Self(
             bindings::file_operations {
                 owner: module.as_ptr(),
-                open,
+                open: Some(open),
                 release: Some(Self::release),
                 read: if T::HAS_READ { Some(Self::read) } else { None },
                 write: if T::HAS_WRITE {
@@ -240,11 +243,12 @@ impl<T: FileOperations> FileTable<T> {
     pub(super) unsafe fn adopt_address_space(file: *mut bindings::file) {
         // SAFETY: By this function's contract.
         let data = unsafe { T::Data::borrow((*file).private_data) };
-        T::address_space(data, |inode| {
-            // SAFETY: The data keeps the inode alive, and belongs to the file
-            // until its release; mappings hold a reference to the file.
+        if let Some(inode) = T::address_space(&data) {
+            // SAFETY: The inode is borrowed from the data, which is never
+            // borrowed but shared until the release of the file, so it stays
+            // as long; mappings hold a reference to the file.
             unsafe { (*file).f_mapping = inode.mapping() };
-        });
+        }
     }
 
     /// # Safety
@@ -261,9 +265,7 @@ impl<T: FileOperations> FileTable<T> {
     /// Only the VFS calls this, once per file, at the end.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: By the type invariant; this is the last use.
-        let data = unsafe { T::Data::from_foreign((*file).private_data) };
-        // SAFETY: The file is valid during the call, with no fdget_pos region.
-        T::release(data, unsafe { File::from_raw_file(file) });
+        T::release(unsafe { T::Data::from_foreign((*file).private_data) });
         0
     }
 

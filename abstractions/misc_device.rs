@@ -13,6 +13,7 @@ use super::{
         FileTable, //
     }, //
 };
+use core::ops::Deref;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -30,25 +31,40 @@ pub trait OpenMisc: FileOperations {
     fn open() -> Result<Self::Data>;
 }
 
-impl<T: OpenMisc> FileTable<T> {
-    /// Creates the table for files of a misc device.
-    pub const fn of_misc_device(module: &'static ThisModule) -> Self {
-        Self::with_open(module, Some(Self::open_misc_device))
+/// The table of the operations of files that nodes of misc devices are opened as, or that are
+/// created.
+#[repr(transparent)]
+pub struct MiscDeviceTable<T: OpenMisc>(FileTable<T>);
+
+impl<T: OpenMisc> Deref for MiscDeviceTable<T> {
+    type Target = FileTable<T>;
+
+    fn deref(&self) -> &FileTable<T> {
+        &self.0
+    }
+}
+
+impl<T: OpenMisc> MiscDeviceTable<T> {
+    /// Creates the table.
+    pub const fn new(module: &'static ThisModule) -> Self {
+        // SAFETY: `open()` sets the data. It is for misc devices, and
+        // `MiscDevice::register()` is the only way to use the table for a device.
+        Self(unsafe { FileTable::with_open(module, Self::open) })
     }
 
     /// # Safety
     ///
     /// Only the VFS calls this, for a [`MiscDevice`] made with this table.
-    unsafe extern "C" fn open_misc_device(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         match T::open() {
             Ok(data) => {
                 // SAFETY: `open` owns the private data, `misc_open()` has put
                 // a pointer there that we do not need; nobody else can reach
                 // the file before `open` returns.
-                unsafe { (*file).private_data = data.into_foreign() };
+                unsafe {
+                    (*file).private_data = data.into_foreign();
+                    FileTable::<T>::adopt_address_space(file);
+                }
                 0
             }
             Err(error) => error.to_errno(),
@@ -88,7 +104,7 @@ impl MiscDevice {
     /// `EBUSY`: the minor number is taken. `ENOMEM`.
     pub fn register<T: OpenMisc>(
         description: Description,
-        operations: &'static FileTable<T>,
+        operations: &'static MiscDeviceTable<T>,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             inner <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
