@@ -16,7 +16,7 @@ use crate::{
         iommufd::Context,
         kvm::{
             Kvm,
-            KvmPointer, //
+            KvmSlot, //
         },
         pfnmap::{
             Fault,
@@ -49,7 +49,6 @@ use kernel::{
     dev_info,
     fs::File,
     module::this_module,
-    new_spinlock,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
@@ -58,8 +57,7 @@ use kernel::{
         Arc,
         ArcBorrow,
         LockedBy,
-        SetOnce,
-        SpinLock, //
+        SetOnce, //
     },
     uaccess::{
         UserSliceReader,
@@ -84,7 +82,7 @@ pub(crate) struct DeviceFile {
     /// Set once the device is open for this file.
     pub(crate) granted: SetOnce<()>,
     #[pin]
-    kvm: SpinLock<Option<KvmPointer>>,
+    kvm: KvmSlot,
     /// Last: the device may go when this is dropped.
     registered: Use,
 }
@@ -208,15 +206,14 @@ impl DeviceFile {
         Ok(self.device())
     }
 
-    /// Remembers, or forgets, the virtual machine that the file was given to.
-    pub(crate) fn set_kvm(&self, kvm: Option<KvmPointer>) {
-        *self.kvm.lock() = kvm;
+    /// Which virtual machine the file was given to.
+    pub(crate) fn kvm_slot(&self) -> &KvmSlot {
+        &self.kvm
     }
 
     /// A reference to that machine.
     pub(crate) fn kvm(&self) -> Option<Kvm> {
-        let kvm = self.kvm.lock();
-        kvm.and_then(KvmPointer::get)
+        self.kvm.get()
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
         iommufd,
         kvm::{
             Kvm,
-            KvmPointer, //
+            KvmSlot, //
         },
         static_mutex::StaticMutex,
         uapi::{
@@ -68,7 +68,6 @@ use kernel::{
     },
     module::this_module,
     new_mutex,
-    new_spinlock,
     page::PAGE_SIZE,
     prelude::*,
     str::{
@@ -79,8 +78,7 @@ use kernel::{
         aref::ARef,
         Arc,
         ArcBorrow,
-        Mutex,
-        SpinLock, //
+        Mutex, //
     }, //
 };
 
@@ -157,7 +155,7 @@ pub(crate) struct Group {
     #[pin]
     devices: Mutex<KVec<Arc<Device>>>,
     #[pin]
-    kvm: SpinLock<Option<KvmPointer>>,
+    kvm: KvmSlot,
 }
 
 /// A group that has devices, and its node once one of them has been published.
@@ -413,7 +411,7 @@ impl Group {
                     "vfio_group_state"
                 ),
                 devices <- new_mutex!(KVec::new(), "vfio_group_devices"),
-                kvm <- new_spinlock!(None, "vfio_group_kvm"),
+                kvm <- KvmSlot::new(),
             }),
             GFP_KERNEL,
         )
@@ -496,15 +494,14 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Remembers, or forgets, the virtual machine that the group was given to.
-    pub(crate) fn set_kvm(&self, kvm: Option<KvmPointer>) {
-        *self.kvm.lock() = kvm;
+    /// Which virtual machine the group was given to.
+    pub(crate) fn kvm_slot(&self) -> &KvmSlot {
+        &self.kvm
     }
 
     /// A reference to that machine.
     pub(crate) fn kvm(&self) -> Option<Kvm> {
-        let kvm = self.kvm.lock();
-        kvm.and_then(KvmPointer::get)
+        self.kvm.get()
     }
 
     /// A device of the group is bound through its character device: the group

@@ -8,7 +8,7 @@
 use crate::{
     abstractions::{
         iommu::enforces_cache_coherency,
-        kvm::KvmPointer, //
+        kvm::KvmSlot, //
     },
     device_file,
     group, //
@@ -32,12 +32,12 @@ pub(crate) fn file_enforced_coherent(file: &File) -> bool {
     .unwrap_or(true)
 }
 
-/// Gives what is behind `file` to a virtual machine, or takes it back. The
-/// next first open of a device takes a reference on the machine.
-pub(crate) fn file_set_kvm(file: &File, kvm: Option<KvmPointer>) {
+/// Calls `visit` with what knows the virtual machine that `file` was given to; it is the same as
+/// long as the file is open. The next first open of a device takes a reference on the machine.
+pub(crate) fn with_slot(file: &File, visit: impl FnOnce(&KvmSlot)) {
     if let Some(group) = group::from_file(file) {
-        group.set_kvm(kvm);
+        visit(group.kvm_slot());
     } else {
-        device_file::with_file(file, |file| file.set_kvm(kvm));
+        device_file::with_file(file, |file| visit(file.kvm_slot()));
     }
 }

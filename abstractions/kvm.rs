@@ -7,27 +7,51 @@
 
 use super::bindings;
 use core::ptr::NonNull;
-use kernel::fs::File;
+use kernel::{
+    fs::File,
+    new_spinlock,
+    prelude::*,
+    sync::SpinLock, //
+};
 
-/// The virtual machine that a file was given to. No reference: KVM takes the
-/// pointer back before the machine goes.
-#[derive(Clone, Copy)]
-pub struct KvmPointer(NonNull<bindings::kvm>);
+/// A virtual machine that may go as soon as KVM has taken the pointer back.
+struct KvmPointer(NonNull<bindings::kvm>);
 
 // SAFETY: The pointer is only passed on to KVM, which locks.
 unsafe impl Send for KvmPointer {}
 
-impl KvmPointer {
-    /// Takes a reference on the machine and on the KVM module, unless the
+/// Which virtual machine a file was given to.
+///
+/// # Invariants
+///
+/// A machine that is in here exists: before it goes KVM takes the pointer back, by
+/// [`vfio_file_set_kvm()`] for the file that it gave it to, which puts it nowhere else and takes it
+/// from here with the lock held.
+#[pin_data]
+pub struct KvmSlot {
+    #[pin]
+    machine: SpinLock<Option<KvmPointer>>,
+}
+
+impl KvmSlot {
+    /// Of a file that was given to none.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: There is no machine.
+        pin_init!(Self {
+            machine <- new_spinlock!(None, "vfio_kvm"),
+        })
+    }
+
+    /// Takes a reference on the machine and on the KVM module, unless there is none or the
     /// machine is going away.
-    ///
-    /// The caller holds the lock under which KVM takes the pointer back.
-    pub(crate) fn get(self) -> Option<Kvm> {
-        // SAFETY: KVM has not taken the pointer back, so the machine's memory
+    pub(crate) fn get(&self) -> Option<Kvm> {
+        let machine = self.machine.lock();
+        let pointer = machine.as_ref()?.0;
+        // SAFETY: By the type invariant, and the lock is held, the machine's memory
         // is there; the helper copes with a machine without users.
         // Not `then_some()`, which would make, and drop, the reference in any
         // case.
-        unsafe { bindings::vfio_rust_kvm_get(self.0.as_ptr()) }.then(|| Kvm(self.0))
+        unsafe { bindings::vfio_rust_kvm_get(pointer.as_ptr()) }.then(|| Kvm(pointer))
     }
 }
 
@@ -41,7 +65,7 @@ unsafe impl Sync for Kvm {}
 
 impl Drop for Kvm {
     fn drop(&mut self) {
-        // SAFETY: `KvmPointer::get()` took this reference.
+        // SAFETY: `KvmSlot::get()` took this reference.
         unsafe { bindings::vfio_rust_kvm_put(self.0.as_ptr()) };
     }
 }
@@ -79,7 +103,10 @@ pub unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) 
 pub unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
     // SAFETY: By this function's contract; the file's position is not used.
     let file = unsafe { File::from_raw_file(file) };
-    crate::kvm::file_set_kvm(file, NonNull::new(kvm).map(KvmPointer));
+    crate::kvm::with_slot(file, |slot| {
+        // INVARIANT: By this function's contract; and the slot of a file is always the same.
+        *slot.machine.lock() = NonNull::new(kvm).map(KvmPointer);
+    });
 }
 
 /// The IOMMU group behind a group file. Only sPAPR asks, so there is none.
