@@ -6,7 +6,9 @@
 //! worth moving to `rust/kernel/` as it is.
 
 pub(crate) mod iommu_domain;
+pub(crate) mod iommu_domains;
 pub(crate) mod locked_memory;
+pub(crate) mod mapped_runs;
 pub(crate) mod monitored;
 pub(crate) mod pfnmap_lookup;
 pub(crate) mod pinned_pages;

@@ -5,7 +5,7 @@
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
 use super::{
-    pinned_pages::HeldRun,
+    mapped_runs::HeldRun,
     scheduler::cond_resched, //
 };
 use crate::range::IovaRange;
@@ -25,6 +25,11 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
         Arc, //
     },
     types::Opaque, //
@@ -59,12 +64,19 @@ impl Access {
     }
 }
 
+/// In place of a number of groups: none may be attached any more.
+const RETIRED: u32 = u32::MAX;
+
 /// A domain with page tables of its own.
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid paging domain, which this value owns.
-pub(crate) struct PagingDomain(NonNull<bindings::iommu_domain>);
+/// The pointer is to a valid paging domain, which this value owns. `groups` is the number of
+/// [`Attachment`]s, or [`RETIRED`] if there are none, nor will be.
+pub(crate) struct PagingDomain {
+    raw: NonNull<bindings::iommu_domain>,
+    groups: Atomic<u32>,
+}
 
 // SAFETY: A domain may be used and freed by any thread.
 unsafe impl Send for PagingDomain {}
@@ -88,12 +100,45 @@ impl PagingDomain {
                 Some(alloc_for_device),
             )
         };
-        // INVARIANT: Not an error and not null, so a domain, and it is ours.
-        NonNull::new(from_err_ptr(domain)?).map(Self).ok_or(ENODEV)
+        let raw = NonNull::new(from_err_ptr(domain)?).ok_or(ENODEV)?;
+        // INVARIANT: Not an error and not null, so a domain, and it is ours. Nothing is attached.
+        Ok(Self {
+            raw,
+            groups: Atomic::new(0),
+        })
     }
 
     fn as_raw(&self) -> *mut bindings::iommu_domain {
-        self.0.as_ptr()
+        self.raw.as_ptr()
+    }
+
+    /// Changes the number of groups to what `change` makes of it, if it makes anything of it.
+    /// Tells whether it does.
+    fn count_groups(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
+        let mut groups = self.groups.load(Relaxed);
+        while let Some(changed) = change(groups) {
+            match self.groups.cmpxchg(groups, changed, Full) {
+                Ok(_) => return true,
+                Err(now) => groups = now,
+            }
+        }
+        false
+    }
+
+    /// One of the groups is not attached any more.
+    fn uncount_group(&self) {
+        // INVARIANT: It was counted, so there is one at least.
+        self.groups.fetch_sub(1, Full);
+    }
+
+    /// Keeps groups from being attached, if none is. What is mapped leads nowhere then.
+    pub(super) fn retire(&self) -> bool {
+        // INVARIANT: There are no groups.
+        let retired = self.count_groups(|groups| (groups == 0).then_some(RETIRED));
+        if !retired {
+            pr_err!("An IOMMU domain that has groups cannot go\n");
+        }
+        retired
     }
 
     fn ops(&self) -> *const bindings::iommu_domain_ops {
@@ -145,16 +190,17 @@ impl PagingDomain {
 
     /// Maps the page frames of `run` from `iova` on. May sleep.
     ///
-    /// They must be unmapped before the owner of the run lets go of them.
+    /// They are to be unmapped before the owner of the run lets go of them, unless the domain is
+    /// [retired](Self::retire) before.
     ///
     /// # Errors
     ///
     /// Those of the IOMMU driver. Then nothing is mapped.
-    pub(crate) fn map(&self, iova: u64, run: HeldRun<'_>, access: Access) -> Result {
+    pub(super) fn map(&self, iova: u64, run: HeldRun<'_>, access: Access) -> Result {
         let address = usize::try_from(iova)?;
         let size = usize::try_from(run.pages() << PAGE_SHIFT)?;
-        // SAFETY: The domain is valid; the page frames hold still, and stay
-        // until they are unmapped, as the caller promises.
+        // SAFETY: The domain is valid; the page frames hold still, and stay until
+        // they are unmapped: that is what `DmaRuns`, whose run this is, sees to.
         to_result(unsafe {
             bindings::iommu_map(
                 self.as_raw(),
@@ -175,7 +221,7 @@ impl PagingDomain {
     /// # Errors
     ///
     /// `EIO`: a part of the ranges could not be unmapped.
-    pub(crate) fn unmap(&self, ranges: impl Iterator<Item = IovaRange>) -> Result {
+    pub(super) fn unmap(&self, ranges: impl Iterator<Item = IovaRange>) -> Result {
         stack_pin_init!(let unflushed = Unflushed::of(self));
         let mut result = Ok(());
         for range in ranges {
@@ -268,10 +314,19 @@ impl Attachment {
     ///
     /// # Errors
     ///
-    /// Those of the IOMMU driver; `EBUSY` if the group is attached elsewhere.
+    /// Those of the IOMMU driver; `EBUSY` if the group is attached elsewhere; `EINVAL` if
+    /// the domain is no container's any more.
     pub(crate) fn new(domain: Arc<PagingDomain>, group: &Group) -> Result<Self> {
+        // INVARIANT: This will be an attachment, or the count ends below.
+        if !domain.count_groups(|groups| groups.checked_add(1).filter(|it| *it != RETIRED)) {
+            return Err(EINVAL);
+        }
         // SAFETY: Both are alive.
-        to_result(unsafe { bindings::iommu_attach_group(domain.as_raw(), group.as_raw()) })?;
+        let attached = unsafe { bindings::iommu_attach_group(domain.as_raw(), group.as_raw()) };
+        if let Err(error) = to_result(attached) {
+            domain.uncount_group();
+            return Err(error);
+        }
         Ok(Self {
             domain,
             group: group.into(),
@@ -288,6 +343,7 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         // SAFETY: Both are alive, and attached to each other since `new()`.
         unsafe { bindings::iommu_detach_group(self.domain.as_raw(), self.group.as_raw()) };
+        self.domain.uncount_group();
     }
 }
 

@@ -8,10 +8,7 @@ use super::{
     pinned_pages::DmaRun,
     user_memory::ReadLockedMm, //
 };
-use crate::run::{
-    Kind,
-    Run, //
-};
+use crate::run::Run;
 use kernel::{
     mm::virt::{
         flags,
@@ -103,8 +100,6 @@ impl Leaf {
             return Err(EFAULT);
         }
         let pages = self.pages.min(limit).min(Run::MAX_PAGES);
-        Run::new(self.pfn, pages, Kind::Device)
-            .map(|run| DmaRun::of_device(run, source))
-            .ok_or(EFAULT)
+        DmaRun::of_device(self.pfn, pages, write, source).ok_or(EFAULT)
     }
 }

@@ -3,26 +3,17 @@
 //! Memory of a user that stays where it is while a device reaches it.
 //!
 //! A [`PinBatch`] pins pages and hands them out as runs of consecutive page
-//! frames, [`DmaRun`]. A [`DmaRuns`] is the compact memory of the runs that
-//! are mapped for DMA.
+//! frames, [`DmaRun`].
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use super::{
-    scheduler::cond_resched,
-    user_memory::ReadLockedMm, //
-};
-use crate::{
-    run::{
-        Kind,
-        Run, //
-    },
-    run_list::RunList, //
+use super::user_memory::ReadLockedMm;
+use crate::run::{
+    Kind,
+    Run, //
 };
 use core::{
-    marker::PhantomData,
     mem::ManuallyDrop,
-    ops::Range,
     ptr::{
         self,
         NonNull, //
@@ -271,7 +262,7 @@ impl Drop for PinBatch {
 /// # Invariants
 ///
 /// If the run is of [`Kind::Pinned`], each of its pages has a pin that this
-/// value owns.
+/// value owns; if `write`, one to write to it.
 pub(crate) struct DmaRun {
     run: Run,
     write: bool,
@@ -280,16 +271,32 @@ pub(crate) struct DmaRun {
 }
 
 impl DmaRun {
-    /// Memory of a device, found by [`pfnmap_lookup`](super::pfnmap_lookup).
+    /// `pages` page frames from `pfn` on, memory of a device that was found by
+    /// [`pfnmap_lookup`](super::pfnmap_lookup), for a device that may `write`.
     ///
-    /// `run` must be of [`Kind::Device`].
-    pub(super) fn of_device(run: Run, source: Option<u64>) -> Self {
+    /// `None` if that is no [`Run`].
+    pub(super) fn of_device(
+        pfn: u64,
+        pages: u64,
+        write: bool,
+        source: Option<u64>,
+    ) -> Option<Self> {
         // INVARIANT: Nothing is pinned.
-        Self {
-            run,
-            write: false,
+        Some(Self {
+            run: Run::new(pfn, pages, Kind::Device)?,
+            write,
             source,
-        }
+        })
+    }
+
+    /// The page frames, with their pins if they have any, which stay those of `self`.
+    pub(super) fn run(&self) -> Run {
+        self.run
+    }
+
+    /// Whether a device may write to it.
+    pub(super) fn is_writable(&self) -> bool {
+        self.write
     }
 
     /// Which device's memory it is, if that can be taken away.
@@ -329,264 +336,13 @@ impl Drop for DmaRun {
     }
 }
 
-/// Page frames that stay in place for `'a`: proof for those who map them.
-#[derive(Clone, Copy)]
-pub(crate) struct HeldRun<'a> {
-    run: Run,
-    _owner: PhantomData<&'a ()>,
-}
-
-impl HeldRun<'_> {
-    /// Whether the page frames were taken away, so that they must not be
-    /// mapped.
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.run.kind() == Kind::Revoked
-    }
-
-    /// The number of the first page frame.
-    pub(crate) fn pfn(&self) -> u64 {
-        self.run.pfn()
-    }
-
-    /// The number of pages.
-    pub(crate) fn pages(&self) -> u64 {
-        self.run.pages()
-    }
-}
-
-/// The runs that are mapped for DMA, in the order of their I/O addresses.
-///
-/// Runs that are still here when this is dropped stay pinned for good: a
-/// device may still reach them, and memory that is lost is better than memory
-/// that is overwritten.
-///
-/// # Invariants
-///
-/// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns.
-/// `pages` is the sum of the lengths of all runs.
-pub(crate) struct DmaRuns {
-    runs: RunList,
-    pages: u64,
-    write: bool,
-}
-
-/// The last few runs of a [`DmaRuns`].
-#[derive(Clone, Copy)]
-pub(crate) struct Tail {
-    runs: usize,
-    pages: u64,
-    revoked: bool,
-}
-
-impl Tail {
-    /// The number of pages in these runs.
-    pub(crate) fn pages(&self) -> u64 {
-        self.pages
-    }
-
-    /// Whether no run is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.runs == 0
-    }
-
-    /// Whether all these runs were taken away, so that nothing is mapped.
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.revoked
-    }
-}
-
-impl DmaRuns {
-    /// No runs. If `write`, a device may write to those that will come.
-    pub(crate) fn new(write: bool) -> Self {
-        // INVARIANT: There are no runs.
-        Self {
-            runs: RunList::new(),
-            pages: 0,
-            write,
-        }
-    }
-
-    /// The number of pages of all runs.
-    pub(crate) fn pages(&self) -> u64 {
-        self.pages
-    }
-
-    /// Makes room for one more run.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn reserve(&mut self) -> Result {
-        Ok(self.runs.reserve()?)
-    }
-
-    /// Gives back the room that is not used.
-    pub(crate) fn shrink(&mut self) {
-        self.runs.shrink();
-    }
-
-    /// Appends `run`, for which there must be room.
-    ///
-    /// # Errors
-    ///
-    /// The run, if there is no room.
-    pub(crate) fn push(&mut self, run: DmaRun) -> Result<(), DmaRun> {
-        if !self.runs.push(run.run) {
-            return Err(run);
-        }
-        // INVARIANT: The pins move here. Memory holds less than 2^64 pages.
-        self.pages = self.pages.saturating_add(run.pages());
-        let _ = ManuallyDrop::new(run);
-        Ok(())
-    }
-
-    /// The last run.
-    pub(crate) fn last(&self) -> Option<HeldRun<'_>> {
-        self.runs.as_slice().last().map(|run| HeldRun {
-            run: *run,
-            _owner: PhantomData,
-        })
-    }
-
-    /// The runs from the one with the given index on, in ascending order of their I/O
-    /// addresses.
-    pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = HeldRun<'_>> {
-        let runs = self.runs.as_slice().get(index..).unwrap_or_default();
-        runs.iter().map(|run| HeldRun {
-            run: *run,
-            _owner: PhantomData,
-        })
-    }
-
-    /// The last runs: at least one, at most `max_runs`, and no more than what
-    /// reaches `max_pages`; either all of them or none was revoked. None, if
-    /// there are no runs.
-    pub(crate) fn tail(&self, max_runs: usize, max_pages: u64) -> Tail {
-        let runs = self.runs.as_slice();
-        let is_revoked = |run: &Run| run.kind() == Kind::Revoked;
-        let mut tail = Tail {
-            runs: 0,
-            pages: 0,
-            revoked: runs.last().is_some_and(is_revoked),
-        };
-        for run in runs.iter().rev().take(max_runs) {
-            if is_revoked(run) != tail.revoked {
-                break;
-            }
-            tail.runs += 1;
-            tail.pages = tail.pages.saturating_add(run.pages());
-            if tail.pages >= max_pages {
-                break;
-            }
-        }
-        tail
-    }
-
-    /// Marks the runs of device memory in `ranges` of pages, which ascend, as
-    /// revoked. They begin and end there, because runs of different devices are never
-    /// joined.
-    ///
-    /// No device may reach them any more: they are unmapped, and the IOMMU's
-    /// caches are flushed.
-    pub(crate) fn revoke<'a>(&mut self, ranges: impl Iterator<Item = &'a Range<u64>>) {
-        let mut runs = self.runs.as_mut_slice().iter_mut();
-        let mut page = 0u64;
-        for pages in ranges {
-            while page < pages.end {
-                let Some(run) = runs.next() else {
-                    return;
-                };
-                if page >= pages.start && run.kind() == Kind::Device {
-                    *run = run.revoked();
-                }
-                page = page.saturating_add(run.pages());
-                cond_resched();
-            }
-        }
-    }
-
-    /// Moves some of the last runs to `released`, as many as are left of `tail` at most.
-    ///
-    /// No device may reach them any more: they are unmapped, and the IOMMU's
-    /// caches are flushed.
-    pub(crate) fn take(&mut self, tail: &mut Tail, released: &mut ReleasedRuns) {
-        released.unpin();
-        released.write = self.write;
-        // INVARIANT: The pins move there.
-        for slot in released.runs.iter_mut() {
-            let Some(left) = tail.runs.checked_sub(1) else {
-                break;
-            };
-            tail.runs = left;
-            *slot = self.runs.pop();
-            let pages = slot.map_or(0, |run| run.pages());
-            self.pages = self.pages.saturating_sub(pages);
-        }
-    }
-}
-
-/// Runs that no device reaches any more. Their pages are unpinned by
-/// [`unpin()`](Self::unpin), for which no lock should be held, or when this is dropped.
-///
-/// # Invariants
-///
-/// Each page of the runs of [`Kind::Pinned`] has a pin that this value owns. There is no run
-/// behind the first `None`.
-pub(crate) struct ReleasedRuns {
-    runs: [Option<Run>; Self::MAX_RUNS],
-    write: bool,
-}
-
-impl ReleasedRuns {
-    /// What is small enough for the stack, and to be prepared for a single run.
-    const MAX_RUNS: usize = 12;
-
-    /// No runs.
-    pub(crate) const fn new() -> Self {
-        // INVARIANT: There are none.
-        Self {
-            runs: [None; Self::MAX_RUNS],
-            write: false,
-        }
-    }
-
-    /// Unpins all pages.
-    pub(crate) fn unpin(&mut self) {
-        for slot in self.runs.iter_mut() {
-            // INVARIANT: It is not there any more.
-            let Some(run) = slot.take() else {
-                return;
-            };
-            // SAFETY: By the type invariant the pins were ours, and they end here.
-            unsafe { unpin(run, self.write) };
-        }
-    }
-}
-
-impl Drop for ReleasedRuns {
-    fn drop(&mut self) {
-        self.unpin();
-    }
-}
-
-impl Drop for DmaRuns {
-    fn drop(&mut self) {
-        if self.pages != 0 {
-            pr_err!(
-                "{} pages stay pinned, a device may still reach them\n",
-                self.pages
-            );
-        }
-    }
-}
-
 /// Unpins the pages of `run`, and marks them as dirty if a device may `write`.
 ///
 /// # Safety
 ///
 /// If the run is of [`Kind::Pinned`], the caller owns a pin of each page and
 /// gives it up.
-unsafe fn unpin(run: Run, write: bool) {
+pub(super) unsafe fn unpin(run: Run, write: bool) {
     if run.kind() != Kind::Pinned {
         return;
     }

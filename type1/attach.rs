@@ -165,18 +165,18 @@ impl Container {
             new.paging().set_msi_base(base)?;
         }
         let is_first = groups.domains.is_empty();
-        self.domains.write().reserve()?;
+        self.domains.reserve()?;
         let mut table = self.table.lock();
+        self.domains.begin_joining(new.paging().clone())?;
         table.has_domains = true;
-        self.domains.write().begin_joining(new.paging().clone());
         drop(table);
 
-        if let Err(error) = self.give_mappings() {
+        if let Err(error) = self.give_mappings().and_then(|()| self.domains.join()) {
             // Its groups first: then no device reaches anything by it any more.
             drop(new);
             let mut table = self.table.lock();
             table.has_domains = !is_first;
-            let given_up = self.domains.write().give_up_joining();
+            let given_up = self.domains.give_up_joining();
             drop(table);
             drop(given_up);
             if is_first {
@@ -184,7 +184,6 @@ impl Container {
             }
             return Err(error);
         }
-        self.domains.write().join();
         groups.domains.push(new, GFP_KERNEL_ACCOUNT)?;
         Ok(())
     }
@@ -287,7 +286,7 @@ impl Container {
         table.has_domains = !groups.domains.is_empty();
         table.has_groups = !groups.is_empty();
         groups.describe(&mut table);
-        self.domains.write().remove(domain.paging());
+        self.domains.remove(domain.paging());
         drop(table);
         // The page tables go before the pages that they lead to.
         drop(domain);

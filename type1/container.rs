@@ -6,8 +6,8 @@
 //!
 //! 1. `groups`: held while a group comes or goes, for as long as that takes. Nobody who
 //!    releases a device takes it.
-//! 2. The [table](super::table), the lock of a [mapping](super::mapping), the
-//!    [domains](super::domains): all short, none held while user memory is touched.
+//! 2. The [table](super::table), the lock of a [mapping](super::mapping), that of the
+//!    [domains](Domains): all short, none held while user memory is touched.
 //!    Both others may be held when that of the domains is taken, but not both of them.
 //!
 //! All are inside of the group and container locks of the core, and outside of the
@@ -17,12 +17,11 @@
 //! waits for such a call to end.
 
 use super::{
-    abstractions::uapi_type1,
-    attach::Groups,
-    domains::{
-        DomainList,
-        Domains, //
+    abstractions::{
+        iommu_domains::Domains,
+        uapi_type1, //
     },
+    attach::Groups,
     driver_access::Transfer,
     info::Facts,
     mapping::Mapping,
@@ -44,7 +43,6 @@ use super::{
 use kernel::{
     new_mutex,
     prelude::*,
-    static_lock_class,
     str::CStr,
     sync::{
         Arc,
@@ -54,7 +52,6 @@ use kernel::{
 use vfio::{
     abstractions::{
         iommu,
-        rwsem::RwSemaphore,
         uapi, //
     },
     container::{
@@ -70,18 +67,6 @@ use vfio::{
         UnmapListener, //
     }, //
 };
-
-/// No domains, and their lock.
-fn no_domains() -> Result<Arc<Domains>> {
-    Arc::pin_init(
-        RwSemaphore::new(
-            DomainList::new(),
-            c"vfio_iommu_type1_domains",
-            static_lock_class!(),
-        ),
-        GFP_KERNEL_ACCOUNT,
-    )
-}
 
 /// Tells lockdep the lock order of this crate: who attaches a group holds the lock of
 /// groups, a release handler takes the lock of a mapping and that of the domains, and
@@ -99,7 +84,7 @@ pub(super) fn prime_lock_order() -> Result {
     };
     let groups = container.groups.lock();
     let table = container.table.lock();
-    drop(container.domains.read());
+    container.domains.touch(|| ());
     drop(table);
     mapping.touch(|| lock_order::with_mmap_lock(|| ()));
     drop(groups);
@@ -121,7 +106,7 @@ pub(super) struct Container {
 
 impl Container {
     fn new(version: Version) -> Result<Arc<Self>> {
-        let domains = no_domains()?;
+        let domains = Domains::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 version,

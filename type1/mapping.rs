@@ -12,30 +12,32 @@
 use super::{
     abstractions::{
         iommu_domain::Access,
+        iommu_domains::{
+            Domains,
+            MapError, //
+        },
         locked_memory::{
             LockedMemory,
             Owner, //
         },
-        pinned_pages::{
-            DmaRun,
+        mapped_runs::{
             DmaRuns,
-            PinBatch,
+            Position,
             ReleasedRuns,
             Tail, //
+        },
+        pinned_pages::{
+            DmaRun,
+            PinBatch, //
         },
         type1_parameters,
         user_memory::ReadLockedMm, //
     },
-    coverage::Coverage,
     device_memory::{
         DeviceMemory,
         Devices,
         Revoke,
         Watched, //
-    },
-    domains::{
-        Domains,
-        MapError, //
     },
     driver_pins::{
         DriverPins,
@@ -47,10 +49,7 @@ use super::{
     request::MapRequest,
     run::Run, //
 };
-use core::{
-    iter,
-    ops::Range, //
-};
+use core::ops::Range;
 use kernel::{
     mm::MmWithUser,
     new_mutex,
@@ -87,16 +86,14 @@ pub(super) type PageList = KVec<Arc<PinnedPage>>;
 ///
 /// # Invariants
 ///
-/// `runs` are the pages from the start of the mapping's range on, without gaps; which
-/// of them which domain has is what `coverage` says, less what was revoked. Beyond
-/// that are runs only while who works on the mapping takes them out.
+/// `runs` are the pages from the start of the mapping's range on, mapped in the domains. Runs that
+/// are not are there only while who works on the mapping takes them out.
 ///
 /// What may be mapped anywhere is kept: a page is pinned and charged, a device
 /// watched. That holds for what an IOMMU driver fails to unmap as well, until the
 /// domain goes.
 struct Pages {
     runs: DmaRuns,
-    coverage: Coverage,
     /// Few mappings have any.
     devices: Option<KBox<DeviceMemory>>,
     /// What bus drivers have pinned, apart from that.
@@ -115,17 +112,9 @@ pub(super) struct Mapping {
     access: Access,
     #[pin]
     memory: LockedMemory,
-    domains: Arc<Domains>,
     cancelled: Atomic<bool>,
     #[pin]
     pages: Mutex<Pages>,
-}
-
-/// Where [`Mapping::join()`] is: at which run, and at which page.
-#[derive(Clone, Copy, Default)]
-struct Position {
-    run: usize,
-    page: u64,
 }
 
 impl Mapping {
@@ -138,8 +127,7 @@ impl Mapping {
         let owner = Owner::current()?;
         // INVARIANT: There are no runs.
         let pages = Pages {
-            runs: DmaRuns::new(request.access.write),
-            coverage: Coverage::default(),
+            runs: DmaRuns::new(request.range.start(), request.access, domains.clone()),
             devices: None,
             drivers: DriverPins::new(),
         };
@@ -149,7 +137,6 @@ impl Mapping {
                 vaddr: Atomic::new(request.vaddr),
                 access: request.access,
                 memory <- LockedMemory::new(owner),
-                domains: domains.clone(),
                 cancelled: Atomic::new(false),
                 pages <- new_mutex!(pages, "vfio_iommu_type1_mapping"),
             }),
@@ -186,9 +173,7 @@ impl Mapping {
 
     /// Takes its lock and that of the domains once, and calls `inner` in them.
     pub(super) fn touch(&self, inner: impl FnOnce()) {
-        let _pages = self.pages.lock();
-        let _domains = self.domains.read();
-        inner();
+        self.pages.lock().runs.domains().touch(inner);
     }
 
     /// Finds and pins all pages and maps them in all domains; it has none so far. Devices
@@ -291,30 +276,18 @@ impl Mapping {
         }
         // INVARIANT: Behind the others, and mapped there before anybody looks.
         pages.runs.push(run).map_err(|_| ENOMEM)?;
-        let domains = self.domains.read();
-        let round = domains.round();
-        let run = pages.runs.last().ok_or(EIO)?;
-        let is_joined = pages.coverage.is_joined(round);
-        let result = domains.map(self.address_of(first), run, self.access, is_joined);
-        drop(domains);
-        match result {
-            Ok(()) => {
-                pages.coverage.extend(round, end);
-                Ok(pages)
-            }
+        match pages.runs.map_last() {
+            Ok(()) => Ok(pages),
             Err(MapError::Unmapped(error)) => {
                 let mut released = ReleasedRuns::new();
-                let mut last = pages.runs.tail(1, u64::MAX);
+                let mut last = pages.runs.last();
                 pages.runs.take(&mut last, &mut released);
                 drop(pages);
                 released.unpin();
                 Err(error)
             }
             // A device may reach it, so it stays in the list.
-            Err(MapError::Stuck) => {
-                pages.coverage.extend(round, end);
-                Err(EIO)
-            }
+            Err(MapError::Stuck) => Err(EIO),
         }
     }
 
@@ -331,37 +304,12 @@ impl Mapping {
     /// Those of the IOMMU driver. Some pages may be mapped then.
     pub(super) fn join(&self) -> Result {
         let mut position = Position::default();
-        while self.join_step(&mut position)? {}
-        Ok(())
-    }
-
-    /// A step of [`join()`](Self::join): whether there is more to do.
-    fn join_step(&self, position: &mut Position) -> Result<bool> {
-        let mut pages = self.pages.lock();
-        let domains = self.domains.read();
-        let round = domains.round();
-        let Some(paging) = domains.joining() else {
-            return Ok(false);
-        };
-        let Pages { runs, coverage, .. } = &mut *pages;
-        let limit = position.page.saturating_add(JOIN_PAGES);
-        for run in runs.iter_from(position.run).take(JOIN_RUNS) {
-            // Pages go only from the end, and come only in all domains once this one has all:
-            // so it has none, up to here, or all.
-            if coverage.is_joined(round) || position.page >= limit {
-                break;
+        loop {
+            let mut pages = self.pages.lock();
+            if !pages.runs.join_step(&mut position, JOIN_RUNS, JOIN_PAGES)? {
+                return Ok(());
             }
-            let end = position.page.saturating_add(run.pages());
-            if !run.is_revoked() {
-                paging.map(self.address_of(position.page), run, self.access)?;
-            }
-            coverage.join(round, end);
-            *position = Position {
-                run: position.run.saturating_add(1),
-                page: end,
-            };
         }
-        Ok(!coverage.is_joined(round))
     }
 
     /// Takes all pages away from devices, unpins them and ends the charge. Waits
@@ -404,41 +352,17 @@ impl Mapping {
 
     /// Unmaps some of the last runs in all domains.
     fn unmap_tail(&self, pages: &mut Pages) -> Result<Tail> {
-        let tail = pages.runs.tail(CLEAR_RUNS, CLEAR_PAGES);
-        let end = pages.runs.pages();
-        let first = end.saturating_sub(tail.pages());
-        if !tail.is_revoked() {
-            self.unmap(&pages.coverage, iter::once(&(first..end)))?;
-        }
-        pages.coverage.shrink(first);
-        Ok(tail)
+        let tail = pages.runs.unmap_tail(CLEAR_RUNS, CLEAR_PAGES);
+        tail.inspect_err(|_| self.complain())
     }
 
-    /// Unmaps the pages with the given indices in all domains that have them.
-    fn unmap<'a>(
-        &self,
-        coverage: &Coverage,
-        pages: impl Iterator<Item = &'a Range<u64>> + Clone,
-    ) -> Result {
-        let below = |end: u64| {
-            pages.clone().filter_map(move |pages| {
-                let end = pages.end.min(end);
-                (pages.start < end).then_some(())?;
-                let last = self.address_of(end).wrapping_sub(1);
-                IovaRange::new(self.address_of(pages.start), last)
-            })
-        };
-        let domains = self.domains.read();
-        let joined = coverage.joined(domains.round());
-        let result = domains.unmap(below(coverage.mapped()), below(joined));
-        drop(domains);
-        result.inspect_err(|_| {
-            let (first, last) = (self.range.start(), self.range.last());
-            pr_err!(
-                "A part of IOVA {first:#x} to {last:#x} cannot be unmapped: \
-                 devices may still reach what is there\n"
-            );
-        })
+    /// An IOMMU driver has failed to unmap something.
+    fn complain(&self) {
+        let (first, last) = (self.range.start(), self.range.last());
+        pr_err!(
+            "A part of IOVA {first:#x} to {last:#x} cannot be unmapped: \
+             devices may still reach what is there\n"
+        );
     }
 
     /// Takes the memory of a device that is about to be released away
@@ -451,15 +375,10 @@ impl Mapping {
         let mut pages = self.pages.lock();
         device.lose();
         let source = device.source();
-        let Pages {
-            runs,
-            coverage,
-            devices,
-            ..
-        } = &mut *pages;
+        let Pages { runs, devices, .. } = &mut *pages;
         let devices = devices.as_mut()?;
-        self.unmap(coverage, devices.ranges_of(source)).ok()?;
-        runs.revoke(devices.ranges_of(source));
+        let revoked = runs.revoke(devices.ranges_of(source));
+        revoked.inspect_err(|_| self.complain()).ok()?;
         devices.lose(source)
     }
 

@@ -22,7 +22,6 @@ pub mod coverage;
 mod device_memory;
 pub mod dirty_bitmap;
 mod domain;
-mod domains;
 mod driver_access;
 mod driver_pins;
 mod emulated;

@@ -5,53 +5,71 @@
 //! The lock is held for reading while something is mapped or unmapped, for as long as
 //! the IOMMU driver needs for a piece, and for writing while a domain comes or goes, which
 //! takes no time at all. How a domain that comes gets what others have is
-//! in [`Coverage`](super::coverage::Coverage).
+//! in [`Coverage`](crate::coverage::Coverage).
+//!
+//! A domain is in the list as long as a group can be attached to it: what the list has unmapped, no
+//! device reaches. Who unpins pages relies on that, so it is here, though nothing in it is unsafe.
 
 use super::{
-    abstractions::{
-        iommu_domain::{
-            Access,
-            PagingDomain, //
-        },
-        pinned_pages::HeldRun,
-        scheduler::cond_resched, //
+    iommu_domain::{
+        Access,
+        PagingDomain, //
     },
-    range::IovaRange, //
+    mapped_runs::HeldRun,
+    scheduler::cond_resched, //
 };
+use crate::range::IovaRange;
 use core::iter;
 use kernel::{
     page::PAGE_SHIFT,
     prelude::*,
+    static_lock_class,
     sync::Arc, //
 };
-use vfio::abstractions::rwsem::RwSemaphore;
+use vfio::abstractions::rwsem::{
+    ReadGuard,
+    RwSemaphore, //
+};
 
 /// The domains of a container, and their lock.
-pub(super) type Domains = RwSemaphore<DomainList>;
-
-/// The domains of a container.
-pub(super) struct DomainList {
-    full: KVec<Arc<PagingDomain>>,
-    joining: Option<Arc<PagingDomain>>,
-    round: u64,
+#[pin_data]
+pub(crate) struct Domains {
+    #[pin]
+    list: RwSemaphore<DomainList>,
 }
 
-/// Why a run is not mapped in all domains.
-pub(super) enum MapError {
-    /// It is mapped in none.
-    Unmapped(Error),
-    /// It is mapped in some of them, which could not undo that.
-    Stuck,
-}
-
-impl DomainList {
+impl Domains {
     /// None.
-    pub(super) const fn new() -> Self {
-        Self {
-            full: KVec::new(),
-            joining: None,
-            round: 0,
-        }
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                list <- RwSemaphore::new(
+                    DomainList {
+                        full: KVec::new(),
+                        joining: None,
+                        round: 0,
+                    },
+                    c"vfio_iommu_type1_domains",
+                    static_lock_class!(),
+                ),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Takes the lock for reading and calls `inner` with it held.
+    pub(crate) fn touch(&self, inner: impl FnOnce()) {
+        let _list = self.list.read();
+        inner();
+    }
+
+    /// Keeps domains from coming and going.
+    pub(super) fn read(&self) -> ReadGuard<'_, DomainList> {
+        self.list.read()
     }
 
     /// Makes room for one more domain.
@@ -59,10 +77,77 @@ impl DomainList {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn reserve(&mut self) -> Result {
-        Ok(self.full.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    pub(crate) fn reserve(&self) -> Result {
+        Ok(self.list.write().full.reserve(1, GFP_KERNEL_ACCOUNT)?)
     }
 
+    /// `paging` begins to join.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: another one is joining.
+    pub(crate) fn begin_joining(&self, paging: Arc<PagingDomain>) -> Result {
+        let mut list = self.list.write();
+        if list.joining.is_some() {
+            return Err(EBUSY);
+        }
+        // At a billion domains a second this takes five centuries.
+        list.round = list.round.wrapping_add(1);
+        list.joining = Some(paging);
+        Ok(())
+    }
+
+    /// The domain that is joining has got everything.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: there is no [room](Self::reserve) for it, and it is still joining.
+    pub(crate) fn join(&self) -> Result {
+        let list = &mut *self.list.write();
+        let Some(paging) = list.joining.take() else {
+            return Ok(());
+        };
+        list.full.push_within_capacity(paging).map_err(|error| {
+            list.joining = Some(error.0);
+            ENOMEM
+        })
+    }
+
+    /// The domain that is joining does not join. No group is attached to it, nor will be: or else
+    /// it stays.
+    pub(crate) fn give_up_joining(&self) -> Option<Arc<PagingDomain>> {
+        self.list.write().joining.take_if(|paging| paging.retire())
+    }
+
+    /// `paging` leaves. No group is attached to it any more, nor will be: or else it stays.
+    pub(crate) fn remove(&self, paging: &Arc<PagingDomain>) {
+        self.list
+            .write()
+            .full
+            .retain(|other| !Arc::ptr_eq(other, paging) || !other.retire());
+    }
+}
+
+/// The domains of a container.
+///
+/// # Invariants
+///
+/// A domain that was in here has no group attached.
+pub(super) struct DomainList {
+    full: KVec<Arc<PagingDomain>>,
+    joining: Option<Arc<PagingDomain>>,
+    round: u64,
+}
+
+/// Why a run is not mapped in all domains.
+pub(crate) enum MapError {
+    /// It is mapped in none.
+    Unmapped(Error),
+    /// It is mapped in some of them, which could not undo that.
+    Stuck,
+}
+
+impl DomainList {
     /// The number of the domain that is joining, or has been the last one to join.
     pub(super) fn round(&self) -> u64 {
         self.round
@@ -71,31 +156,6 @@ impl DomainList {
     /// The domain that is joining.
     pub(super) fn joining(&self) -> Option<&PagingDomain> {
         self.joining.as_deref()
-    }
-
-    /// `paging` begins to join.
-    pub(super) fn begin_joining(&mut self, paging: Arc<PagingDomain>) {
-        // At a billion domains a second this takes five centuries.
-        self.round = self.round.wrapping_add(1);
-        self.joining = Some(paging);
-    }
-
-    /// The domain that is joining has got everything, and there is
-    /// [room](Self::reserve) for it.
-    pub(super) fn join(&mut self) {
-        if let Some(paging) = self.joining.take() {
-            let _ = self.full.push_within_capacity(paging);
-        }
-    }
-
-    /// The domain that is joining does not join.
-    pub(super) fn give_up_joining(&mut self) -> Option<Arc<PagingDomain>> {
-        self.joining.take()
-    }
-
-    /// `paging` leaves: no group is attached to it any more.
-    pub(super) fn remove(&mut self, paging: &Arc<PagingDomain>) {
-        self.full.retain(|other| !Arc::ptr_eq(other, paging));
     }
 
     /// Maps `run` from `iova` on in all domains, or in none; in the one that is joining if
