@@ -86,17 +86,21 @@ impl Leaf {
         })
     }
 
-    /// The first `limit` pages of the leaf, for a device that may `write`.
+    /// The first `limit` pages of the leaf, for a device that may `write`. They are memory of
+    /// the device `source`, which is watched; without one, nobody tells when they are given to
+    /// somebody else.
     ///
     /// # Errors
     ///
     /// `EFAULT`: the leaf is read-only, but writes are asked for; or it maps
     /// ordinary memory, which could be freed and used anew at any time, since
-    /// nothing here holds a reference on it.
+    /// nothing here holds a reference on it; or there is no `source`, unless the kernel was
+    /// configured to accept that.
     pub(crate) fn into_run(self, limit: u64, write: bool, source: Option<u64>) -> Result<DmaRun> {
         // SAFETY: Any number may be asked about.
         let ordinary = unsafe { bindings::vfio_rust_pfn_is_ordinary(self.pfn as usize) };
-        if ordinary || (write && !self.writable) {
+        let foreign = source.is_none() && !cfg!(CONFIG_VFIO_RUST_UNSAFE_PFNMAP);
+        if ordinary || foreign || (write && !self.writable) {
             return Err(EFAULT);
         }
         let pages = self.pages.min(limit).min(Run::MAX_PAGES);

@@ -7,7 +7,10 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use super::user_memory::ReadLockedMm;
+use super::user_memory::{
+    OwnMm,
+    ReadLockedMm, //
+};
 use crate::run::{
     Kind,
     Run, //
@@ -125,11 +128,12 @@ impl PinBatch {
     /// # Errors
     ///
     /// Those of `pin()`, and `EAGAIN`: the task is being killed.
-    pub(crate) fn pin_own(&mut self, address: usize, limit: usize) -> Result {
+    pub(crate) fn pin_own(&mut self, _own: OwnMm<'_>, address: usize, limit: usize) -> Result {
         self.pin_with(limit, |room, count, flags| {
             // CAST: That many pointers are in memory.
             let count = count as c_int;
-            // SAFETY: There is room for `count` pointers.
+            // SAFETY: The current task has an address space, whose page tables the function looks at,
+            // and there is room for `count` pointers.
             let pinned = unsafe { bindings::pin_user_pages_fast(address, count, flags, room) };
             pinned as isize
         })

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use core::ptr;
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
 use kernel::{
     bindings::vm_flags_t,
     current,
@@ -14,7 +17,8 @@ use kernel::{
         MmWithUser,
         MmapReadGuard, //
     },
-    prelude::*, //
+    prelude::*,
+    types::NotThreadSafe, //
 };
 use vfio::abstractions::bindings;
 
@@ -24,9 +28,19 @@ pub(crate) fn is_user_range(address: usize, size: usize) -> bool {
     unsafe { bindings::vfio_rust_access_ok(address, size) }
 }
 
-/// Whether `mm` is the address space of the current process.
-pub(crate) fn is_own(mm: &MmWithUser) -> bool {
-    current!().mm().is_some_and(|own| ptr::eq(own, mm))
+/// Proof that the current task has an address space: that of its process, or one that a kernel
+/// thread borrows.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnMm<'a>(PhantomData<&'a MmWithUser>, NotThreadSafe);
+
+impl<'a> OwnMm<'a> {
+    /// If the current task has `mm`.
+    pub(crate) fn of(mm: &'a MmWithUser) -> Option<Self> {
+        current!()
+            .mm()
+            .is_some_and(|own| ptr::eq(own, mm))
+            .then_some(Self(PhantomData, NotThreadSafe))
+    }
 }
 
 /// Copies memory of `mm` at `address` to `buffer`. May sleep.

@@ -20,7 +20,7 @@ use super::abstractions::{
         cond_resched, //
     },
     user_memory::{
-        is_own,
+        OwnMm,
         ReadLockedMm, //
     }, //
 };
@@ -41,7 +41,7 @@ const BATCH_LEAVES: usize = 512;
 /// Walks through a range of user addresses and turns it into runs.
 pub(crate) struct Pinner<'a> {
     mm: &'a MmWithUser,
-    is_own: bool,
+    own: Option<OwnMm<'a>>,
     batch: PinBatch,
     write: bool,
     /// The longest run to return, in pages.
@@ -68,7 +68,7 @@ impl<'a> Pinner<'a> {
         let capacity = pages.min(run_limit).min(BATCH_PAGES) as usize;
         Ok(Self {
             mm,
-            is_own: is_own(mm),
+            own: OwnMm::of(mm),
             batch: PinBatch::new(capacity, write)?,
             write,
             run_limit,
@@ -100,9 +100,11 @@ impl<'a> Pinner<'a> {
 
             // CAST: The range of addresses fits the CPU's words.
             let count = pages as usize;
-            if self.is_own && self.batch.pin_own(address, count).is_ok() {
-                self.charge(&charge)?;
-                break;
+            if let Some(own) = self.own {
+                if self.batch.pin_own(own, address, count).is_ok() {
+                    self.charge(&charge)?;
+                    break;
+                }
             }
             // Whether there is memory, and which, is to be asked under one lock.
             let mut mm = ReadLockedMm::lock(self.mm);
