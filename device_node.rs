@@ -58,13 +58,13 @@ fn prefix(device: &Device) -> &'static str {
 /// the device for that long: dropping it needs code of the bus driver.
 #[pin_data]
 pub(crate) struct NodeTarget {
-    number: Option<DeviceNumber>,
+    number: Option<Arc<DeviceNumber>>,
     #[pin]
     device: Mutex<Option<Arc<Device>>>,
 }
 
 impl NodeTarget {
-    fn new(number: Option<DeviceNumber>, device: Arc<Device>) -> Result<Arc<Self>> {
+    fn new(number: Option<Arc<DeviceNumber>>, device: Arc<Device>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 number,

@@ -146,7 +146,7 @@ struct State {
 /// A group.
 #[pin_data]
 pub(crate) struct Group {
-    number: Option<DeviceNumber>,
+    number: Option<Arc<DeviceNumber>>,
     confinement: Confinement,
     #[pin]
     users: Mutex<Users>,
@@ -392,7 +392,7 @@ impl Groups {
 
 impl Group {
     fn new(
-        number: Option<DeviceNumber>,
+        number: Option<Arc<DeviceNumber>>,
         iommu_group: Option<ARef<iommu::Group>>,
         confinement: Confinement,
     ) -> Result<Arc<Self>> {

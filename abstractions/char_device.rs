@@ -28,7 +28,14 @@ use kernel::{
     error::to_result,
     prelude::*,
     str::CStr,
-    sync::Arc,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Release, //
+        },
+        Arc, //
+    },
     types::{
         ForeignOwnable,
         Opaque, //
@@ -90,11 +97,15 @@ impl Drop for ClassRegistration {
     }
 }
 
-/// A major number with all its minors, as `/proc/devices` lists it.
+/// A major number with all its minors, as `/proc/devices` lists it. It is given back when this and
+/// all numbers of it are dropped.
 pub struct DeviceNumbers {
-    first: bindings::dev_t,
+    region: Arc<Region>,
     minors: Arc<Ida>,
 }
+
+/// The numbers that were reserved, by the first one.
+struct Region(bindings::dev_t);
 
 impl DeviceNumbers {
     /// The highest minor number: there can be as many devices as one major has.
@@ -115,7 +126,10 @@ impl DeviceNumbers {
         to_result(unsafe {
             bindings::alloc_chrdev_region(&mut first, 0, Self::COUNT, name.as_char_ptr())
         })?;
-        Ok(Self { first, minors })
+        Ok(Self {
+            region: Arc::new(Region(first), GFP_KERNEL)?,
+            minors,
+        })
     }
 
     /// Takes a device number. It has not been another device's for as long as
@@ -124,31 +138,54 @@ impl DeviceNumbers {
     /// # Errors
     ///
     /// `ENOSPC`: all are taken. `ENOMEM`.
-    pub fn take(&self) -> Result<DeviceNumber> {
-        Ok(DeviceNumber {
-            first: self.first,
+    pub fn take(&self) -> Result<Arc<DeviceNumber>> {
+        let number = DeviceNumber {
+            region: self.region.clone(),
             minor: self.minors.in_turn()?,
-        })
+            used: Atomic::new(false),
+        };
+        Ok(Arc::new(number, GFP_KERNEL)?)
     }
 }
 
-impl Drop for DeviceNumbers {
+impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: `allocate()` reserved exactly this range.
-        unsafe { bindings::unregister_chrdev_region(self.first, Self::COUNT) };
+        // SAFETY: `allocate()` reserved exactly this range, and nobody has any of it.
+        unsafe { bindings::unregister_chrdev_region(self.0, DeviceNumbers::COUNT) };
     }
 }
 
 /// A device number, which is nobody else's until this is dropped.
 pub struct DeviceNumber {
-    first: bindings::dev_t,
+    region: Arc<Region>,
     minor: Number,
+    /// By a device.
+    used: Atomic<bool>,
 }
 
 impl DeviceNumber {
     fn as_raw(&self) -> bindings::dev_t {
         // Minors are the low bits of a `dev_t`, and begin at zero.
-        self.first | self.minor.value()
+        self.region.0 | self.minor.value()
+    }
+}
+
+/// A device number that is one device's: the kernel cannot tell two of the same number apart when
+/// one of them goes.
+struct UsedNumber(Arc<DeviceNumber>);
+
+impl UsedNumber {
+    fn new(number: &Arc<DeviceNumber>) -> Result<Self> {
+        if number.used.xchg(true, Full) {
+            return Err(EBUSY);
+        }
+        Ok(Self(number.clone()))
+    }
+}
+
+impl Drop for UsedNumber {
+    fn drop(&mut self) {
+        self.0.used.store(false, Release);
     }
 }
 
@@ -220,10 +257,10 @@ pub struct Description<'a> {
     pub class: &'static Class,
     /// The device above it in sysfs.
     pub parent: Option<&'a Device>,
-    /// Its number. Whoever opens the device's node finds this device as long as it
-    /// exists, so that belongs to what is kept as long. Without a number there is no node,
-    /// only the class device.
-    pub number: Option<&'a DeviceNumber>,
+    /// Its number, which no other device has. Whoever opens the device's node finds this device as
+    /// long as it exists, so it is kept as long. Without a number there is no node, only the
+    /// class device.
+    pub number: Option<&'a Arc<DeviceNumber>>,
     /// The name in sysfs and devtmpfs.
     pub name: &'a CStr,
 }
@@ -233,6 +270,7 @@ struct Inner<T> {
     device: Opaque<bindings::device>,
     cdev: Opaque<bindings::cdev>,
     data: Arc<T>,
+    number: Option<UsedNumber>,
 }
 
 /// A character device that exists in sysfs and devtmpfs.
@@ -259,7 +297,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
     ///
     /// # Errors
     ///
-    /// `EEXIST`: there is a device of that name. `ENOMEM`.
+    /// `EEXIST`: there is a device of that name. `EBUSY`: there is one of that number. `ENOMEM`.
     pub fn new<F: OpenDevice<Device = T>>(
         description: Description<'_>,
         operations: &'static CharDeviceTable<F>,
@@ -277,9 +315,11 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
                 device: Opaque::zeroed(),
                 cdev: Opaque::zeroed(),
                 data,
+                number: number.map(UsedNumber::new).transpose()?,
             },
             GFP_KERNEL,
         )?;
+        let devt = inner.number.as_ref().map_or(0, |used| used.0.as_raw());
         let inner = NonNull::from(KBox::leak(inner));
         // SAFETY: The allocation is valid; it is not moved any more.
         let (device, cdev) = unsafe { (inner.as_ref().device.get(), inner.as_ref().cdev.get()) };
@@ -290,7 +330,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
             bindings::device_initialize(device);
             (*device).class = class.0.get();
             (*device).parent = parent.map_or(core::ptr::null_mut(), device::as_raw);
-            (*device).devt = number.map_or(0, DeviceNumber::as_raw);
+            (*device).devt = devt;
             (*device).release = Some(Self::release);
             bindings::cdev_init(cdev, operations.as_raw());
             (*cdev).owner = module.as_ptr();

@@ -7,7 +7,9 @@
 use super::pci::Function;
 use core::borrow::Borrow;
 use kernel::{
+    device::Core,
     error::to_result,
+    pci,
     prelude::*, //
 };
 use vfio::abstractions::bindings;
@@ -68,8 +70,10 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
-    /// Allows runtime power management; with `suspend`, an unused function may be suspended.
-    pub(crate) fn new(function: Function, suspend: bool) -> Self {
+    /// Allows runtime power management of a function that is being bound; with `suspend`, an unused
+    /// function may be suspended.
+    pub(crate) fn new(device: &pci::Device<Core<'_>>, suspend: bool) -> Self {
+        let function = Function::new(device);
         let device = function.as_raw_device();
         // SAFETY: `device` is valid as long as `function`.
         unsafe { bindings::vfio_rust_pm_runtime_allow(device) };

@@ -124,7 +124,7 @@ impl Binding {
             .exclusive()
             .set_power_state(PowerState::D0);
         self.core.remember_config();
-        let power = Allowed::new(function.clone(), !self.core.options().disable_idle_d3);
+        let power = Allowed::new(device, !self.core.options().disable_idle_d3);
         let registration = Registration::new(
             device.as_ref(),
             self.core.clone(),
