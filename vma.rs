@@ -81,10 +81,6 @@ impl Device {
     /// `None`: they cannot be accessed now, or only a page fault can tell.
     pub fn frames(&self, vma: &VmaRef, address: usize) -> Option<FrameRange> {
         let wanted = FilePages::of_vma(vma, address)?;
-        let found = self.ops().frames(self, wanted.first)?;
-        Some(FrameRange {
-            first: found.first,
-            pages: found.pages.min(wanted.pages),
-        })
+        self.ops().frames(self, wanted.first)?.at_most(wanted.pages)
     }
 }

@@ -15,11 +15,20 @@ use super::{
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
-    page::PAGE_SIZE,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     types::Opaque, //
 };
-use vfio::abstractions::bindings;
+use vfio::abstractions::{
+    bindings,
+    pfnmap::{
+        self,
+        FrameRange, //
+    }, //
+};
 
 /// The name under which BARs appear in `/proc/iomem` and `/proc/ioports`.
 const OWNER: &CStr = c"vfio";
@@ -102,9 +111,46 @@ impl Drop for MappedBar {
     }
 }
 
+/// The page frames of a memory BAR, in which there is nothing else.
+pub(crate) struct BarFrames {
+    frames: FrameRange,
+    _remainder: Option<PageRemainder>,
+}
+
+impl BarFrames {
+    /// Finds out which ones they are. A BAR that is smaller than a page has the whole page if
+    /// nothing else is in there; then the rest is reserved.
+    ///
+    /// `None`: there is no such BAR, it has no address, or it shares a page.
+    pub(crate) fn new(function: &Function, index: usize) -> Option<Self> {
+        let bar = function.resource(index);
+        if index >= NUM_BARS || !bar.is_memory() || bar.start == 0 {
+            return None;
+        }
+        let remainder = if bar.len < PAGE_SIZE as u64 {
+            Some(PageRemainder::reserve(function, index).ok()?)
+        } else {
+            None
+        };
+
+        Some(Self {
+            // SAFETY: A BAR is a power of two in size and aligned to it, so that these are the page
+            // frames of the BAR alone, or with what was reserved.
+            frames: unsafe { FrameRange::new(bar.start >> PAGE_SHIFT, pfnmap::pages(bar.len)) }?,
+            _remainder: remainder,
+        })
+    }
+
+    /// The page frames.
+    #[inline]
+    pub(crate) fn frames(&self) -> FrameRange {
+        self.frames
+    }
+}
+
 /// The rest of the page of a BAR that is smaller than a page, reserved so that nothing else is
 /// ever placed there.
-pub(crate) struct PageRemainder {
+struct PageRemainder {
     resource: Pin<KBox<Opaque<bindings::resource>>>,
     /// Keeps its bus, and with it the bridge, whose window the resource is in.
     _function: Function,
@@ -123,7 +169,7 @@ impl PageRemainder {
     ///
     /// EINVAL if the BAR does not start a page or is not smaller than one, EBUSY if something is
     /// there already, ENOMEM.
-    pub(crate) fn reserve(function: &Function, index: usize) -> Result<Self> {
+    fn reserve(function: &Function, index: usize) -> Result<Self> {
         let bar = function.resource(index);
         let page = PAGE_SIZE as u64;
         if index >= NUM_BARS || bar.start % page != 0 || bar.len == 0 || bar.len >= page {

@@ -61,9 +61,10 @@ struct Part<'a> {
 
 /// Pages that users map by their page frame numbers.
 ///
-/// They are freed when this is dropped: no mapping may be left then, be it of a
-/// CPU or of an IOMMU. What a device's operations own goes after the device's
-/// last file and its release notifiers, so that it is enough to own them there.
+/// They are freed when this is dropped. Who maps them by
+/// [`Fault::insert_page()`](super::pfnmap::Fault::insert_page) has the inode of the device keep
+/// them, which goes after the device's last file and its release notifiers: no mapping is left
+/// then, be it of a CPU or of an IOMMU.
 ///
 /// Users change the bytes at any time, so they are only ever copied.
 pub struct PageFrames(KVec<PageFrame>);
@@ -83,7 +84,7 @@ impl PageFrames {
     }
 
     /// The page frame number of the page with an index, if there is one.
-    pub fn pfn(&self, index: u64) -> Option<u64> {
+    pub(super) fn pfn(&self, index: u64) -> Option<u64> {
         let frame = nospec::get(&self.0, usize::try_from(index).ok()?)?;
         Some(frame.pfn)
     }

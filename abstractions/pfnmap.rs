@@ -10,7 +10,9 @@
 
 use super::{
     bindings,
-    file::FileOperations, //
+    file::FileOperations,
+    page_frames::PageFrames,
+    pseudo_fs::AnonInode, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -64,13 +66,61 @@ impl<'a> NewMapping<'a> {
     }
 }
 
-/// Consecutive page frames.
+/// Consecutive page frames of memory of a device, at least one.
+///
+/// # Invariants
+///
+/// The kernel keeps nothing in them, whatever becomes of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRange {
+    first: u64,
+    pages: u64,
+}
+
+impl FrameRange {
+    /// The `pages` page frames from the one with the number `first` on. `None` if there are none.
+    ///
+    /// # Safety
+    ///
+    /// They are memory of a device, and there is nothing else in them.
+    pub const unsafe fn new(first: u64, pages: u64) -> Option<Self> {
+        if pages == 0 {
+            return None;
+        }
+        // INVARIANT: By this function's contract.
+        Some(Self { first, pages })
+    }
+
     /// The number of the first one.
-    pub first: u64,
+    #[inline]
+    pub const fn first(&self) -> u64 {
+        self.first
+    }
+
     /// How many there are.
-    pub pages: u64,
+    #[inline]
+    pub const fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Those behind the first `count`, if there are any.
+    #[inline]
+    pub fn skip(self, count: u64) -> Option<Self> {
+        let pages = self.pages.checked_sub(count).filter(|left| *left != 0)?;
+        // INVARIANT: These are some of the same page frames. There are numbers for all of them.
+        Some(Self {
+            first: self.first.wrapping_add(count),
+            pages,
+        })
+    }
+
+    /// The first `count` of them, or all if there are fewer. `None` if that is none.
+    #[inline]
+    pub fn at_most(self, count: u64) -> Option<Self> {
+        let pages = self.pages.min(count);
+        // INVARIANT: These are some of the same page frames.
+        (pages != 0).then_some(Self { pages, ..self })
+    }
 }
 
 /// Consecutive pages of a file that an area maps.
@@ -135,14 +185,54 @@ impl Fault<'_> {
         offset.wrapping_sub((address.wrapping_sub(self.address()) >> PAGE_SHIFT) as u64)
     }
 
-    /// Maps as many page frames as are wanted, from `pfn` on. A page that
+    /// Maps as many of `frames` as are wanted. A page that
     /// another thread has mapped there meanwhile is success. A block that is
-    /// not aligned in physical memory as well is not mapped; mm asks for its
-    /// pages one at a time then.
-    pub fn insert_pfn(&self, pfn: u64) -> FaultResult {
-        if pfn & (self.pages() - 1) != 0 {
+    /// not aligned in physical memory as well, or goes beyond `frames`, is not
+    /// mapped; mm asks for its pages one at a time then.
+    pub fn insert_frames(&self, frames: FrameRange) -> FaultResult {
+        if frames.first & (self.pages() - 1) != 0 || frames.pages < self.pages() {
             return FaultResult::FALLBACK;
         }
+        // SAFETY: By the invariants of `frames`, and there are as many.
+        unsafe { self.insert_pfn(frames.first) }
+    }
+
+    /// Maps the page of `pages` with the given index, if a single one is wanted. The inode that
+    /// the file's mappings go to ([`FileOperations::address_space()`]) keeps all of them from now
+    /// on. May sleep.
+    ///
+    /// If there is no such page, or the file has no inode that keeps pages, that is
+    /// `SIGBUS`.
+    pub fn insert_page(&self, pages: &Arc<PageFrames>, index: u64) -> FaultResult {
+        if self.order != 0 {
+            return FaultResult::FALLBACK;
+        }
+        let Some(pfn) = pages.pfn(index) else {
+            return FaultResult::SIGBUS;
+        };
+        // SAFETY: The fault is valid while `self` exists, and so is its area, which has a
+        // file of ours, which has an inode.
+        let inode = unsafe {
+            let file = (*(*self.vmf).__bindgen_anon_1.vma).vm_file;
+            (*(*file).f_mapping).host
+        };
+        // SAFETY: As above, the inode is alive; if it is an `AnonInode`'s, the data of the file
+        // keeps that.
+        match unsafe { AnonInode::keep(inode, pages) } {
+            // SAFETY: The page stays as long as the inode, hence as long as the file, which every
+            // area that maps it refers to.
+            Ok(()) => unsafe { self.insert_pfn(pfn) },
+            Err(error) if error == ENOMEM => FaultResult::OOM,
+            Err(_) => FaultResult::SIGBUS,
+        }
+    }
+
+    /// Maps as many page frames as are wanted, from `pfn` on.
+    ///
+    /// # Safety
+    ///
+    /// Users may have them as long as their areas map them.
+    unsafe fn insert_pfn(&self, pfn: u64) -> FaultResult {
         // SAFETY: The area was made by `install()`, so it is one of page frame
         // numbers, and its lock is held during the fault; by the type
         // invariant the addresses lie in it.

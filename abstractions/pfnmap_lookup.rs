@@ -80,8 +80,8 @@ impl Leaf {
     /// `None`: the user may not read them there, let alone write.
     pub(crate) fn of_frames(vma: &VmaRef, frames: FrameRange) -> Option<Self> {
         (vma.flags() & flags::READ != 0).then_some(Self {
-            pfn: frames.first,
-            pages: frames.pages,
+            pfn: frames.first(),
+            pages: frames.pages(),
             writable: vma.flags() & flags::WRITE != 0,
         })
     }

@@ -6,7 +6,10 @@
 //! C headers: [`include/linux/pseudo_fs.h`](srctree/include/linux/pseudo_fs.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-use super::bindings;
+use super::{
+    bindings,
+    page_frames::PageFrames, //
+};
 use core::{
     cell::UnsafeCell,
     ptr::NonNull, //
@@ -16,8 +19,13 @@ use kernel::{
         from_err_ptr,
         to_result, //
     },
+    new_mutex,
     prelude::*,
     str::CStr,
+    sync::{
+        Arc,
+        Mutex, //
+    },
     ThisModule, //
 };
 
@@ -67,6 +75,7 @@ impl<const MAGIC: usize> PseudoFs<MAGIC> {
     ///
     /// `ENOMEM`, or whatever the mount fails with.
     pub fn new_inode(&'static self) -> Result<AnonInode> {
+        let kept = KBox::pin_init(new_mutex!(KVec::new(), "vfio_inode_kept"), GFP_KERNEL)?;
         // SAFETY: All three pointers are to fields of a static and belong
         // together; the C side locks.
         to_result(unsafe {
@@ -77,12 +86,22 @@ impl<const MAGIC: usize> PseudoFs<MAGIC> {
         let inode = unsafe { bindings::alloc_anon_inode((**self.mount.get()).mnt_sb) };
         let inode = from_err_ptr(inode);
         match inode.and_then(|inode| NonNull::new(inode).ok_or(ENOMEM)) {
-            // INVARIANT: We own the inode's reference and one pin.
-            Ok(inode) => Ok(AnonInode {
-                inode,
-                mount: self.mount.get(),
-                count: self.count.get(),
-            }),
+            Ok(inode) => {
+                let pages: *const Kept = &raw const *kept;
+                // SAFETY: The inode is new and nobody else's yet. Nobody opens it, so that its
+                // operations are not used.
+                unsafe {
+                    (*inode.as_ptr()).i_private = pages.cast_mut().cast();
+                    (*inode.as_ptr()).__bindgen_anon_3.i_fop = &raw const KEEPS_PAGES.0;
+                }
+                // INVARIANT: We own the inode's reference and one pin. The inode is marked.
+                Ok(AnonInode {
+                    inode,
+                    mount: self.mount.get(),
+                    count: self.count.get(),
+                    _kept: kept,
+                })
+            }
             Err(error) => {
                 // SAFETY: Undoes the pin from above.
                 unsafe { bindings::simple_release_fs(self.mount.get(), self.count.get()) };
@@ -92,16 +111,31 @@ impl<const MAGIC: usize> PseudoFs<MAGIC> {
     }
 }
 
+/// Pages that mappings may lead to.
+type Kept = Mutex<KVec<Arc<PageFrames>>>;
+
+/// Operations that are never called: an inode that has them is one of an [`AnonInode`].
+struct Mark(bindings::file_operations);
+
+// SAFETY: Nobody writes to them.
+unsafe impl Sync for Mark {}
+
+static KEEPS_PAGES: Mark = Mark(pin_init::zeroed());
+
 /// An inode without a name, with an address space of its own.
 ///
 /// # Invariants
 ///
 /// `inode` is a reference that this value owns, as it owns one pin of the
 /// filesystem that `mount` and `count` belong to, which is a `static`.
+///
+/// Only inodes that are those of such a value have [`KEEPS_PAGES`] as operations; their private
+/// data is `_kept`.
 pub struct AnonInode {
     inode: NonNull<bindings::inode>,
     mount: *mut *mut bindings::vfsmount,
     count: *mut c_int,
+    _kept: Pin<KBox<Kept>>,
 }
 
 // SAFETY: Inodes may be used and released from any thread.
@@ -114,6 +148,30 @@ impl AnonInode {
     pub(super) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: By the type invariant the inode is alive.
         unsafe { (*self.inode.as_ptr()).i_mapping }
+    }
+
+    /// Keeps `pages` as long as the `AnonInode` exists that `inode` is of.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. `EINVAL`: it is not one of any.
+    ///
+    /// # Safety
+    ///
+    /// `inode` is alive, and so is the `AnonInode`, if there is one.
+    pub(super) unsafe fn keep(inode: *mut bindings::inode, pages: &Arc<PageFrames>) -> Result {
+        // SAFETY: By this function's contract; the operations do not change.
+        let operations = unsafe { (*inode).__bindgen_anon_3.i_fop };
+        if !core::ptr::eq(operations, &raw const KEEPS_PAGES.0) {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariant, and this function's contract.
+        let kept = unsafe { &*(*inode).i_private.cast_const().cast::<Kept>() };
+        let mut kept = kept.lock();
+        if !kept.iter().any(|other| Arc::ptr_eq(other, pages)) {
+            kept.push(pages.clone(), GFP_KERNEL)?;
+        }
+        Ok(())
     }
 
     /// Removes every page-table entry, in every process, that maps bytes
@@ -138,6 +196,8 @@ impl AnonInode {
 
 impl Drop for AnonInode {
     fn drop(&mut self) {
+        // What is kept goes after this.
+        //
         // SAFETY: By the type invariant both references are ours, and the
         // pointers are to a static.
         unsafe {

@@ -4,8 +4,8 @@
 
 use crate::abstractions::{
     bar::{
-        MappedBar,
-        PageRemainder, //
+        BarFrames,
+        MappedBar, //
     },
     iomem::IoMem,
     pci::{
@@ -17,38 +17,16 @@ use crate::abstractions::{
 use core::ops::Range;
 use kernel::{
     bindings,
-    page::{
-        PAGE_SHIFT,
-        PAGE_SIZE, //
-    },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 use vfio::abstractions::{
     nospec,
-    pfnmap, //
+    pfnmap::FrameRange, //
 };
 
-/// Page frames of a BAR that user space may map.
-#[derive(Clone, Copy)]
-pub(crate) struct Window {
-    /// First page frame.
-    pub(crate) first: u64,
-    /// Number of page frames.
-    pub(crate) pages: u64,
-}
-
-impl Window {
-    /// Returns the window of `len` bytes at `start`.
-    pub(crate) fn new(start: u64, len: u64) -> Self {
-        Self {
-            first: start >> PAGE_SHIFT,
-            pages: pfnmap::pages(len),
-        }
-    }
-}
-
-/// The windows of all BARs.
-pub(crate) type Windows = [Option<Window>; NUM_BARS];
+/// The windows of all BARs: page frames that user space may map.
+pub(crate) type Windows = [Option<FrameRange>; NUM_BARS];
 
 /// A BAR.
 pub(crate) struct Bar {
@@ -58,7 +36,7 @@ pub(crate) struct Bar {
     mappable: bool,
     /// Offsets that the user does not get at: those of the MSI-X table.
     hidden: Range<usize>,
-    _remainder: Option<PageRemainder>,
+    frames: Option<BarFrames>,
 }
 
 impl Bar {
@@ -70,7 +48,7 @@ impl Bar {
         } else {
             MappedBar::new(function, index)
         };
-        let (mappable, remainder) = Self::may_be_mapped(function, index, &resource);
+        let (mappable, frames) = Self::may_be_mapped(function, index, &resource);
 
         Self {
             resource,
@@ -79,7 +57,7 @@ impl Bar {
             hidden: msix_table
                 .filter(|table| table.bar == index)
                 .map_or(0..0, |table| table.range.clone()),
-            _remainder: remainder,
+            frames,
         }
     }
 
@@ -89,16 +67,13 @@ impl Bar {
         function: &Function,
         index: usize,
         resource: &Resource,
-    ) -> (bool, Option<PageRemainder>) {
+    ) -> (bool, Option<BarFrames>) {
         if function.bars_not_mappable() || !resource.is_memory() || resource.len == 0 {
             return (false, None);
         }
-        if resource.len >= PAGE_SIZE as u64 {
-            return (true, None);
-        }
+        let frames = BarFrames::new(function, index);
 
-        let remainder = PageRemainder::reserve(function, index).ok();
-        (remainder.is_some(), remainder)
+        (frames.is_some() || resource.len >= PAGE_SIZE as u64, frames)
     }
 
     /// Address, length and kind.
@@ -109,6 +84,12 @@ impl Bar {
     /// May user space map it?
     pub(crate) fn is_mappable(&self) -> bool {
         self.mappable
+    }
+
+    /// The page frames that user space may map. Without an address it has none, though it may be
+    /// mapped.
+    pub(crate) fn frames(&self) -> Option<FrameRange> {
+        self.frames.as_ref().map(BarFrames::frames)
     }
 
     /// Offsets that the user does not get at; there may be none.
@@ -165,10 +146,7 @@ impl Bars {
 
     /// Returns what user space may map.
     pub(crate) fn windows(&self) -> Windows {
-        self.0.each_ref().map(|bar| {
-            bar.mappable
-                .then(|| Window::new(bar.resource.start, bar.resource.len))
-        })
+        self.0.each_ref().map(Bar::frames)
     }
 }
 

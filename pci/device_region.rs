@@ -11,7 +11,6 @@ use crate::{
         iomem::IoMem,
         uapi_pci, //
     },
-    bars::Window,
     memory::MemoryLock,
     opened::Opened,
     region::OFFSET_BITS,
@@ -31,6 +30,7 @@ use vfio::{
             self,
             Fault,
             FaultResult,
+            FrameRange,
             NewMapping, //
         }, //
     },
@@ -210,16 +210,10 @@ impl OpenDevice<'_> {
         self.with_bar(bar, |registers| registers.write(offset, width, value))
     }
 
-    /// Returns the frame of the first of `pages` pages of a BAR, for a fault handler; nothing if
-    /// the BAR does not have them, or if they must not be mapped.
-    pub fn bar_frame(&self, bar: usize, first_page: u64, pages: u64) -> Option<u64> {
-        let bar = self.opened.bars.get(bar)?;
-        let end = first_page.checked_add(pages)?;
-        let window = Window::new(bar.resource().start, bar.resource().len);
-
-        (bar.is_mappable() && end <= window.pages)
-            .then(|| window.first.checked_add(first_page))
-            .flatten()
+    /// Returns the page frames of a BAR from its page `first_page` on, for a fault handler; nothing
+    /// if the BAR does not have any there, or if they must not be mapped.
+    pub fn bar_frames(&self, bar: usize, first_page: u64) -> Option<FrameRange> {
+        self.opened.bars.get(bar)?.frames()?.skip(first_page)
     }
 }
 

@@ -171,12 +171,8 @@ impl Memory {
             return None;
         };
         let window = (*self.windows.get(index)?)?;
-        let pages = window.pages.checked_sub(address.page)?;
 
-        (pages > 0).then_some(FrameRange {
-            first: window.first.wrapping_add(address.page),
-            pages,
-        })
+        window.skip(address.page)
     }
 }
 
@@ -384,7 +380,7 @@ impl MemoryLock {
 
         let first = PageAddress::new(fault.page_offset());
         match first.and_then(|first| access.memory.frames(first)) {
-            Some(frames) => fault.insert_pfn(frames.first),
+            Some(frames) => fault.insert_frames(frames),
             None => FaultResult::SIGBUS,
         }
     }

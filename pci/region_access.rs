@@ -14,10 +14,7 @@ use crate::{
             MappedShadowRom, //
         }, //
     },
-    bars::{
-        Bar,
-        Window, //
-    },
+    bars::Bar,
     memory::MemoryLock,
     opened::Opened,
     region::{
@@ -121,11 +118,10 @@ impl Opened {
             _ => None,
         }
         .ok_or(EINVAL)?;
-        let window = Window::new(bar.resource().start, bar.resource().len);
         // CAST: A `usize` has 64 bits where this driver runs.
         let pages = pfnmap::pages(mapping.len() as u64);
         let end = address.page.checked_add(pages).ok_or(EINVAL)?;
-        if end > window.pages {
+        if end > pfnmap::pages(bar.resource().len) {
             return Err(EINVAL);
         }
         bar.mapped()?;

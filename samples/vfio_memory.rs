@@ -75,13 +75,13 @@ const CHUNK: usize = 256;
 struct Memory {
     /// Whoever holds this for writing has the memory to itself, once it has
     /// zapped all mappings.
-    frames: Arc<RwSemaphore<PageFrames>>,
+    frames: Arc<RwSemaphore<Arc<PageFrames>>>,
     engine: Arc<Engine>,
 }
 
 impl Memory {
     fn new() -> Result<Arc<Self>> {
-        let frames = PageFrames::new(PAGES)?;
+        let frames = Arc::new(PageFrames::new(PAGES)?, GFP_KERNEL)?;
         let frames = Arc::pin_init(new_rwsem!(frames, c"vfio_memory"), GFP_KERNEL)?;
         let engine = Engine::new(frames.clone())?;
         Ok(Arc::new(Self { frames, engine }, GFP_KERNEL)?)
@@ -239,14 +239,7 @@ impl DeviceOps for Memory {
     }
 
     fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
-        if fault.pages() != 1 {
-            return FaultResult::FALLBACK;
-        }
-        let frames = self.frames.read();
-        match frames.pfn(fault.page_offset()) {
-            Some(pfn) => fault.insert_pfn(pfn),
-            None => FaultResult::SIGBUS,
-        }
+        fault.insert_page(&self.frames.read(), fault.page_offset())
     }
 }
 

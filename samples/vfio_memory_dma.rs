@@ -92,7 +92,7 @@ struct Job {
 /// What copies between the memory of the device and that of its user.
 #[pin_data]
 pub(crate) struct Engine {
-    frames: Arc<RwSemaphore<PageFrames>>,
+    frames: Arc<RwSemaphore<Arc<PageFrames>>>,
     #[pin]
     registers: Mutex<[u64; REGISTERS]>,
     #[pin]
@@ -116,7 +116,7 @@ impl Engine {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(frames: Arc<RwSemaphore<PageFrames>>) -> Result<Arc<Self>> {
+    pub(crate) fn new(frames: Arc<RwSemaphore<Arc<PageFrames>>>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 frames,

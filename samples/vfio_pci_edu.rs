@@ -155,8 +155,8 @@ impl DeviceRegion for Registers {
     }
 
     fn fault(&self, device: &OpenDevice<'_>, first_page: u64, fault: &Fault<'_>) -> FaultResult {
-        match device.bar_frame(BAR, first_page, fault.pages()) {
-            Some(pfn) => fault.insert_pfn(pfn),
+        match device.bar_frames(BAR, first_page) {
+            Some(frames) => fault.insert_frames(frames),
             None => FaultResult::SIGBUS,
         }
     }
