@@ -10,6 +10,8 @@ clients_enter() {
 	mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro root /mnt || return
 	for clients_mount in dev sys proc; do mount -o rbind "/$clients_mount" "/mnt/$clients_mount"; done
 	mount -o bind "/stack/$STACK/lib/modules" /mnt/usr/lib/modules
+	mkdir -p /job/clients/bin
+	[ ! -e /job/pci-driver-client ] || mv /job/pci-driver-client /job/clients/bin/
 	mount -o bind /job/clients /mnt/clients
 	for clients_mount in run tmp var/log var/cache var/lib/libvirt etc/driverctl.d; do
 		mount -t tmpfs tmpfs "/mnt/$clients_mount"
@@ -23,6 +25,6 @@ client() {
 	shift 2
 	# shellcheck disable=SC2046 # one word for each device
 	program "$client_name${1:+-$1}" "$client_limit" chroot /mnt /usr/bin/env -i \
-		PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin:/clients/bin HOME=/tmp LANG=C.UTF-8 \
 		"STACK=$STACK" $(sed -n 's/^[A-Z0-9_]*=.*/&/p' /vm/devices) "/clients/$client_name" "$@"
 }

@@ -15,8 +15,7 @@ CLIENT_DRIVERS='bus_pci|bus_vdev|mempool_ring|net_e1000|net_virtio'
 CLIENT_SCRIPTS=$TREE/tools/testing/clients
 CLIENT_OPTIONS=(--share /clients)
 
-# clients_ready: the root with the clients exists. Sets CLIENTS, and has guests of the
-# kernel that is set see it.
+# clients_ready: the root with the clients exists. Sets CLIENTS, and has the guest see it.
 clients_ready() {
 	CLIENTS=$CACHE/clients-$(key "${ROOT_SUITES[@]}" "${CLIENT_PACKAGES[@]}" "$CLIENT_DRIVERS")
 	IMAGE_MOUNTS=("ro:$CLIENTS:/clients")
@@ -37,6 +36,13 @@ clients_make() {
 	mv "$CLIENTS.new" "$CLIENTS"
 }
 
+# clients_programs: the clients that are built here. Sets CLIENT_PROGRAMS.
+clients_programs() {
+	quietly "$CACHE/log/clients-cargo-$(tree_key).log" \
+		in_cargo tools/testing/clients/pci-driver cargo build --locked --release || return
+	CLIENT_PROGRAMS=("$CARGO_COPY/target/release/pci-driver-client")
+}
+
 # clients_run STACK: one boot for each kind of IOMMU.
 clients_run() {
 	local stack=$1 iommu rows row files names total job rc=0
@@ -44,7 +50,7 @@ clients_run() {
 	kernel_ready plain
 	for iommu in intel none; do
 		mapfile -t rows < <(grep -v '^#' "$VM/clients")
-		files=("$CLIENT_SCRIPTS") names=() total=300
+		files=("$CLIENT_SCRIPTS" "${CLIENT_PROGRAMS[@]}") names=() total=300
 		job=$'. clients/enter.sh\nclients_enter || exit\n'
 		for row in "${rows[@]}"; do
 			read -r client argument seconds where <<<"$row"
