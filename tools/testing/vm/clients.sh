@@ -38,9 +38,14 @@ clients_make() {
 
 # clients_programs: the clients that are built here. Sets CLIENT_PROGRAMS.
 clients_programs() {
+	local name
 	quietly "$CACHE/log/clients-cargo-$(tree_key).log" \
 		in_cargo tools/testing/clients/pci-driver cargo build --locked --release || return
-	CLIENT_PROGRAMS=("$CARGO_COPY/target/release/pci-driver-client")
+	demo_build || return
+	CLIENT_PROGRAMS=()
+	for name in pci-driver-client vfio-demo; do
+		CLIENT_PROGRAMS+=("$(find "$CARGO_COPY/target" -path "*/release/$name" -type f | head -n 1)")
+	done
 }
 
 # clients_run STACK: one boot for each kind of IOMMU.
