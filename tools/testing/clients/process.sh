@@ -17,14 +17,16 @@ start() {
 # await SECONDS COMMAND...: until the command succeeds. Fails when the client ends
 # before that, or time is over; then what it said is shown.
 await() {
-	local limit=$((SECONDS + $1))
+	local limit=$((SECONDS + $1)) over=
 	shift
 	until "$@" >/dev/null 2>&1; do
-		if [ "$SECONDS" -ge "$limit" ] || ! kill -0 "$process" 2>/dev/null; then
+		if [ -n "$over" ]; then
 			tail -n 30 "$log"
 			return 1
 		fi
 		sleep 0.5
+		# What it did last has one more look.
+		{ [ "$SECONDS" -lt "$limit" ] && kill -0 "$process" 2>/dev/null; } || over=1
 	done
 }
 
@@ -34,12 +36,29 @@ stop() {
 	wait "$process"
 }
 
-# testpmd_command ADDRESS: DPDK with that device. Little memory, and none of the nodes
-# that another one would see.
+# testpmd_command ADDRESS OPTION...: DPDK with that device. Little memory, and none of the
+# nodes that another one would see.
 testpmd_command() {
-	exec dpdk-testpmd -l 0-1 -n 1 -a "$1" --in-memory -m 64 --single-file-segments -- \
-		--total-num-mbufs=4096 --forward-mode=txonly --auto-start --stats-period=1 \
-		--no-lsc-interrupt
+	local device=$1
+	shift
+	exec dpdk-testpmd -l 0-1 -n 1 -a "$device" --in-memory -m 64 --single-file-segments -- \
+		--total-num-mbufs=4096 --forward-mode=txonly --auto-start --no-lsc-interrupt "$@"
+}
+
+# testpmd_start ADDRESS: it sends until it is stopped, and says each second how much; it
+# does not need to be the first to have the processors.
+testpmd_start() {
+	start "$log" testpmd_command "$1" --stats-period=1
+	renice -n 10 -p "$process" >/dev/null
 }
 
 testpmd_sends() { grep -aE 'TX-packets: *[1-9]' "$log"; }
+
+# machine_command ADDRESS: QEMU with that device, and nothing that runs on it.
+machine_command() {
+	exec qemu-system-x86_64 -nodefaults -no-user-config -display none -machine q35 -accel tcg \
+		-m 64 -bios /usr/share/qemu/qboot.rom -device "vfio-pci,host=$1,rombar=0"
+}
+
+# machine_runs: it has opened the device.
+machine_runs() { says vfio-device ls -l "/proc/$process/fd"; }
