@@ -11,7 +11,7 @@ clients_enter() {
 	for clients_mount in dev sys proc; do mount -o rbind "/$clients_mount" "/mnt/$clients_mount"; done
 	mount -o bind "/stack/$STACK/lib/modules" /mnt/usr/lib/modules
 	mkdir -p /job/clients/bin
-	for clients_mount in /job/vfio-demo /job/pci-driver-client; do
+	for clients_mount in /job/vfio-demo /job/pci-driver-client /job/inside.elf; do
 		[ ! -e "$clients_mount" ] || mv "$clients_mount" /job/clients/bin/
 	done
 	mount -o bind /job/clients /mnt/clients

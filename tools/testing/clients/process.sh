@@ -62,3 +62,10 @@ machine_command() {
 
 # machine_runs: it has opened the device.
 machine_runs() { says vfio-device ls -l "/proc/$process/fd"; }
+
+# nested_command ADDRESS: QEMU with that device, and a guest that drives it.
+nested_command() {
+	exec qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none \
+		-machine q35 -accel tcg,thread=single -m 64 -bios /usr/share/qemu/qboot.rom \
+		-kernel /clients/bin/inside.elf -serial stdio -device "vfio-pci,host=$1,rombar=0"
+}

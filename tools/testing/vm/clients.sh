@@ -36,14 +36,26 @@ clients_make() {
 	mv "$CLIENTS.new" "$CLIENTS"
 }
 
+# inside_make DIRECTORY: the guest inside the guest. QEMU takes a kernel that is entered by
+# PVH, in protected mode, only in the format of 64 bits.
+inside_make() {
+	in_root "rw:$1:/out" -- sh -euc '
+		cd /vfio/tools/testing/clients/inside
+		clang --target=i386-linux-gnu -Wall -Wextra -Werror -O1 -ffreestanding -mgeneral-regs-only \
+			-fno-stack-protector -fno-pic -static -nostdlib -fuse-ld=lld -Wl,-Ttext=0x100000 \
+			-Wl,--build-id=none -o /out/inside.32 start.S inside.c
+		objcopy -O elf64-x86-64 /out/inside.32 /out/inside.elf'
+}
+
 # clients_programs: the clients that are built here. Sets CLIENT_PROGRAMS.
 clients_programs() {
 	local name
 	quietly "$CACHE/log/clients-cargo-$(tree_key).log" \
 		in_cargo tools/testing/clients/pci-driver cargo build --locked --release || return
 	demo_build || return
+	quietly "$CACHE/log/clients-inside-$(tree_key).log" inside_make "$CARGO_COPY/target/release" || return
 	CLIENT_PROGRAMS=()
-	for name in pci-driver-client vfio-demo; do
+	for name in pci-driver-client vfio-demo inside.elf; do
 		CLIENT_PROGRAMS+=("$(find "$CARGO_COPY/target" -path "*/release/$name" -type f | head -n 1)")
 	done
 }

@@ -38,8 +38,8 @@ checkpatch() {
 
 checkpatch_all() {
 	local driver tests rc=0
-	mapfile -t driver < <(tree_files '*.rs' '*.c' '*.h' Kconfig Kbuild | grep -vE '^tools/testing/(selftests|compare|bench)/')
-	mapfile -t tests < <(tree_files '*.c' '*.h' | grep -E '^tools/testing/(selftests|compare|bench)/')
+	mapfile -t driver < <(tree_files '*.rs' '*.c' '*.h' Kconfig Kbuild | grep -vE '^tools/testing/(selftests|compare|bench|clients)/')
+	mapfile -t tests < <(tree_files '*.c' '*.h' | grep -E '^tools/testing/(selftests|compare|bench|clients)/')
 	# Rust symbols are exported from a list, not next to a definition in C.
 	checkpatch EXPORT_SYMBOL -- ${driver[@]+"${driver[@]}"} || rc=1
 	# Userspace reads device memory through volatile pointers; test macros leave
