@@ -135,7 +135,8 @@ impl BarFrames {
 
         Some(Self {
             // SAFETY: A BAR is a power of two in size and aligned to it, so that these are the page
-            // frames of the BAR alone, or with what was reserved.
+            // frames of the BAR alone, or with what was reserved. Who gives it a caching type has
+            // claimed it, as a whole.
             frames: unsafe { FrameRange::new(bar.start >> PAGE_SHIFT, pfnmap::pages(bar.len)) }?,
             _remainder: remainder,
         })

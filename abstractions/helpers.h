@@ -32,6 +32,8 @@ vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma);
 void vfio_rust_vma_before_split(struct vm_area_struct *vma, unsigned long addr);
 void vfio_rust_vma_opened(struct vm_area_struct *vma);
+vm_fault_t vfio_rust_vmf_insert_pfn_around(struct vm_fault *vmf, unsigned long pfn,
+					   unsigned long before, unsigned long after);
 struct file *vfio_rust_fault_unlock(struct vm_fault *vmf);
 struct file *vfio_rust_fget(int fd);
 struct ida;

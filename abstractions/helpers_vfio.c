@@ -44,6 +44,108 @@ vm_fault_t vfio_rust_vmf_insert_pfn(struct vm_fault *vmf, unsigned long address,
 	return VM_FAULT_FALLBACK;
 }
 
+/* The default of mm's fault_around_bytes. */
+#define AROUND	max(SZ_64K, PAGE_SIZE)
+
+/*
+ * What an area has as its private data once mm was seen to give an entry of it the
+ * protection that the area has. Otherwise mm has another caching type for the page
+ * frames, which it tells nobody but vmf_insert_pfn().
+ */
+#define PROTECTION_KNOWN	((void *)1)
+
+/* Entries next to each other in a page table. */
+struct run {
+	struct vm_area_struct *vma;
+	unsigned long pfn;
+	unsigned long count;
+	/* The one that mm has just made, by its index, or -1. */
+	long made;
+};
+
+static pte_t run_entry(const struct run *run, unsigned long index)
+{
+	return pte_mkspecial(pfn_pte(run->pfn + index, run->vma->vm_page_prot));
+}
+
+/* Whether two entries are the same but for what the processor changes. */
+static bool is_alike(pte_t a, pte_t b)
+{
+	return pte_same(pte_mkold(pte_mkclean(a)), pte_mkold(pte_mkclean(b)));
+}
+
+/*
+ * Called once, for the first entry: to be called for each costs more than the
+ * entries do.
+ */
+static int run_fill(pte_t *pte, unsigned long addr, void *data)
+{
+	const struct run *run = data;
+	unsigned long i;
+
+	if (run->made >= 0 &&
+	    !is_alike(ptep_get(pte + run->made), run_entry(run, run->made)))
+		return -EINVAL;
+
+	for (i = 0; i < run->count; i++, pte++, addr += PAGE_SIZE) {
+		if (!pte_none(ptep_get(pte)))
+			continue;
+		set_pte_at(run->vma->vm_mm, addr, pte, run_entry(run, i));
+		update_mmu_cache(run->vma, addr, pte);
+	}
+	return 0;
+}
+
+/* Whether the page table is there. Under the lock of a fault it stays then. */
+static bool has_page_table(const struct vm_fault *vmf)
+{
+	pmd_t pmd = pmdp_get_lockless(vmf->pmd);
+
+	return pmd_present(pmd) && !pmd_leaf(pmd) && !pmd_bad(pmd);
+}
+
+/*
+ * Maps the page that is wanted, and those around it in the area and the file that
+ * nothing is mapped at: up to @before and @after it, whose page frames are next to
+ * @pfn and of the same caching type. Looking that up, which mm does for each page that
+ * it is given, takes a fourth of a fault. userfaultfd has no areas of page frame
+ * numbers, so there is nothing in between that it would have to be told.
+ */
+vm_fault_t vfio_rust_vmf_insert_pfn_around(struct vm_fault *vmf, unsigned long pfn,
+					   unsigned long before, unsigned long after)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned long place = ALIGN_DOWN(address, AROUND);
+	unsigned long first, end;
+	struct run run = { .vma = vma, .made = -1 };
+	bool known;
+	vm_fault_t ret;
+
+	known = READ_ONCE(vma->vm_private_data) == PROTECTION_KNOWN &&
+		vma_is_accessible(vma) && has_page_table(vmf);
+	if (!known) {
+		ret = vmf_insert_pfn(vma, address, pfn);
+		if (ret != VM_FAULT_NOPAGE)
+			return ret;
+	}
+
+	before = min(before, (address - max(place, vma->vm_start)) >> PAGE_SHIFT);
+	end = min(place + AROUND - 1, vma->vm_end - 1);
+	after = min(after, (end - address) >> PAGE_SHIFT);
+	first = address - (before << PAGE_SHIFT);
+	run.pfn = pfn - before;
+	run.count = before + 1 + after;
+	if (!known)
+		run.made = before;
+	if (apply_to_page_range(vma->vm_mm, first, PAGE_SIZE, run_fill, &run))
+		return known ? vmf_insert_pfn(vma, address, pfn) : VM_FAULT_NOPAGE;
+
+	if (!known)
+		WRITE_ONCE(vma->vm_private_data, PROTECTION_KNOWN);
+	return VM_FAULT_NOPAGE;
+}
+
 void vfio_rust_vma_set_pfnmap(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);

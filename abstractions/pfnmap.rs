@@ -70,7 +70,8 @@ impl<'a> NewMapping<'a> {
 ///
 /// # Invariants
 ///
-/// The kernel keeps nothing in them, whatever becomes of the device.
+/// The kernel keeps nothing in them, whatever becomes of the device, and they have one caching
+/// type. There are numbers for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRange {
     first: u64,
@@ -82,7 +83,7 @@ impl FrameRange {
     ///
     /// # Safety
     ///
-    /// They are memory of a device, and there is nothing else in them.
+    /// They are memory of a device, there is nothing else in them, and they have one caching type.
     pub const unsafe fn new(first: u64, pages: u64) -> Option<Self> {
         if pages == 0 {
             return None;
@@ -107,7 +108,7 @@ impl FrameRange {
     #[inline]
     pub fn skip(self, count: u64) -> Option<Self> {
         let pages = self.pages.checked_sub(count).filter(|left| *left != 0)?;
-        // INVARIANT: These are some of the same page frames. There are numbers for all of them.
+        // INVARIANT: These are some of the same page frames.
         Some(Self {
             first: self.first.wrapping_add(count),
             pages,
@@ -163,11 +164,13 @@ pub struct Fault<'a> {
 
 impl Fault<'_> {
     /// How many pages are wanted, a power of two.
+    #[inline]
     pub fn pages(&self) -> u64 {
         1 << self.order
     }
 
     /// The address of the first page that is wanted.
+    #[inline]
     pub fn address(&self) -> usize {
         // SAFETY: The fault is valid while `self` exists.
         let address = unsafe { (*self.vmf).__bindgen_anon_1.address };
@@ -175,6 +178,7 @@ impl Fault<'_> {
     }
 
     /// The first page of the file that is wanted, in pages.
+    #[inline]
     pub fn page_offset(&self) -> u64 {
         // SAFETY: The fault is valid while `self` exists.
         let (address, offset) = unsafe {
@@ -185,16 +189,38 @@ impl Fault<'_> {
         offset.wrapping_sub((address.wrapping_sub(self.address()) >> PAGE_SHIFT) as u64)
     }
 
-    /// Maps as many of `frames` as are wanted. A page that
-    /// another thread has mapped there meanwhile is success. A block that is
-    /// not aligned in physical memory as well, or goes beyond `frames`, is not
-    /// mapped; mm asks for its pages one at a time then.
-    pub fn insert_frames(&self, frames: FrameRange) -> FaultResult {
-        if frames.first & (self.pages() - 1) != 0 || frames.pages < self.pages() {
-            return FaultResult::FALLBACK;
+    /// Maps as many of `frames` as are wanted, from the one with the given index on. A page that
+    /// another thread has mapped there meanwhile is success. A block that is not aligned in
+    /// physical memory as well is not mapped; mm asks for its pages one at a time then.
+    ///
+    /// With a single page come the ones around it that nothing is mapped at yet, as far as they
+    /// are in `frames` and in the area: up to 64 KiB, aligned to their size. So `frames` have to
+    /// be next to each other in the file as they are in memory.
+    ///
+    /// `SIGBUS`: there is no such page. A block that goes beyond `frames` is not mapped, either.
+    pub fn insert_frames(&self, frames: FrameRange, index: u64) -> FaultResult {
+        let Some(wanted) = frames.skip(index) else {
+            return FaultResult::SIGBUS;
+        };
+        if self.order != 0 {
+            if wanted.first & (self.pages() - 1) != 0 || wanted.pages < self.pages() {
+                return FaultResult::FALLBACK;
+            }
+            // SAFETY: By the invariants of `frames`, and there are as many.
+            return unsafe { self.insert_pfn(wanted.first) };
         }
-        // SAFETY: By the invariants of `frames`, and there are as many.
-        unsafe { self.insert_pfn(frames.first) }
+        // SAFETY: The area was made by `install()`, so it is one of page frame numbers, and its
+        // lock is held during the fault, which is about one page. The helper goes no further than
+        // the area, nor than the `index` page frames before this one and those behind it, which
+        // users may have by the invariants of `frames`.
+        FaultResult(Answer::Now(unsafe {
+            bindings::vfio_rust_vmf_insert_pfn_around(
+                self.vmf,
+                wanted.first as usize,
+                index as usize,
+                wanted.pages.wrapping_sub(1) as usize,
+            )
+        }))
     }
 
     /// Maps the page of `pages` with the given index, if a single one is wanted. The inode that
@@ -311,6 +337,7 @@ impl<T: FileOperations> Operations<T> {
         may_split: Some(Self::may_split),
         fault: Some(Self::fault),
         huge_fault: Self::HUGE_FAULT,
+        map_pages: Some(Self::map_pages),
         ..pin_init::zeroed()
     };
 
@@ -346,6 +373,20 @@ impl<T: FileOperations> Operations<T> {
     unsafe extern "C" fn may_split(vma: *mut bindings::vm_area_struct, address: c_ulong) -> c_int {
         // SAFETY: By this function's contract.
         unsafe { bindings::vfio_rust_vma_before_split(vma, address) };
+        0
+    }
+
+    /// Maps nothing, as it may not sleep. But mm knows by it that `fault()` needs no more than the
+    /// area's own lock, and neither tries twice nor takes the lock of all areas of the process.
+    ///
+    /// # Safety
+    ///
+    /// Only mm calls this, for areas that `install::<T>()` made.
+    unsafe extern "C" fn map_pages(
+        _vmf: *mut bindings::vm_fault,
+        _first: c_ulong,
+        _last: c_ulong,
+    ) -> bindings::vm_fault_t {
         0
     }
 

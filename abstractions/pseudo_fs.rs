@@ -129,7 +129,7 @@ static KEEPS_PAGES: Mark = Mark(pin_init::zeroed());
 /// `inode` is a reference that this value owns, as it owns one pin of the
 /// filesystem that `mount` and `count` belong to, which is a `static`.
 ///
-/// Only inodes that are those of such a value have [`KEEPS_PAGES`] as operations; their private
+/// Only inodes that are those of such a value have `KEEPS_PAGES` as operations; their private
 /// data is `_kept`.
 pub struct AnonInode {
     inode: NonNull<bindings::inode>,

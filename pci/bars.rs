@@ -25,9 +25,6 @@ use vfio::abstractions::{
     pfnmap::FrameRange, //
 };
 
-/// The windows of all BARs: page frames that user space may map.
-pub(crate) type Windows = [Option<FrameRange>; NUM_BARS];
-
 /// A BAR.
 pub(crate) struct Bar {
     resource: Resource,
@@ -144,9 +141,10 @@ impl Bars {
         (end <= bar.hidden.start || offset >= bar.hidden.end).then_some((io, offset))
     }
 
-    /// Returns what user space may map.
-    pub(crate) fn windows(&self) -> Windows {
-        self.0.each_ref().map(Bar::frames)
+    /// Returns what user space may map of BAR `index`.
+    #[inline]
+    pub(crate) fn window(&self, index: usize) -> Option<FrameRange> {
+        self.0.get(index)?.frames()
     }
 }
 

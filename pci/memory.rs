@@ -25,9 +25,9 @@
 //! The mmap lock is outside of the memory lock (fault handler), so nothing that can fault, such
 //! as a copy to or from user space, may run under it. The lock around config space and the one
 //! around interrupts are outside too. That around the state of the link, a leaf, is inside; with it
-//! goes a copy of what an access to one register depends on, which needs no other lock then. Inside
-//! as well is that of the list of what has been exported, but importers are called without the
-//! memory lock.
+//! goes a copy of what an access to one register or a page fault depends on, which needs no other
+//! lock then. Inside as well is that of the list of what has been exported, but importers are called
+//! without the memory lock.
 //!
 //! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
 //! which a change of the power state waits with the memory lock held. So they do not wait for the
@@ -54,10 +54,7 @@ use published::Leaf;
 
 use crate::{
     abstractions::{
-        pci::{
-            Function,
-            NUM_BARS, //
-        },
+        pci::Function,
         pci_reset::SavedState,
         pm_runtime::Resumed, //
     },
@@ -67,10 +64,7 @@ use crate::{
         Holder,
         Holders, //
     },
-    bars::{
-        Bars,
-        Windows, //
-    },
+    bars::Bars,
     command::Command,
     dma_buf::Exports,
     low_power::LowPower,
@@ -114,8 +108,6 @@ use vfio::{
 struct Memory {
     /// Does COMMAND enable memory, as the user sees it?
     decode: bool,
-    /// What may be mapped; nothing while the device is closed.
-    windows: Windows,
     /// The BARs of an open device.
     bars: Option<Arc<Bars>>,
     /// Config space of a device that forgets it in D3, from when it entered that state.
@@ -134,6 +126,8 @@ struct Memory {
 #[derive(Clone, Copy)]
 struct Conditions {
     holders: Holders,
+    /// May the open device be suspended?
+    may_sleep: bool,
     suspended: bool,
     decode: bool,
 }
@@ -142,6 +136,7 @@ impl Memory {
     fn conditions(&self) -> Conditions {
         Conditions {
             holders: self.holders,
+            may_sleep: self.low_power.is_on(),
             suspended: self.low_power.is_suspended(),
             decode: self.decode,
         }
@@ -152,7 +147,6 @@ impl Memory {
         new_rwsem!(
             Self {
                 decode: false,
-                windows: [None; NUM_BARS],
                 bars: None,
                 asleep: None,
                 kept_in_d0: false,
@@ -162,17 +156,6 @@ impl Memory {
             },
             c"vfio_pci_memory_lock"
         )
-    }
-
-    /// Returns the page frames from `address` to the end of the BAR, if there are any. `mmap()` has
-    /// checked that a whole mapping lies in the window, and neither changes while it exists.
-    fn frames(&self, address: PageAddress) -> Option<FrameRange> {
-        let Region::Bar(index) = address.region else {
-            return None;
-        };
-        let window = (*self.windows.get(index)?)?;
-
-        window.skip(address.page)
     }
 }
 
@@ -251,6 +234,7 @@ impl MemoryLock {
             holders,
             suspended,
             decode,
+            ..
         } = conditions;
 
         Availability::of(Facts {
@@ -270,11 +254,23 @@ impl MemoryLock {
     ) -> Answer<'a> {
         match self.availability(memory.conditions(), &leaf) {
             Availability::Ready => Ok(Access {
-                _leaf: leaf,
-                memory,
+                leaf,
+                memory: Some(memory),
             }),
             other => Err(other),
         }
+    }
+
+    /// The same for a device that stays awake, with the lock of the leaf only: nothing if the
+    /// memory is not to be had, or not that way.
+    #[inline]
+    fn answer_at_once(&self) -> Option<Access<'_>> {
+        let leaf = self.leaf.read();
+        let conditions = leaf.published.as_ref()?.conditions;
+        let is_ready =
+            !conditions.may_sleep && self.availability(conditions, &leaf) == Availability::Ready;
+
+        is_ready.then_some(Access { leaf, memory: None })
     }
 
     /// Asks for the memory, and puts config space back on the way if that is due.
@@ -338,9 +334,19 @@ impl MemoryLock {
     /// # Errors
     ///
     /// What becomes of the page fault that asks.
+    #[inline]
     pub(crate) fn mappable(&self) -> Result<Access<'_>, FaultResult> {
+        match self.answer_at_once() {
+            Some(access) => Ok(access),
+            None => self.ask_for_fault(),
+        }
+    }
+
+    /// Does the same with all that it takes to say why not.
+    #[cold]
+    fn ask_for_fault(&self) -> Result<Access<'_>, FaultResult> {
         match self.ask() {
-            Ok(access) if !access.memory.low_power.is_on() => Ok(access),
+            Ok(access) if !access.may_sleep() => Ok(access),
             Err(Availability::Resetting) => Err(FaultResult::after(self.gate.clone())),
             _ => Err(FaultResult::SIGBUS),
         }
@@ -366,9 +372,13 @@ impl MemoryLock {
         }
     }
 
-    /// The page frames that a fault would map from `address` on.
+    /// The page frames that a fault would map from `address` on, to the end of the BAR.
     pub(crate) fn frames(&self, address: PageAddress) -> Option<FrameRange> {
-        self.mappable().ok()?.memory.frames(address)
+        let Region::Bar(index) = address.region else {
+            return None;
+        };
+
+        self.mappable().ok()?.window(index)?.skip(address.page)
     }
 
     /// Handles a page fault.
@@ -378,9 +388,15 @@ impl MemoryLock {
             Err(result) => return result,
         };
 
-        let first = PageAddress::new(fault.page_offset());
-        match first.and_then(|first| access.memory.frames(first)) {
-            Some(frames) => fault.insert_frames(frames),
+        let Some(PageAddress {
+            region: Region::Bar(index),
+            page,
+        }) = PageAddress::new(fault.page_offset())
+        else {
+            return FaultResult::SIGBUS;
+        };
+        match access.window(index) {
+            Some(frames) => fault.insert_frames(frames, page),
             None => FaultResult::SIGBUS,
         }
     }
@@ -607,25 +623,23 @@ impl MemoryLock {
         }
     }
 
-    /// Opens the windows of `bars`. `config` is config space as it is now.
+    /// Opens the device, with `bars`. `config` is config space as it is now.
     pub(crate) fn open(&self, decode: bool, bars: Arc<Bars>, config: Option<SavedState>) {
         let mut exclusive = self.exclusive();
         let memory = exclusive.memory_mut();
         memory.open = true;
         memory.decode = decode;
-        memory.windows = bars.windows();
         memory.bars = Some(bars);
         self.with_reach(|reach| reach.open(config));
     }
 
-    /// Closes the windows, and takes away what has been exported, for ever. User space has nothing
+    /// Closes the device, and takes away what has been exported, for ever. User space has nothing
     /// mapped: a mapping would keep the device open.
     pub(crate) fn close(&self) {
         let mut exclusive = self.enter_regardless();
         let memory = exclusive.memory_mut();
         memory.open = false;
         memory.decode = false;
-        memory.windows = [None; NUM_BARS];
         // Who closes the device has got the BARs as well: this is not their end.
         memory.bars = None;
         drop(exclusive);
@@ -647,6 +661,27 @@ fn is_forgetful(function: &Function) -> bool {
 /// The memory of the device is enabled, and stays so.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
 pub(crate) struct Access<'a> {
-    _leaf: ReadGuard<'a, Leaf>,
-    memory: ReadGuard<'a, Memory>,
+    leaf: ReadGuard<'a, Leaf>,
+    /// None if there is a copy in the leaf.
+    memory: Option<ReadGuard<'a, Memory>>,
+}
+
+impl Access<'_> {
+    /// May the open device be suspended?
+    fn may_sleep(&self) -> bool {
+        self.memory
+            .as_ref()
+            .is_some_and(|memory| memory.low_power.is_on())
+    }
+
+    /// Returns what user space may map of BAR `index`.
+    #[inline]
+    fn window(&self, index: usize) -> Option<FrameRange> {
+        let bars = match &self.memory {
+            Some(memory) => memory.bars.as_deref(),
+            None => self.leaf.published.as_ref().map(|copy| &*copy.bars),
+        };
+
+        bars?.window(index)
+    }
 }

@@ -156,7 +156,7 @@ impl DeviceRegion for Registers {
 
     fn fault(&self, device: &OpenDevice<'_>, first_page: u64, fault: &Fault<'_>) -> FaultResult {
         match device.bar_frames(BAR, first_page) {
-            Some(frames) => fault.insert_frames(frames),
+            Some(frames) => fault.insert_frames(frames, 0),
             None => FaultResult::SIGBUS,
         }
     }

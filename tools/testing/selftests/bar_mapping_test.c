@@ -123,16 +123,23 @@ static long touch(const void *addr, size_t size, size_t step)
 	return fault_count() - before;
 }
 
+/* 8-14: with these modules a small page brings the 64 KiB along that it is in. */
+static long faults_for(const void *place, size_t size, size_t unit)
+{
+	if (unit == PAGE_SIZE && !on_c_modules())
+		unit = 16 * PAGE_SIZE;
+	return ((uintptr_t)place % unit + size + unit - 1) / unit;
+}
+
 /* 8-11, 8-12, 8-14 */
 TEST_F(count, faults)
 {
-	size_t unit = variant->unit;
 	unsigned int i;
 
 	/* The code of touch() is a page, too. */
 	touch(self->place, 0, variant->step);
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(self->size / unit,
+		EXPECT_EQ(faults_for(self->place, self->size, variant->unit),
 			  touch(self->place, self->size, variant->step));
 		EXPECT_EQ(0, touch(self->place, self->size, variant->step));
 		EXPECT_EQ(0, memory_enable(self->session.device, false));

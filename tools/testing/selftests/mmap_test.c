@@ -75,7 +75,7 @@ TEST_F(edu, refusals)
 	EXPECT_EQ(0, map_errno(self->fd, bar, EDU_BAR_SIZE, MAP_SHARED));
 }
 
-/* 8-6, 8-14: pages come one by one, when they are touched, and stay. */
+/* 8-6, 8-14: pages come when they are touched, and stay. */
 TEST_F(edu, faults)
 {
 	void *addr;
@@ -410,6 +410,12 @@ TEST_F(large, huge_pages)
 	EXPECT_LE(0, mmio_at(self->place + SIZE_1G - PAGE_SIZE));
 }
 
+/* The least faults for that many small pages: 8-14, fault_around_test has more. */
+static long small_faults(long pages)
+{
+	return on_c_modules() ? pages : (pages + 15) / 16;
+}
+
 /* 8-10, 8-12: a mapping that is off by a page is made of small pages. */
 TEST_F(large, misaligned)
 {
@@ -417,7 +423,7 @@ TEST_F(large, misaligned)
 	uint8_t *at = self->place + PAGE_SIZE;
 
 	ASSERT_TRUE(map_large(fd, at, 0, 4 * SIZE_2M));
-	EXPECT_LE(PAGES, faults_of(at, PAGES));
+	EXPECT_LE(small_faults(PAGES), faults_of(at, PAGES));
 	EXPECT_EQ(0, faults_of(at, PAGES));
 	EXPECT_EQ(0, memory_enable(fd, false));
 	EXPECT_EQ(-SIGBUS, mmio_at(at + (PAGES - 1) * PAGE_SIZE));
@@ -433,9 +439,9 @@ TEST_F(large, ends)
 
 	ASSERT_TRUE(map_large(fd, at, SIZE_2M - 8 * PAGE_SIZE,
 			      SIZE_2M + 16 * PAGE_SIZE));
-	EXPECT_LE(8, faults_of(at, 8));
+	EXPECT_LE(small_faults(8), faults_of(at, 8));
 	EXPECT_GE(3, faults_of(self->place + SIZE_2M, 512));
-	EXPECT_LE(8, faults_of(self->place + 2 * SIZE_2M, 8));
+	EXPECT_LE(small_faults(8), faults_of(self->place + 2 * SIZE_2M, 8));
 }
 
 /* 8-11 */
@@ -445,7 +451,7 @@ TEST_F(large, no_huge_pages_wanted)
 
 	ASSERT_TRUE(map_large(fd, self->place, 0, 4 * SIZE_2M));
 	ASSERT_EQ(0, madvise(self->place, 4 * SIZE_2M, MADV_NOHUGEPAGE));
-	EXPECT_LE(PAGES, faults_of(self->place, PAGES));
+	EXPECT_LE(small_faults(PAGES), faults_of(self->place, PAGES));
 }
 
 /* What zaps, together; each for itself is in zap_test. */

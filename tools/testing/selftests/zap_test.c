@@ -260,6 +260,12 @@ static int world_pages(const struct world *world)
 	return 2 * pages;
 }
 
+/* The least faults: with these modules a small BAR may come with its first page. */
+static int world_faults(const struct world *world)
+{
+	return on_c_modules() ? world_pages(world) : 2 * MAPPINGS;
+}
+
 static void world_close(struct world *world)
 {
 	unsigned int i;
@@ -580,7 +586,8 @@ TEST_F(zap, every_mapping)
 	}
 	after = world_look(world);
 	EXPECT_EQ(2 * MAPPINGS, after.works);
-	EXPECT_EQ(stays ? 0 : world_pages(world), after.faults);
+	EXPECT_LE(stays ? 0 : world_faults(world), after.faults);
+	EXPECT_GE(stays ? 0 : world_pages(world), after.faults);
 
 	snprintf(table_row(), ROW_SIZE, "%-22s %-10s %-5s  %-12s  %d of %d work, %d faults for %d pages",
 		 event->name, variant->device, variant->cdev ? "cdev" : "group",
