@@ -206,7 +206,6 @@ impl<'a> Access<'a> {
                 self.core.memory().hold()?
             }
         };
-        self.restores = true;
 
         held.lock()
     }
@@ -261,6 +260,8 @@ impl<'a> Effects for Access<'a> {
         self.core.command().write(write.mask, write.value);
         exclusive.set_decode(write.decode.memory);
         exclusive.end_in_a_hurry();
+        // Without memory there is nothing to give back.
+        self.restores = write.decode.memory;
 
         Ok(())
     }
@@ -283,6 +284,7 @@ impl<'a> Effects for Access<'a> {
             ConfigPowerState::D3hot => PowerState::D3hot,
         });
         exclusive.end_in_a_hurry();
+        self.restores = true;
     }
 
     fn reset_function(&mut self) -> Result {

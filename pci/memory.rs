@@ -416,7 +416,7 @@ impl MemoryLock {
                 return Err(holder);
             }
         }
-        exclusive.put_back();
+        exclusive.put_back_if_lost();
 
         Ok(exclusive)
     }
@@ -452,7 +452,7 @@ impl MemoryLock {
         if exclusive.memory().holders.is_any() {
             return None;
         }
-        exclusive.put_back();
+        exclusive.put_back_if_lost();
 
         Some(exclusive)
     }

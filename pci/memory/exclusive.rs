@@ -30,6 +30,8 @@ use vfio::abstractions::rwsem::WriteGuard;
 pub(crate) struct Exclusive<'a> {
     lock: &'a MemoryLock,
     memory: WriteGuard<'a, Memory>,
+    /// Was config space to be put back when the lock was taken?
+    config_is_lost: bool,
     /// Is the lock to be released as fast as possible?
     in_a_hurry: bool,
 }
@@ -38,12 +40,24 @@ pub(crate) struct Exclusive<'a> {
 impl<'a> Exclusive<'a> {
     pub(super) fn new(lock: &'a MemoryLock, memory: WriteGuard<'a, Memory>) -> Self {
         // From here on nobody gets at a register without the memory lock, nor is anybody at one.
-        lock.leaf.write().published = None;
+        let mut leaf = lock.leaf.write();
+        leaf.published = None;
+        let config_is_lost = leaf.reach.is_to_be_put_back();
+        drop(leaf);
 
         Self {
             lock,
             memory,
+            config_is_lost,
             in_a_hurry: false,
+        }
+    }
+
+    /// Puts config space back if that was due when the lock was taken: after that, the next one
+    /// does. To ask once more would be to take the lock of the leaf once more.
+    pub(super) fn put_back_if_lost(&self) {
+        if self.config_is_lost {
+            self.put_back();
         }
     }
 
@@ -196,15 +210,16 @@ impl Exclusive<'_> {
     fn may_restore(&self) -> bool {
         let mut conditions = self.memory.conditions();
         conditions.holders.leave(Holder::Host);
+        if self.in_a_hurry || conditions.may_sleep || conditions.holders.is_any() {
+            // That is most often so, and known without the lock of the leaf.
+            return false;
+        }
         let availability = {
             let leaf = self.lock.leaf.read();
             self.lock.availability(conditions, &leaf)
         };
 
-        availability == Availability::Ready
-            && !self.in_a_hurry
-            && !self.memory.low_power.is_on()
-            && self.lock.exports.is_revoked()
+        availability == Availability::Ready && self.lock.exports.is_revoked()
     }
 }
 
