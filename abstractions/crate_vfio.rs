@@ -34,6 +34,7 @@ pub(crate) mod taint;
 pub mod task;
 pub mod uapi;
 pub mod uapi_device;
+mod unmapped_area;
 pub mod user_page;
 pub(crate) mod vfio_parameters;
 pub mod workqueue;

@@ -13,7 +13,8 @@
 use super::{
     bindings,
     pfnmap,
-    pseudo_fs::AnonInode, //
+    pseudo_fs::AnonInode,
+    unmapped_area, //
 };
 use core::{
     marker::PhantomData,
@@ -153,6 +154,11 @@ impl<T: FileOperations> FileTable<T> {
                     None
                 },
                 mmap: if T::HAS_MMAP { Some(Self::mmap) } else { None },
+                get_unmapped_area: if T::HAS_FAULT {
+                    Some(unmapped_area::find)
+                } else {
+                    None
+                },
                 show_fdinfo: if T::HAS_SHOW_FDINFO {
                     Some(Self::show_fdinfo)
                 } else {

@@ -8,6 +8,7 @@
 
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/ratelimit_types.h>
 #include <linux/rwsem.h>
@@ -23,6 +24,10 @@ struct kvm;
 static const unsigned int VFIO_RUST_MINORBITS = MINORBITS;
 static const fmode_t VFIO_RUST_FMODE_PREAD_PWRITE =
 	(__force fmode_t)((__force u32)FMODE_PREAD | (__force u32)FMODE_PWRITE);
+/* Not literals on every architecture. */
+static const unsigned int VFIO_RUST_PMD_SHIFT = PMD_SHIFT;
+static const unsigned int VFIO_RUST_PUD_SHIFT = PUD_SHIFT;
+static const unsigned long VFIO_RUST_MAP_FIXED = MAP_FIXED;
 
 void vfio_rust_init_rwsem(struct rw_semaphore *sem, const char *name,
 			  struct lock_class_key *key);

@@ -12,6 +12,8 @@
 
 #define IVSHMEM_BAR	2
 #define IVSHMEM_SIZE	(64UL << 20)
+#define TESTDEV_BAR	2
+#define TESTDEV_SIZE	(4UL << 30)
 #define FAR		(EDU_BAR_SIZE / 2)
 #define EDU_PAGES	(EDU_BAR_SIZE / PAGE_SIZE)
 #define IVSHMEM_PAGES	(IVSHMEM_SIZE / PAGE_SIZE)
@@ -105,6 +107,23 @@ static long fault_backwards(struct bench *bench)
 	return took;
 }
 
+/* Wherever mm wants it. */
+static long map_touch_4g(struct bench *bench)
+{
+	long begin = now();
+	char *start = mmap(NULL, TESTDEV_SIZE, PROT_READ, MAP_SHARED,
+			   bench->testdev.device, REGION_OFFSET(TESTDEV_BAR));
+	size_t offset;
+
+	if (start == MAP_FAILED)
+		return -errno;
+	for (offset = 0; offset < TESTDEV_SIZE; offset += SIZE_2M)
+		touch(start + offset, 1);
+	begin = now() - begin;
+	munmap(start, TESTDEV_SIZE);
+	return begin;
+}
+
 long memory_set(int device, bool on)
 {
 	long command = config_read(device, PCI_COMMAND, 2);
@@ -185,6 +204,8 @@ const struct operation memory_operations[] = {
 	  fault_backwards, EDU_PAGES, 10 },
 	{ "fault-misaligned", "fault, 64 MiB BAR misaligned, per page",
 	  fault_misaligned, IVSHMEM_PAGES, 3, true },
+	{ "map-touch-4g", "mmap of a 4 GiB BAR, a touch of each 2 MiB",
+	  map_touch_4g, 1, 3 },
 	{ "zap", "zap of 1 MiB by the command register", zap, 1, 10 },
 	{ "dma-buf-export", "dma-buf export and close", export_close, 1, 10 },
 	{ "dma-buf-revoke", "dma-buf revoke by the command register",
