@@ -54,18 +54,18 @@ testpmd_start() {
 
 testpmd_sends() { grep -aE 'TX-packets: *[1-9]' "$log"; }
 
-# machine_command ADDRESS: QEMU with that device, and nothing that runs on it.
+# machine_command ADDRESS [ARGUMENT...]: QEMU with that device, and nothing that runs on it
+# unless the arguments say so.
 machine_command() {
-	exec qemu-system-x86_64 -nodefaults -no-user-config -display none -machine q35 -accel tcg \
-		-m 64 -bios /usr/share/qemu/qboot.rom -device "vfio-pci,host=$1,rombar=0"
+	local device=$1
+	shift
+	exec qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none \
+		-machine q35 -accel tcg,thread=single -m 64 -bios /usr/share/qemu/qboot.rom \
+		-device "vfio-pci,host=$device,rombar=0" "$@"
 }
 
 # machine_runs: it has opened the device.
 machine_runs() { says vfio-device ls -l "/proc/$process/fd"; }
 
 # nested_command ADDRESS: QEMU with that device, and a guest that drives it.
-nested_command() {
-	exec qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none \
-		-machine q35 -accel tcg,thread=single -m 64 -bios /usr/share/qemu/qboot.rom \
-		-kernel /clients/bin/inside.elf -serial stdio -device "vfio-pci,host=$1,rombar=0"
-}
+nested_command() { machine_command "$1" -kernel /clients/bin/inside.elf -serial stdio; }
