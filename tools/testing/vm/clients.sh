@@ -62,13 +62,13 @@ clients_programs() {
 
 # clients_run STACK: one boot for each kind of IOMMU.
 clients_run() {
-	local stack=$1 iommu rows row files names total job rc=0
+	local stack=$1 iommu rows row files names steps total rc=0
+	local prologue=$'. clients/enter.sh\nclients_enter || exit\n'
 	local client argument seconds where
 	kernel_ready plain
 	for iommu in intel none; do
 		mapfile -t rows < <(grep -v '^#' "$VM/clients")
-		files=("$CLIENT_SCRIPTS" "${CLIENT_PROGRAMS[@]}") names=() total=300
-		job=$'. clients/enter.sh\nclients_enter || exit\n'
+		files=("$CLIENT_SCRIPTS" "${CLIENT_PROGRAMS[@]}") names=() steps=() total=300
 		for row in "${rows[@]}"; do
 			read -r client argument seconds where <<<"$row"
 			[[ ,$where, = *,$iommu,* ]] || continue
@@ -76,7 +76,7 @@ clients_run() {
 			argument=${argument#-}
 			names+=("$client${argument:+-$argument}")
 			total=$((total + seconds))
-			job+="client $client $seconds $argument"$'\n'
+			steps+=("client $client $seconds $argument")
 		done
 		[ ${#names[@]} -gt 0 ] || continue
 		job_run "$stack" plain "client-$iommu" --iommu "$iommu" "${CLIENT_OPTIONS[@]}" -- || rc=$?

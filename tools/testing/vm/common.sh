@@ -9,6 +9,8 @@ CACHE=${VFIO_RUST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vfio-rust}
 JOBS=${JOBS:-$(nproc)}
 # Exit status for "the machine could not be set up", as opposed to a failed test.
 SETUP_FAILED=3
+# And for "the emulator failed the guest": machine.py.
+LOST_WRITE=4
 
 # say TEXT: one line of progress.
 say() { printf '%s\n' "$*" >&2; }

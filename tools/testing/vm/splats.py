@@ -5,6 +5,8 @@
 import re
 import sys
 
+# A processor that does not get on.
+STALL = r"self-detected stall|detected stalls|soft lockup|hard LOCKUP"
 PATTERN = re.compile("|".join((
     r"WARNING:",
     r"\bBUG:",
@@ -23,8 +25,7 @@ PATTERN = re.compile("|".join((
     r"sleeping function called",
     r"scheduling while atomic",
     r"blocked for more than \d+ seconds",
-    r"self-detected stall|detected stalls",
-    r"soft lockup|hard LOCKUP",
+    STALL,
     r"list_(add|del) corruption",
     r"rust_kernel.*panicked",
     r"Kernel panic",
@@ -39,10 +40,11 @@ CONTEXT = 60
 MOST = 5
 
 
-def scan(path):
-    """The texts of the splats in the log at path, each with what follows."""
-    with open(path, encoding="utf-8", errors="replace") as log:
-        lines = [line.rstrip() for line in log]
+def scan(path, size=None):
+    """The texts of the splats in the log at path, or the first bytes of it, each with what
+    follows."""
+    with open(path, "rb") as log:
+        lines = [line.rstrip() for line in log.read(size).decode("utf-8", "replace").split("\n")]
     texts = []
     number = 0
     while number < len(lines):

@@ -25,6 +25,8 @@ CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)
 SKIPPED = 4  # KSFT_SKIP
 # The status of a row that is no test: what differs, and how it is on this stack.
 DIFFERS = "differs"
+# Another such status: QEMU failed the guest in a program, which ran again in another boot.
+LOST = "lost"
 # What the names of machines begin with on which clients run; the kind of IOMMU follows.
 CLIENT = "client-"
 
@@ -155,13 +157,15 @@ def guest(options, tally):
     where = f"{stack} stack, {options.kernel} kernel, {options.part}"
     seen = set()
     for program in programs(read(f"{options.run}/results.log")):
+        if program.name == options.lost:
+            break
         seen.add(program.name)
         for status, name in program.results():
             tally.add(status, stack, program.name, name, options.machine)
         for what, how in dict.fromkeys(program.differences):
             tally.add(DIFFERS, stack, what, how)
     for name in options.expect:
-        if name not in seen:
+        if name not in seen and not options.lost:
             tally.add("fail", stack, name, "was not reached", options.machine)
     if options.kunit:
         cases = kunit(read(f"{options.run}/console.log"))
@@ -169,6 +173,11 @@ def guest(options, tally):
             tally.add(status, "-", "KUnit", f"{suite}: {name}")
         if not cases:
             tally.add("fail", "-", "KUnit", "no suite ran when the modules were loaded")
+    if options.lost:
+        tally.add(LOST, stack, options.lost, where)
+        if verdict["splats"]:
+            tally.add("fail", "-", "guest", f"no splat before QEMU lost a write ({where})")
+        return
     ended = verdict["ended"] == 0 and not verdict["hung"]
     tally.add("pass" if ended else "fail", "-", "guest", f"ran to the end ({where})")
     tally.add("pass" if not verdict["splats"] else "fail", "-", "guest",
@@ -230,7 +239,7 @@ def print_differences(rows):
 def report(options, tally):
     """Prints the end of a check; returns its exit status."""
     everything = tally.rows()
-    rows = [row for row in everything if row.status != DIFFERS]
+    rows = [row for row in everything if row.status not in (DIFFERS, LOST)]
     table = collections.OrderedDict()
     for row in rows:
         columns = table.setdefault(row.suite, {})
@@ -262,6 +271,11 @@ def report(options, tally):
                     stack = f"{row.stack}: " if row.stack != "-" else ""
                     where = f" ({row.machine})" if row.machine else ""
                     print(f"  {stack}{row.suite}: {row.name}{where}")
+    lost = [row for row in everything if row.status == LOST]
+    if lost:
+        print("\nQEMU lost a write to the IOMMU in these; they ran again, in another boot")
+        for row in lost:
+            print(f"  {row.suite} ({row.name})")
     print(f"\n{count['skip']} skipped")
     print(f"{count['pass']} passed, {count['fail']} failed")
     return 1 if count["fail"] or not count["pass"] else 0
@@ -278,6 +292,7 @@ def main():
     command.add_argument("--kunit", action="store_true")
     command.add_argument("--part", default="1/1")
     command.add_argument("--machine", default="", help="its name, if it is not the usual one")
+    command.add_argument("--lost", default="", help="where QEMU failed the guest, if it did")
     command.add_argument("--expect", nargs="*", default=[])
     command = commands.add_parser("cargo")
     command.add_argument("log")
