@@ -26,7 +26,7 @@ use crate::{
         static_mutex::StaticMutex,
         uapi, //
     },
-    device::{
+    confinement::{
         Confinement,
         Dma, //
     },

@@ -19,6 +19,7 @@ use crate::{
         pseudo_fs::AnonInode,
         ratelimit::RateLimit, //
     },
+    confinement::Confinement,
     container::GroupBackend,
     device_dma::{
         Memory,
@@ -60,26 +61,6 @@ use kernel::{
     },
     ThisModule, //
 };
-
-/// How the DMA of a device is kept within the memory of its user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dma {
-    /// The device does it, and an IOMMU translates it. Devices that the IOMMU
-    /// cannot tell apart share a group.
-    Physical,
-    /// The device does none: it is made of software, the bus driver. It gets a
-    /// group of its own, which no IOMMU serves.
-    Emulated,
-}
-
-/// Whether the DMA of a group's devices is kept within the memory of their user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Confinement {
-    /// It is, as DMA of this kind always is.
-    Kept(Dma),
-    /// They do DMA, and nothing confines it: the group is in no-IOMMU mode.
-    NoIommu,
-}
 
 /// Where the DMA of an open device goes.
 enum OpenIommu {

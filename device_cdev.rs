@@ -19,11 +19,11 @@ use crate::{
             DetachIommufd, //
         }, //
     },
-    device::{
+    confinement::{
         Confinement,
-        Dma,
-        Opener, //
+        Dma, //
     },
+    device::Opener,
     device_file::{
         DeviceFile,
         Origin, //

@@ -139,7 +139,7 @@ impl DeviceFile {
             })?;
         with_file(&opened, |file| {
             if file.device().is_no_iommu() {
-                noiommu::log_open(file.device());
+                noiommu::log_open(file.device().parent());
             }
         });
         Ok(opened)

@@ -8,11 +8,11 @@ use crate::{
         iommu,
         task::Comm, //
     },
-    device::{
+    confinement::{
         Confinement,
-        Device,
         Dma, //
     },
+    device::Device,
     device_node::Node,
     device_ops::DeviceOps,
     device_set::DeviceSetKey,

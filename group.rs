@@ -41,15 +41,17 @@ use crate::{
             GroupStatus, //
         }, //
     },
+    confinement::{
+        Confinement,
+        Dma, //
+    },
     container::{
         Attachment,
         Container,
         GroupBackend, //
     },
     device::{
-        Confinement,
         Device,
-        Dma,
         Use, //
     },
     device_file::DeviceFile,

@@ -10,7 +10,7 @@ use crate::{
         BoundDevice,
         Context, //
     },
-    device::{
+    confinement::{
         Confinement,
         Dma, //
     },

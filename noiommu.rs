@@ -7,19 +7,16 @@
 //! Therefore it has to be switched on, the kernel is tainted, and users need
 //! `CAP_SYS_RAWIO`. Who has a device keeps it when the mode is switched off.
 
-use crate::{
-    abstractions::{
-        iommufd::Context,
-        taint::taint_by_user,
-        task::{
-            capable,
-            Capability,
-            Comm, //
-        },
-        uapi,
-        vfio_parameters, //
+use crate::abstractions::{
+    iommufd::Context,
+    taint::taint_by_user,
+    task::{
+        capable,
+        Capability,
+        Comm, //
     },
-    device::Device, //
+    uapi,
+    vfio_parameters, //
 };
 use kernel::{
     current,
@@ -65,9 +62,9 @@ pub(crate) fn taint_by_node(device: &device::Device) {
 }
 
 /// Says who has opened a device by its group.
-pub(crate) fn log_open(device: &Device) {
+pub(crate) fn log_open(device: &device::Device) {
     dev_warn!(
-        device.parent(),
+        device,
         "vfio-noiommu device opened by user ({}:{})\n",
         Comm::current(),
         current!().pid()

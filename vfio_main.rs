@@ -16,6 +16,7 @@
 pub mod abstractions;
 
 pub mod capability;
+pub mod confinement;
 pub mod container;
 pub mod device;
 mod device_cdev;

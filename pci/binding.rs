@@ -31,10 +31,8 @@ use kernel::{
     ThisModule, //
 };
 use vfio::{
-    device::{
-        Device,
-        Dma, //
-    },
+    confinement::Dma,
+    device::Device,
     device_registration::Registration,
     device_set::DeviceSetKey, //
 };

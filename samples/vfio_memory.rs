@@ -46,10 +46,8 @@ use vfio::{
             VFIO_REGION_INFO_FLAG_WRITE, //
         }, //
     },
-    device::{
-        Device,
-        Dma, //
-    },
+    confinement::Dma,
+    device::Device,
     device_ops::DeviceOps,
     device_registration::Registration,
     device_set::DeviceSetKey,

@@ -39,7 +39,7 @@ use kernel::{
 };
 use vfio::{
     abstractions::iommu,
-    device::Dma,
+    confinement::Dma,
     monitor::Monitor, //
 };
 

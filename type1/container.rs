@@ -54,11 +54,11 @@ use vfio::{
         iommu,
         uapi, //
     },
+    confinement::Dma,
     container::{
         IommuBackend,
         IommuDriver, //
     },
-    device::Dma,
     lock_order,
     monitor::Monitor,
     pinning::{
