@@ -7,12 +7,9 @@
 //! it has it. The header of the argument is checked here; what a feature takes
 //! or gives follows it in user memory, as [`Payload`].
 
-use crate::{
-    abstractions::uapi::{
-        self,
-        FeatureHeader, //
-    },
-    device::Device, //
+use crate::abstractions::uapi::{
+    self,
+    FeatureHeader, //
 };
 use kernel::{
     prelude::*,
@@ -134,11 +131,13 @@ pub struct Request {
 }
 
 impl Request {
+    /// Reads the header.
+    ///
     /// # Errors
     ///
-    /// `EFAULT`: the header is not readable. `EINVAL`: it is too short, has an
+    /// `EFAULT`: it is not readable. `EINVAL`: it is too short, has an
     /// unknown flag, or asks for both operations at once.
-    fn parse(arg: usize) -> Result<Self> {
+    pub(crate) fn parse(arg: usize) -> Result<Self> {
         let header: FeatureHeader = uapi::read(arg)?;
         // CAST: A `usize` has 64 bits where this module runs.
         let len = (header.argsz as usize)
@@ -156,6 +155,22 @@ impl Request {
     /// Which feature; `None` is one that is not known.
     pub fn feature(&self) -> Option<Feature> {
         self.feature
+    }
+
+    /// Whether the feature is the core's, for bus drivers that have what it takes. None has yet.
+    pub(crate) fn is_of_core(&self) -> bool {
+        matches!(
+            self.feature,
+            Some(
+                Feature::Migration
+                    | Feature::MigrationState
+                    | Feature::MigrationDataSize
+                    | Feature::MigrationPrecopyInfo2
+                    | Feature::DmaLoggingStart
+                    | Feature::DmaLoggingStop
+                    | Feature::DmaLoggingReport
+            )
+        )
     }
 
     /// Checks a request for a feature that can be set, by `size` bytes, but not
@@ -222,25 +237,6 @@ impl Payload {
     /// A reader of all of it.
     pub fn reader(&self) -> UserSliceReader {
         UserSlice::new(UserPtr::from_addr(self.address), self.len).reader()
-    }
-}
-
-/// VFIO_DEVICE_FEATURE
-pub(crate) fn ioctl(device: &Device, arg: usize) -> Result<isize> {
-    let request = Request::parse(arg)?;
-    match request.feature {
-        // These are the core's, for bus drivers that have what it takes. None
-        // has yet.
-        Some(
-            Feature::Migration
-            | Feature::MigrationState
-            | Feature::MigrationDataSize
-            | Feature::MigrationPrecopyInfo2
-            | Feature::DmaLoggingStart
-            | Feature::DmaLoggingStop
-            | Feature::DmaLoggingReport,
-        ) => Err(ENOTTY),
-        _ => device.ops().feature(device, &request),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
         Use, //
     },
     device_cdev::Binding,
-    device_feature,
+    device_feature::Request,
     device_node::{
         self,
         NodeTarget, //
@@ -232,6 +232,15 @@ fn wake_up(device: &Device) -> Result<Awake<'_>> {
     })
 }
 
+/// VFIO_DEVICE_FEATURE
+fn feature(device: &Device, arg: usize) -> Result<isize> {
+    let request = Request::parse(arg)?;
+    if request.is_of_core() {
+        return Err(ENOTTY);
+    }
+    device.ops().feature(device, &request)
+}
+
 /// Runs `visit` with the device behind `file`, if it is a file of one.
 pub(crate) fn with_file<R>(file: &File, visit: impl FnOnce(&DeviceFile) -> R) -> Option<R> {
     OPERATIONS.data_of(file).map(|file| visit(&file))
@@ -280,7 +289,7 @@ impl FileOperations for DeviceFile {
             }
         }
         if cmd == uapi::VFIO_DEVICE_FEATURE {
-            return device_feature::ioctl(device, arg);
+            return feature(device, arg);
         }
         device.ops().ioctl(device, cmd, arg)
     }
