@@ -43,7 +43,7 @@ use crate::{
     },
     iommufd::Bound,
     noiommu,
-    notifier::ReleaseNotifiers,
+    notifier::list::ReleaseNotifiers,
     vfio_fs, //
 };
 use kernel::{

@@ -15,7 +15,7 @@ use crate::{
         Membership, //
     },
     group,
-    notifier::ReleaseNotifiers, //
+    notifier::list::ReleaseNotifiers, //
 };
 use kernel::{
     current,

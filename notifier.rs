@@ -8,7 +8,7 @@
 //! 1. group lock, device-set lock: held while notifiers are called;
 //! 2. the locks that handlers take, such as that of a type1 container;
 //! 3. mmap lock: registrations are made under it;
-//! 4. the lock in here, a leaf: held for no call out of this file.
+//! 4. the lock of a device's notifiers, a leaf: held for no call out of its file.
 //!
 //! [`lock_order`](crate::lock_order) tells lockdep.
 //!
@@ -18,160 +18,19 @@
 
 use crate::{
     abstractions::module_ref::ModuleRef,
-    device::Device,
-    monitor::{
-        Monitor,
-        Wait, //
-    }, //
-};
-use calls::{
-    Handlers,
-    State, //
+    device::Device, //
 };
 use kernel::{
-    new_condvar,
-    new_mutex,
     prelude::*,
-    rbtree::{
-        RBTree,
-        RBTreeNodeReservation, //
-    },
-    sync::{
-        Arc,
-        CondVar,
-        Mutex,
-        MutexGuard, //
-    },
-    task::Task, //
+    sync::Arc, //
 };
 
 pub mod calls;
-
+pub(crate) mod list;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
 
-/// What to do before a device is released.
-pub trait ReleaseHandler: Send + Sync {
-    /// The device is about to be released: nothing may reach its memory any
-    /// more when this returns. Called once, with the device-set lock held, and
-    /// that of the group if the last file came from there; may sleep, and may
-    /// register and drop other notifiers.
-    fn released(&self);
-}
-
-/// A handler and what keeps its code loaded, dropped in this order.
-pub(crate) struct Callback {
-    handler: Arc<dyn ReleaseHandler>,
-    _module: ModuleRef,
-}
-
-/// The callbacks of one device by the name of their registration, hence in the order of
-/// registration. There may be one for each mapping of a container, tens of thousands, so
-/// neither adding nor removing one looks at all others.
-pub(crate) struct Callbacks(RBTree<u64, Callback>);
-
-impl Handlers for Callbacks {
-    type Handler = Callback;
-    type Slot = RBTreeNodeReservation<u64, Callback>;
-
-    fn insert(&mut self, slot: Self::Slot, id: u64, callback: Callback) {
-        self.0.insert(slot.into_node(id, callback));
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Callback> {
-        self.0.remove(&id)
-    }
-
-    fn remove_first(&mut self) -> Option<(u64, Callback)> {
-        let (_, node) = self.0.cursor_front_mut()?.remove_current();
-        Some(node.to_key_value())
-    }
-}
-
-/// The notifiers of one device.
-#[pin_data]
-pub(crate) struct ReleaseNotifiers {
-    #[pin]
-    state: Mutex<State<Callbacks>>,
-    #[pin]
-    returned: CondVar,
-}
-
-impl Monitor for ReleaseNotifiers {
-    type Data = State<Callbacks>;
-    type Guard<'a> = MutexGuard<'a, State<Callbacks>>;
-
-    fn lock(&self) -> Self::Guard<'_> {
-        self.state.lock()
-    }
-
-    fn wake(&self, guard: Self::Guard<'_>) {
-        drop(guard);
-        self.returned.notify_all();
-    }
-}
-
-impl Wait for ReleaseNotifiers {
-    fn wait<'a>(&'a self, mut guard: Self::Guard<'a>) -> Self::Guard<'a> {
-        self.returned.wait(&mut guard);
-        guard
-    }
-}
-
-impl ReleaseNotifiers {
-    /// None; registrations fail until the device is opened.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            state <- new_mutex!(
-                State::new(Callbacks(RBTree::new())),
-                "vfio_release_notifiers"
-            ),
-            returned <- new_condvar!("vfio_release_notifier_returned"),
-        })
-    }
-
-    /// The device is open.
-    pub(crate) fn accept(&self) {
-        self.state.lock().accept();
-    }
-
-    /// The device is about to be released: lets nobody register any more and
-    /// calls all handlers, in the order of their registration. May sleep.
-    pub(crate) fn notify(&self) {
-        calls::notify(self, current_task(), |callback: Callback| {
-            callback.handler.released();
-            // Before the call ends: who waits for that expects that nothing of
-            // the handler is left.
-            drop(callback);
-        });
-    }
-
-    /// Takes the lock once, for [`lock_order`](crate::lock_order).
-    pub(crate) fn touch(&self) {
-        drop(self.state.lock());
-    }
-
-    fn register(&self, handler: Arc<dyn ReleaseHandler>, module: ModuleRef) -> Result<u64> {
-        let callback = Callback {
-            handler,
-            _module: module,
-        };
-        let slot = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-        let registered = self.state.lock().register(slot, callback);
-        // What was refused is dropped without the lock.
-        registered.map_err(|_| ENODEV)
-    }
-
-    fn unregister(&self, id: u64) {
-        // Without the lock: that runs code of whoever registered it.
-        drop(calls::unregister(self, id, current_task()));
-    }
-}
-
-/// The identity of the current task; only ever compared.
-fn current_task() -> usize {
-    Task::current_raw().addr()
-}
+pub use list::ReleaseHandler;
 
 /// A registered handler. It is called at most once; after this is dropped it is
 /// not called, and no call is in flight, unless the handler itself drops this.

@@ -2,7 +2,7 @@
 
 //! KUnit tests of what [`ReleaseNotifiers`] promises.
 
-use super::{
+use super::list::{
     ReleaseHandler,
     ReleaseNotifiers, //
 };
