@@ -21,6 +21,7 @@ pub mod iommufd;
 #[path = "no_iommufd.rs"]
 pub mod iommufd;
 pub mod kvm;
+mod kvm_symbols;
 pub mod misc_device;
 pub mod module_ref;
 pub mod nospec;

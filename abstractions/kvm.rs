@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Virtual machines: references to them, and the symbols that KVM looks up.
+//! Virtual machines: references to them.
 //!
-//! C headers: [`include/linux/kvm_host.h`](srctree/include/linux/kvm_host.h),
-//! [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
+//! C header: [`include/linux/kvm_host.h`](srctree/include/linux/kvm_host.h)
 
 use super::bindings;
 use core::ptr::NonNull;
 use kernel::{
-    fs::File,
     new_spinlock,
     prelude::*,
     sync::SpinLock, //
@@ -25,7 +23,7 @@ unsafe impl Send for KvmPointer {}
 /// # Invariants
 ///
 /// A machine that is in here exists: before it goes KVM takes the pointer back, by
-/// [`vfio_file_set_kvm()`] for the file that it gave it to, which puts it nowhere else and takes it
+/// `vfio_file_set_kvm()` for the file that it gave it to, which puts it nowhere else and takes it
 /// from here with the lock held.
 #[pin_data]
 pub struct KvmSlot {
@@ -40,6 +38,16 @@ impl KvmSlot {
         pin_init!(Self {
             machine <- new_spinlock!(None, "vfio_kvm"),
         })
+    }
+
+    /// Puts a machine, or none, in place of the one that is there.
+    ///
+    /// # Safety
+    ///
+    /// `machine` must exist until this is called again for the same slot.
+    pub(super) unsafe fn set(&self, machine: Option<NonNull<bindings::kvm>>) {
+        // INVARIANT: By this function's contract.
+        *self.machine.lock() = machine.map(KvmPointer);
     }
 
     /// Takes a reference on the machine and on the KVM module, unless there is none or the
@@ -68,55 +76,4 @@ impl Drop for Kvm {
         // SAFETY: `KvmSlot::get()` took this reference.
         unsafe { bindings::vfio_rust_kvm_put(self.0.as_ptr()) };
     }
-}
-
-/// Whether `file` is a group or a device of VFIO.
-///
-/// # Safety
-///
-/// `file` must be alive during the call.
-#[no_mangle]
-pub unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
-    // SAFETY: By this function's contract; the file's position is not used.
-    crate::kvm::file_is_valid(unsafe { File::from_raw_file(file) })
-}
-
-/// Whether DMA of every device behind `file` is always cache coherent.
-///
-/// # Safety
-///
-/// `file` must be alive during the call.
-#[no_mangle]
-pub unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
-    // SAFETY: By this function's contract; the file's position is not used.
-    crate::kvm::file_enforced_coherent(unsafe { File::from_raw_file(file) })
-}
-
-/// Gives the devices behind `file` to a virtual machine, or takes them back
-/// when `kvm` is null.
-///
-/// # Safety
-///
-/// `file` must be alive during the call, and `kvm` until the pointer is taken
-/// back.
-#[no_mangle]
-pub unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
-    // SAFETY: By this function's contract; the file's position is not used.
-    let file = unsafe { File::from_raw_file(file) };
-    crate::kvm::with_slot(file, |slot| {
-        // INVARIANT: By this function's contract; and the slot of a file is always the same.
-        *slot.machine.lock() = NonNull::new(kvm).map(KvmPointer);
-    });
-}
-
-/// The IOMMU group behind a group file. Only sPAPR asks, so there is none.
-///
-/// # Safety
-///
-/// `file` must be alive during the call.
-#[no_mangle]
-pub unsafe extern "C" fn vfio_file_iommu_group(
-    _file: *mut bindings::file,
-) -> *mut bindings::iommu_group {
-    core::ptr::null_mut()
 }
