@@ -24,6 +24,7 @@ use crate::{
     device_dma::{
         Memory,
         OpenMemory,
+        Owner,
         UserMemory, //
     },
     device_hold::{
@@ -46,6 +47,7 @@ use crate::{
     notifier::list::ReleaseNotifiers,
     vfio_fs, //
 };
+use core::ops::RangeInclusive;
 use kernel::{
     device,
     prelude::*,
@@ -289,14 +291,14 @@ impl Device {
         kvm: impl FnOnce() -> Option<Kvm>,
     ) -> Result<(Opened, u32)> {
         let kvm = kvm();
-        let memory = OpenMemory::new(self)?;
+        let memory = OpenMemory::new(self.clone())?;
         let (iommu, id) = match opener {
             Opener::Container { backend, users } => {
                 let backend = backend.ok_or(EINVAL)?;
                 if self.is_no_iommu() {
                     noiommu::permit()?;
                 }
-                memory.set(self, Memory::Container(backend))?;
+                memory.set(&self.user_memory, Memory::Container(backend))?;
                 self.ops.open(self)?;
                 users.use_container();
                 (OpenIommu::Container, 0)
@@ -309,7 +311,7 @@ impl Device {
                     memory.listener(),
                 )?;
                 if let Some(space) = bound.space() {
-                    memory.set(self, Memory::Iommufd(space.clone()))?;
+                    memory.set(&self.user_memory, Memory::Iommufd(space.clone()))?;
                 }
                 self.ops.open(self)?;
                 (OpenIommu::Iommufd(bound), id)
@@ -379,6 +381,27 @@ impl Device {
                 ..
             }) => Some(bound),
             _ => None,
+        }
+    }
+}
+
+impl Owner for Device {
+    fn user_memory(&self) -> &UserMemory {
+        &self.user_memory
+    }
+
+    fn unmapped(&self, addresses: RangeInclusive<u64>) {
+        self.ops.unmapped(self, addresses);
+    }
+
+    fn complain(&self, addresses: RangeInclusive<u64>, pinned: usize) {
+        if self.log_limit.permits() {
+            let (first, last) = (addresses.start(), addresses.end());
+            dev_err!(
+                self.parent(),
+                "vfio: the driver was told to let go of pages at {first:#x} to {last:#x}, \
+                 and has {pinned} pinned still\n"
+            );
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::{
         user_page::UserPage, //
     },
     container::GroupBackend,
-    device::Device,
     pinning::{
         PinAccess,
         Pins,
@@ -59,16 +58,28 @@ pub struct UserMemory {
     pins: bool,
 }
 
+/// A device, as far as the memory of its user is concerned.
+pub(crate) trait Owner: Send + Sync {
+    /// The memory.
+    fn user_memory(&self) -> &UserMemory;
+
+    /// Tells the bus driver what the user unmaps.
+    fn unmapped(&self, addresses: RangeInclusive<u64>);
+
+    /// Says that the bus driver was told, and has `pinned` pages still.
+    fn complain(&self, addresses: RangeInclusive<u64>, pinned: usize);
+}
+
 /// Tells the bus driver of a device what its user unmaps, as long as it is open.
 #[pin_data]
 pub(crate) struct Listener {
     /// Held for the call, so that closing the device waits for that.
     #[pin]
-    device: Mutex<Option<Arc<Device>>>,
+    device: Mutex<Option<Arc<dyn Owner>>>,
 }
 
 impl Listener {
-    fn new(device: Option<Arc<Device>>) -> Result<Arc<Self>> {
+    fn new(device: Option<Arc<dyn Owner>>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 device <- new_mutex!(device, "vfio_device_unmapped"),
@@ -94,8 +105,8 @@ impl Listener {
 impl UnmapListener for Listener {
     fn unmapped(&self, addresses: RangeInclusive<u64>) {
         if let Some(device) = &*self.device.lock() {
-            if device.ops().pins() {
-                device.ops().unmapped(device, addresses);
+            if device.user_memory().pins {
+                device.unmapped(addresses);
             }
         }
     }
@@ -106,13 +117,8 @@ impl UnmapListener for Listener {
             return;
         };
         let pinned = device.user_memory().pinned();
-        if pinned != 0 && device.log_limit().permits() {
-            let (first, last) = (addresses.start(), addresses.end());
-            dev_err!(
-                device.parent(),
-                "vfio: the driver was told to let go of pages at {first:#x} to {last:#x}, \
-                 and has {pinned} pinned still\n"
-            );
+        if pinned != 0 {
+            device.complain(addresses, pinned);
         }
     }
 }
@@ -129,8 +135,8 @@ impl OpenMemory {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(device: &Arc<Device>) -> Result<Self> {
-        let listener = Listener::new(Some(device.clone()))?;
+    pub(crate) fn new(device: Arc<dyn Owner>) -> Result<Self> {
+        let listener = Listener::new(Some(device))?;
         Ok(Self { listener })
     }
 
@@ -139,18 +145,18 @@ impl OpenMemory {
         self.listener.clone()
     }
 
-    /// The memory of the user of `device` is in `memory`.
+    /// What `user` has, who is the user of the device, is in `memory`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn set(&self, device: &Device, memory: Memory) -> Result {
+    pub(crate) fn set(&self, user: &UserMemory, memory: Memory) -> Result {
         if let Memory::Container(backend) = &memory {
-            if device.ops().pins() {
+            if user.pins {
                 backend.listen(self.listener())?;
             }
         }
-        device.user_memory().replace(Some(memory));
+        user.replace(Some(memory));
         Ok(())
     }
 }
