@@ -12,6 +12,7 @@
 use crate::{
     abstractions::{
         iommufd::Context,
+        kvm::Kvm,
         uapi::{
             self,
             AttachIommufd,
@@ -23,10 +24,9 @@ use crate::{
         Confinement,
         Dma, //
     },
-    device::Opener,
-    device_file::{
-        DeviceFile,
-        Origin, //
+    device::{
+        Device,
+        Opener, //
     },
     device_ops::DeviceOps,
     device_set::SetState,
@@ -35,18 +35,28 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::LockedBy, //
+    sync::{
+        Arc,
+        LockedBy, //
+    }, //
 };
+
+/// Whether devices have nodes.
+pub(crate) const NODES_EXIST: bool = cfg!(CONFIG_VFIO_RUST_DEVICE_CDEV);
 
 /// What a bound file holds. Dropped without the device-set lock, since the
 /// block takes the group lock.
-pub(crate) struct Binding {
+struct Bond {
     _context: Context,
     _block: Block,
 }
 
+/// What a file of a character device has beyond that of a group: it is bound to an iommufd, or
+/// not yet.
+pub(crate) struct Binding(LockedBy<Option<Bond>, SetState>);
+
 /// A checked BIND_IOMMUFD.
-struct BindRequest {
+pub(crate) struct BindRequest {
     iommufd: i32,
     token: Option<usize>,
 }
@@ -57,7 +67,7 @@ impl BindRequest {
     /// `EFAULT`: the argument is not readable. `EINVAL`: it is too short, has
     /// unknown flags or a negative descriptor. `E2BIG`: it has a tail that we
     /// do not know.
-    fn parse(arg: usize) -> Result<Self> {
+    pub(crate) fn parse(arg: usize) -> Result<Self> {
         let bind: BindIommufd = uapi::read_extensible(arg, BindIommufd::MIN_SIZE)?;
         if bind.flags & !BindIommufd::TOKEN != 0 || bind.iommufd < 0 {
             return Err(EINVAL);
@@ -91,36 +101,49 @@ impl BindRequest {
 /// A UUID, as the user gave it.
 type Token = [u8; 16];
 
-impl DeviceFile {
-    /// VFIO_DEVICE_BIND_IOMMUFD
-    pub(crate) fn bind(&self, arg: usize) -> Result<isize> {
-        let request = BindRequest::parse(arg)?;
-        let Origin::Cdev(binding) = &self.origin else {
-            return Err(EINVAL);
-        };
-        let block = self.device().group().block()?;
-        let token = request.read_token(self.device().ops());
-        let id = self.open_bound(binding, request.iommufd, token, block)?;
+impl Binding {
+    /// That of a new file of `device`.
+    pub(crate) fn new(device: &Device) -> Self {
+        Self(LockedBy::new(device.set().lock(), None))
+    }
+
+    /// Binds `device` as `request` says, which was read from `arg`, and opens it. `kvm` is the
+    /// virtual machine that the file was given to.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: the group is open. `EINVAL`: the file is bound, or the device is open, or has no
+    /// tokens. `EACCES`: the token is missing or wrong. `EFAULT`: user memory cannot be accessed.
+    /// Otherwise as [`Device::open`].
+    pub(crate) fn bind(
+        &self,
+        device: &Arc<Device>,
+        request: &BindRequest,
+        arg: usize,
+        kvm: impl FnOnce() -> Option<Kvm>,
+    ) -> Result {
+        let block = device.group().block()?;
+        let token = request.read_token(device.ops());
+        let id = self.open(device, request.iommufd, token, block, kvm)?;
         let out = arg.checked_add(BindIommufd::OUT_DEVID).ok_or(EFAULT);
         if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
-            self.unbind();
+            self.unbind(device);
             return Err(error);
         }
-        self.granted.populate(());
-        Ok(0)
+        Ok(())
     }
 
     /// Opens the device through an iommufd and returns its object id there.
-    fn open_bound(
+    fn open(
         &self,
-        binding: &LockedBy<Option<Binding>, SetState>,
+        device: &Arc<Device>,
         iommufd: i32,
         token: Result<Option<Token>>,
         block: Block,
+        kvm: impl FnOnce() -> Option<Kvm>,
     ) -> Result<u32> {
-        let device = self.shared_device();
         let mut set = device.set().lock().lock();
-        if binding.access(&set).is_some() {
+        if self.0.access(&set).is_some() {
             return Err(EINVAL);
         }
         device.ops().match_token(device, token?)?;
@@ -130,8 +153,8 @@ impl DeviceFile {
             // that all its users are one.
             return Err(EINVAL);
         }
-        let id = device.open(&mut set, Opener::Iommufd(&context), || self.kvm())?;
-        *binding.access_mut(&mut set) = Some(Binding {
+        let id = device.open(&mut set, Opener::Iommufd(&context), kvm)?;
+        *self.0.access_mut(&mut set) = Some(Bond {
             _context: context,
             _block: block,
         });
@@ -140,78 +163,75 @@ impl DeviceFile {
     }
 
     /// Gives up what [`bind`](Self::bind) took.
-    pub(crate) fn unbind(&self) {
-        let Origin::Cdev(binding) = &self.origin else {
-            return;
-        };
-        let mut set = self.device().set().lock().lock();
-        let binding = binding.access_mut(&mut set).take();
-        if binding.is_some() {
-            self.device().set_open_through_cdev(false);
-            self.device().close(&mut set, None);
+    pub(crate) fn unbind(&self, device: &Device) {
+        let mut set = device.set().lock().lock();
+        let bond = self.0.access_mut(&mut set).take();
+        if bond.is_some() {
+            device.set_open_through_cdev(false);
+            device.close(&mut set, None);
         }
         drop(set);
-        drop(binding);
+        drop(bond);
     }
+}
 
-    /// VFIO_DEVICE_ATTACH_IOMMUFD_PT
-    pub(crate) fn attach(&self, arg: usize) -> Result<isize> {
-        let request: AttachIommufd = uapi::read(arg)?;
-        if (request.argsz as usize) < size_of::<AttachIommufd>()
-            || request.flags & !AttachIommufd::PASID != 0
-        {
-            return Err(EINVAL);
-        }
-        let pasid = (request.flags & AttachIommufd::PASID != 0)
-            .then(|| self.read_pasid(arg, request.argsz, size_of::<AttachIommufd>()))
-            .transpose()?;
-        let id = self.with_bound(|bound| bound.attach(pasid, request.pt_id))?;
-        let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
-        if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
-            self.with_bound(|bound| {
-                bound.detach(pasid);
-                Ok(())
-            })?;
-            return Err(error);
-        }
-        Ok(0)
+/// VFIO_DEVICE_ATTACH_IOMMUFD_PT
+pub(crate) fn attach(device: &Device, arg: usize) -> Result<isize> {
+    let request: AttachIommufd = uapi::read(arg)?;
+    if (request.argsz as usize) < size_of::<AttachIommufd>()
+        || request.flags & !AttachIommufd::PASID != 0
+    {
+        return Err(EINVAL);
     }
-
-    /// VFIO_DEVICE_DETACH_IOMMUFD_PT
-    pub(crate) fn detach(&self, arg: usize) -> Result<isize> {
-        let request: DetachIommufd = uapi::read(arg)?;
-        if (request.argsz as usize) < size_of::<DetachIommufd>()
-            || request.flags & !DetachIommufd::PASID != 0
-        {
-            return Err(EINVAL);
-        }
-        let pasid = (request.flags & DetachIommufd::PASID != 0)
-            .then(|| self.read_pasid(arg, request.argsz, size_of::<DetachIommufd>()))
-            .transpose()?;
-        self.with_bound(|bound| {
+    let pasid = (request.flags & AttachIommufd::PASID != 0)
+        .then(|| read_pasid(device, arg, request.argsz, size_of::<AttachIommufd>()))
+        .transpose()?;
+    let id = with_bound(device, |bound| bound.attach(pasid, request.pt_id))?;
+    let out = arg.checked_add(AttachIommufd::PT_ID).ok_or(EFAULT);
+    if let Err(error) = out.and_then(|out| uapi::write(out, &id)) {
+        with_bound(device, |bound| {
             bound.detach(pasid);
-            Ok(0)
-        })
+            Ok(())
+        })?;
+        return Err(error);
     }
+    Ok(0)
+}
 
-    /// Reads the PASID at `offset`, the end of a request of `argsz` bytes.
-    ///
-    /// # Errors
-    ///
-    /// `EOPNOTSUPP`: the device is emulated. `EINVAL`: the request ends before it. `EFAULT`.
-    fn read_pasid(&self, arg: usize, argsz: u32, offset: usize) -> Result<u32> {
-        if self.device().group().confinement() == Confinement::Kept(Dma::Emulated) {
-            return Err(EOPNOTSUPP);
-        }
-        if (argsz as usize) < offset.saturating_add(size_of::<u32>()) {
-            return Err(EINVAL);
-        }
-        uapi::read(arg.checked_add(offset).ok_or(EFAULT)?)
+/// VFIO_DEVICE_DETACH_IOMMUFD_PT
+pub(crate) fn detach(device: &Device, arg: usize) -> Result<isize> {
+    let request: DetachIommufd = uapi::read(arg)?;
+    if (request.argsz as usize) < size_of::<DetachIommufd>()
+        || request.flags & !DetachIommufd::PASID != 0
+    {
+        return Err(EINVAL);
     }
+    let pasid = (request.flags & DetachIommufd::PASID != 0)
+        .then(|| read_pasid(device, arg, request.argsz, size_of::<DetachIommufd>()))
+        .transpose()?;
+    with_bound(device, |bound| {
+        bound.detach(pasid);
+        Ok(0)
+    })
+}
 
-    /// Runs `change` for what the device is bound to, with the device-set lock held.
-    fn with_bound<R>(&self, change: impl FnOnce(&mut Bound) -> Result<R>) -> Result<R> {
-        let mut set = self.device().set().lock().lock();
-        change(self.device().bound(&mut set).ok_or(EINVAL)?)
+/// Reads the PASID at `offset`, the end of a request of `argsz` bytes.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`: the device is emulated. `EINVAL`: the request ends before it. `EFAULT`.
+fn read_pasid(device: &Device, arg: usize, argsz: u32, offset: usize) -> Result<u32> {
+    if device.group().confinement() == Confinement::Kept(Dma::Emulated) {
+        return Err(EOPNOTSUPP);
     }
+    if (argsz as usize) < offset.saturating_add(size_of::<u32>()) {
+        return Err(EINVAL);
+    }
+    uapi::read(arg.checked_add(offset).ok_or(EFAULT)?)
+}
+
+/// Runs `change` for what the device is bound to, with the device-set lock held.
+fn with_bound<R>(device: &Device, change: impl FnOnce(&mut Bound) -> Result<R>) -> Result<R> {
+    let mut set = device.set().lock().lock();
+    change(device.bound(&mut set).ok_or(EINVAL)?)
 }

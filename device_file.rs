@@ -4,10 +4,7 @@
 
 use crate::{
     abstractions::{
-        char_device::{
-            CharDeviceTable,
-            OpenDevice, //
-        },
+        char_device::CharDeviceTable,
         device::{
             Awake,
             SysfsPath, //
@@ -31,12 +28,12 @@ use crate::{
         Opener,
         Use, //
     },
-    device_cdev::Binding,
-    device_feature::Request,
-    device_node::{
+    device_cdev::{
         self,
-        NodeTarget, //
+        BindRequest,
+        Binding, //
     },
+    device_feature::Request,
     device_set::SetState,
     group::{
         Group,
@@ -56,7 +53,6 @@ use kernel::{
         aref::ARef,
         Arc,
         ArcBorrow,
-        LockedBy,
         SetOnce, //
     },
     uaccess::{
@@ -69,18 +65,18 @@ use kernel::{
 pub(crate) enum Origin {
     /// From the group.
     Group(Arc<Group>),
-    /// From the character device; bound to an iommufd or not yet.
-    Cdev(LockedBy<Option<Binding>, SetState>),
+    /// From the character device.
+    Cdev(Binding),
 }
 
 /// An open file of a device.
 #[pin_data]
 pub(crate) struct DeviceFile {
-    pub(crate) origin: Origin,
+    origin: Origin,
     /// The open file of the group, once its container must stay.
     group_file: SetOnce<ARef<File>>,
     /// Set once the device is open for this file.
-    pub(crate) granted: SetOnce<()>,
+    granted: SetOnce<()>,
     #[pin]
     kvm: KvmSlot,
     /// Last: the device may go when this is dropped.
@@ -102,6 +98,19 @@ impl DeviceFile {
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// A file of the device's node, which can do nothing until it is bound.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM`: the device is in no-IOMMU mode, and the user may not have it. `ENOMEM`.
+    pub(crate) fn open_from_node(registered: Use) -> Result<Arc<Self>> {
+        if registered.device().is_no_iommu() {
+            noiommu::permit()?;
+        }
+        let origin = Origin::Cdev(Binding::new(registered.device()));
+        Self::new(origin, registered)
     }
 
     /// The device.
@@ -196,8 +205,22 @@ impl DeviceFile {
     fn close(&self) {
         match &self.origin {
             Origin::Group(group) => Self::close_in_group(self.device(), group),
-            Origin::Cdev(_) => self.unbind(),
+            Origin::Cdev(binding) => binding.unbind(self.device()),
         }
+    }
+
+    /// VFIO_DEVICE_BIND_IOMMUFD
+    fn bind(&self, arg: usize) -> Result<isize> {
+        if !device_cdev::NODES_EXIST {
+            return Err(ENOTTY);
+        }
+        let request = BindRequest::parse(arg)?;
+        let Origin::Cdev(binding) = &self.origin else {
+            return Err(EINVAL);
+        };
+        binding.bind(self.shared_device(), &request, arg, || self.kvm())?;
+        self.granted.populate(());
+        Ok(0)
     }
 
     /// Fails until the device is open for this file.
@@ -246,20 +269,6 @@ pub(crate) fn with_file<R>(file: &File, visit: impl FnOnce(&DeviceFile) -> R) ->
     OPERATIONS.data_of(file).map(|file| visit(&file))
 }
 
-impl OpenDevice for DeviceFile {
-    type Device = NodeTarget;
-
-    fn open(target: &Arc<NodeTarget>) -> Result<Arc<Self>> {
-        let registered = target.begin_use().ok_or(ENODEV)?;
-        if registered.device().is_no_iommu() {
-            noiommu::permit()?;
-        }
-        let lock = registered.device().set().lock();
-        let origin = Origin::Cdev(LockedBy::new(lock, None));
-        Self::new(origin, registered)
-    }
-}
-
 #[vtable]
 impl FileOperations for DeviceFile {
     type Data = Arc<Self>;
@@ -270,11 +279,7 @@ impl FileOperations for DeviceFile {
 
     fn ioctl(this: ArcBorrow<'_, Self>, _file: &File, cmd: u32, arg: usize) -> Result<isize> {
         if cmd == uapi::VFIO_DEVICE_BIND_IOMMUFD {
-            return if device_node::EXIST {
-                this.bind(arg)
-            } else {
-                Err(ENOTTY)
-            };
+            return this.bind(arg);
         }
         let device = this.access()?;
         // To wake up a device that is awake costs more than most answers.
@@ -283,8 +288,8 @@ impl FileOperations for DeviceFile {
             .transpose()?;
         if let Origin::Cdev(_) = this.origin {
             match cmd {
-                uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return this.attach(arg),
-                uapi::VFIO_DEVICE_DETACH_IOMMUFD_PT => return this.detach(arg),
+                uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return device_cdev::attach(device, arg),
+                uapi::VFIO_DEVICE_DETACH_IOMMUFD_PT => return device_cdev::detach(device, arg),
                 _ => {}
             }
         }

@@ -12,7 +12,8 @@ use crate::{
             Description,
             DeviceNumber,
             DeviceNumbers,
-            NodeFolder, //
+            NodeFolder,
+            OpenDevice, //
         },
         ida::{
             Ida,
@@ -24,7 +25,11 @@ use crate::{
         Device,
         Use, //
     },
-    device_file,
+    device_cdev::NODES_EXIST,
+    device_file::{
+        DeviceFile,
+        OPERATIONS, //
+    },
     noiommu,
     static_mutex,
     LocalModule, //
@@ -39,9 +44,6 @@ use kernel::{
         Mutex, //
     }, //
 };
-
-/// Whether devices have nodes.
-pub(crate) const EXIST: bool = cfg!(CONFIG_VFIO_RUST_DEVICE_CDEV);
 
 /// What comes before the `vfioN` of a device.
 fn prefix(device: &Device) -> &'static str {
@@ -75,8 +77,16 @@ impl NodeTarget {
     }
 
     /// Begins a use of the device, unless it is not registered.
-    pub(crate) fn begin_use(&self) -> Option<Use> {
+    fn begin_use(&self) -> Option<Use> {
         self.device.lock().as_ref().and_then(Use::begin)
+    }
+}
+
+impl OpenDevice for DeviceFile {
+    type Device = NodeTarget;
+
+    fn open(target: &Arc<NodeTarget>) -> Result<Arc<Self>> {
+        Self::open_from_node(target.begin_use().ok_or(ENODEV)?)
     }
 }
 
@@ -104,7 +114,7 @@ impl Nodes {
         let class = ClassRegistration::new(&CLASS)?;
         *NUMBERS.lock() = Some(Numbers {
             names: Ida::new(DeviceNumbers::LAST)?,
-            nodes: EXIST
+            nodes: NODES_EXIST
                 .then(|| DeviceNumbers::allocate(c"vfio-dev"))
                 .transpose()?,
         });
@@ -163,7 +173,7 @@ impl Node {
                 number: self.target.number.as_ref(),
                 name: &name,
             },
-            &device_file::OPERATIONS,
+            &OPERATIONS,
             this_module::<LocalModule>(),
             self.target.clone(),
         )?;
