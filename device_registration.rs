@@ -16,7 +16,7 @@ use crate::{
     device_node::Node,
     device_ops::DeviceOps,
     device_set::DeviceSetKey,
-    group,
+    group_node,
     noiommu, //
 };
 use kernel::{
@@ -39,7 +39,7 @@ const REQUEST_PERIOD_MS: u32 = 10_000;
 pub struct Registration {
     device: Arc<Device>,
     node: Node,
-    group: group::Membership,
+    group: group_node::Membership,
 }
 
 impl Registration {
@@ -59,7 +59,7 @@ impl Registration {
         dma: Dma,
         module: &'static ThisModule,
     ) -> Result<Self> {
-        let group = group::Membership::join(parent, dma)?;
+        let group = group_node::Membership::join(parent, dma)?;
         match group.group().confinement() {
             Confinement::NoIommu if noiommu::HAS_NODES => noiommu::taint_by_node(parent),
             // Mappings always ask for coherent DMA; there is no way for users to
@@ -85,7 +85,7 @@ impl Registration {
     fn publish(&mut self) -> Result {
         let device = &self.device;
         device.uses().register();
-        device.group().publish(device.clone())?;
+        self.group.devices().publish(device.clone())?;
         self.node.show(device)?;
         self.group.show()
     }
@@ -133,7 +133,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.device.group().withdraw(&self.device);
+        self.group.devices().withdraw(&self.device);
         self.node.remove();
         // The registration's own use.
         self.device.uses().end();

@@ -10,10 +10,8 @@ use crate::{
     },
     device::Device,
     device_set::SetState,
-    group::{
-        self,
-        Group, //
-    }, //
+    group::Group,
+    group_file, //
 };
 use kernel::{
     fs::File,
@@ -40,8 +38,11 @@ impl OwnedGroup {
     /// group.
     pub fn from_fd(fd: i32) -> Result<Self> {
         let file = file::get(fd)?;
-        let group = group::from_file(&file).ok_or(EINVAL)?;
-        Ok(Self { group, _file: file })
+        let devices = group_file::from_file(&file).ok_or(EINVAL)?;
+        Ok(Self {
+            group: devices.group().clone(),
+            _file: file,
+        })
     }
 
     /// Whether `device` is in the group.

@@ -29,6 +29,9 @@ pub mod device_ops;
 pub mod device_registration;
 pub mod device_set;
 mod group;
+mod group_devices;
+mod group_file;
+mod group_node;
 mod iommufd;
 mod kvm;
 pub mod lock_order;
@@ -51,7 +54,7 @@ struct Vfio {
     #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
     #[pin]
     container: abstractions::misc_device::MiscDevice,
-    groups: group::Nodes,
+    groups: group_node::Nodes,
     devices: device_node::Nodes,
 }
 
@@ -59,7 +62,7 @@ impl kernel::InPlaceModule for Vfio {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             devices: device_node::Nodes::register()?,
-            groups: group::Nodes::register()?,
+            groups: group_node::Nodes::register()?,
             #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
             container <- container::node(),
             _: {
