@@ -30,13 +30,13 @@ use crate::{
         PowerState as ConfigPowerState,
         Width, //
     },
+    config_space::ConfigSpace,
     device::CoreDevice,
     memory::{
         Exclusive,
         Held,
         MemoryLock, //
     },
-    opened::ConfigSpace,
     user_value, //
 };
 use kernel::{

@@ -32,6 +32,10 @@ use crate::{
     },
     activation::Activation,
     command::Command,
+    config_space::{
+        ConfigSpace,
+        Intx, //
+    },
     dma_buf,
     hot_reset,
     info,
@@ -42,11 +46,7 @@ use crate::{
         Irqs, //
     },
     memory::MemoryLock,
-    opened::{
-        ConfigSpace,
-        Intx,
-        Opened, //
-    },
+    opened::Opened,
     recovery::Recovery,
     region::{
         self,
@@ -567,8 +567,10 @@ impl DeviceOps for CoreDevice {
             Region::Vga if self.opened()?.vga => vga::read(&self.function, offset, &mut buffer),
             Region::Vga => Err(EINVAL),
             Region::Device(index) => {
-                self.opened()?
-                    .read_device_region(&self.memory, index, offset, &mut buffer)
+                let opened = self.opened()?;
+                opened
+                    .regions
+                    .read(&opened.bars, &self.memory, index, offset, &mut buffer)
             }
         })
     }
@@ -587,8 +589,10 @@ impl DeviceOps for CoreDevice {
             Region::Vga if self.opened()?.vga => vga::write(&self.function, offset, &mut buffer),
             Region::Rom | Region::Vga => Err(EINVAL),
             Region::Device(index) => {
-                self.opened()?
-                    .write_device_region(&self.memory, index, offset, &mut buffer)
+                let opened = self.opened()?;
+                opened
+                    .regions
+                    .write(&opened.bars, &self.memory, index, offset, &mut buffer)
             }
         })
     }
@@ -607,7 +611,9 @@ impl DeviceOps for CoreDevice {
         };
 
         match self.opened() {
-            Ok(opened) => opened.fault_device_region(&self.memory, index, page, fault),
+            Ok(opened) => opened
+                .regions
+                .fault(&opened.bars, &self.memory, index, page, fault),
             Err(_) => FaultResult::SIGBUS,
         }
     }

@@ -11,10 +11,12 @@ use crate::{
         iomem::IoMem,
         uapi_pci, //
     },
+    bars::Bars,
     memory::MemoryLock,
-    opened::Opened,
-    region::OFFSET_BITS,
-    region_access::clip, //
+    region::{
+        clip,
+        OFFSET_BITS, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -153,14 +155,14 @@ pub trait DeviceRegion: Send + Sync {
 
 /// A device that is open, as a driver's regions use it.
 pub struct OpenDevice<'a> {
-    pub(crate) opened: &'a Opened,
-    pub(crate) memory: &'a MemoryLock,
+    bars: &'a Bars,
+    memory: &'a MemoryLock,
 }
 
 impl OpenDevice<'_> {
     /// The registers of a BAR.
     fn registers(&self, bar: usize) -> Result<&IoMem> {
-        let bar = self.opened.bars.get(bar).ok_or(EINVAL)?;
+        let bar = self.bars.get(bar).ok_or(EINVAL)?;
 
         Ok(bar.mapped()?.registers())
     }
@@ -169,7 +171,6 @@ impl OpenDevice<'_> {
     fn with_bar<T>(&self, bar: usize, access: impl FnOnce(&IoMem) -> Result<T>) -> Result<T> {
         let registers = self.registers(bar)?;
         let is_memory = self
-            .opened
             .bars
             .get(bar)
             .is_some_and(|bar| bar.resource().is_memory());
@@ -184,10 +185,7 @@ impl OpenDevice<'_> {
 
     /// Length of a BAR in bytes; zero if the device does not have it.
     pub fn bar_size(&self, bar: usize) -> u64 {
-        self.opened
-            .bars
-            .get(bar)
-            .map_or(0, |bar| bar.resource().len)
+        self.bars.get(bar).map_or(0, |bar| bar.resource().len)
     }
 
     /// Reads a register of a BAR.
@@ -213,7 +211,7 @@ impl OpenDevice<'_> {
     /// Returns the page frames of a BAR from its page `first_page` on, for a fault handler; nothing
     /// if the BAR does not have any there, or if they must not be mapped.
     pub fn bar_frames(&self, bar: usize, first_page: u64) -> Option<FrameRange> {
-        self.opened.bars.get(bar)?.frames()?.skip(first_page)
+        self.bars.get(bar)?.frames()?.skip(first_page)
     }
 }
 
@@ -257,27 +255,27 @@ impl DeviceRegions {
 }
 
 /// The user's door to them.
-impl Opened {
+impl DeviceRegions {
     /// Returns device-specific region `index` if the user may do with it what `permitted` says.
     fn permitted_region(
         &self,
         index: usize,
         permitted: impl Fn(Permissions) -> bool,
     ) -> Result<&dyn DeviceRegion> {
-        self.regions
-            .get(index)
+        self.get(index)
             .filter(|region| permitted(region.permissions()))
             .ok_or(EINVAL)
     }
 
-    /// Reads a device-specific region for the user.
+    /// Reads a region for the user; `bars` and `memory` are those of the device.
     ///
     /// # Errors
     ///
     /// EINVAL beyond the end, or if there is no such region or it cannot be read; or that of the
     /// region.
-    pub(crate) fn read_device_region(
+    pub(crate) fn read(
         &self,
+        bars: &Bars,
         memory: &MemoryLock,
         index: usize,
         offset: u64,
@@ -285,10 +283,7 @@ impl Opened {
     ) -> Result<usize> {
         let region = self.permitted_region(index, |permissions| permissions.read)?;
         let (offset, count) = clip(offset, buffer.len(), region.size())?;
-        let device = OpenDevice {
-            opened: self,
-            memory,
-        };
+        let device = OpenDevice { bars, memory };
 
         // CAST: A `usize` has 64 bits where this driver runs.
         let done = region.read(&device, offset as u64, count, buffer)?;
@@ -301,8 +296,9 @@ impl Opened {
     ///
     /// EINVAL beyond the end, or if there is no such region or it cannot be written; or that of
     /// the region.
-    pub(crate) fn write_device_region(
+    pub(crate) fn write(
         &self,
+        bars: &Bars,
         memory: &MemoryLock,
         index: usize,
         offset: u64,
@@ -310,10 +306,7 @@ impl Opened {
     ) -> Result<usize> {
         let region = self.permitted_region(index, |permissions| permissions.write)?;
         let (offset, count) = clip(offset, buffer.len(), region.size())?;
-        let device = OpenDevice {
-            opened: self,
-            memory,
-        };
+        let device = OpenDevice { bars, memory };
 
         // CAST: A `usize` has 64 bits where this driver runs.
         let done = region.write(&device, offset as u64, count, buffer)?;
@@ -326,7 +319,7 @@ impl Opened {
     ///
     /// EINVAL beyond the end, or if there is no such region or it cannot be mapped; or that of the
     /// region.
-    pub(crate) fn check_region_mapping(
+    pub(crate) fn check_mapping(
         &self,
         index: usize,
         first_page: u64,
@@ -347,14 +340,15 @@ impl Opened {
     }
 
     /// Handles a page fault in a device-specific region.
-    pub(crate) fn fault_device_region(
+    pub(crate) fn fault(
         &self,
+        bars: &Bars,
         memory: &MemoryLock,
         index: usize,
         first_page: u64,
         fault: &Fault<'_>,
     ) -> FaultResult {
-        let Some(region) = self.regions.get(index) else {
+        let Some(region) = self.get(index) else {
             return FaultResult::SIGBUS;
         };
         let end = first_page.saturating_add(fault.pages());
@@ -365,10 +359,7 @@ impl Opened {
                 _ => FaultResult::FALLBACK,
             };
         }
-        let device = OpenDevice {
-            opened: self,
-            memory,
-        };
+        let device = OpenDevice { bars, memory };
         if !region.is_device_memory() {
             return region.fault(&device, first_page, fault);
         }

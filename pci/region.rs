@@ -9,7 +9,10 @@ use crate::abstractions::{
     pci::NUM_BARS,
     uapi_pci::VFIO_PCI_NUM_REGIONS, //
 };
-use kernel::page::PAGE_SHIFT;
+use kernel::{
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
 use vfio::abstractions::nospec;
 
 /// Bits of a file position that are the offset in a region.
@@ -73,6 +76,20 @@ pub(crate) fn locate(position: i64) -> Option<(Region, u64)> {
     Some((Region::from_index(index)?, offset))
 }
 
+/// The part of a region of `len` bytes that a transfer of `count` bytes at `offset` is about. The
+/// offset that is returned is within the region even where a processor speculates.
+///
+/// # Errors
+///
+/// EINVAL if it begins beyond the end.
+pub(crate) fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
+    let len = usize::try_from(len)?;
+    let offset = usize::try_from(offset)?;
+    let offset = nospec::checked_index(offset, len).ok_or(EINVAL)?;
+
+    Ok((offset, count.min(len.saturating_sub(offset))))
+}
+
 /// A page of the device file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageAddress {
@@ -124,5 +141,14 @@ mod tests {
             address(Region::Device(0), 0)
         );
         assert_eq!(PageAddress::new(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_transfer_ends_with_its_region() {
+        assert_eq!(clip(0, 8, 4).ok(), Some((0, 4)));
+        assert_eq!(clip(3, 8, 4).ok(), Some((3, 1)));
+        assert_eq!(clip(4, 8, 4).ok(), None);
+        assert_eq!(clip(u64::MAX, 8, 4).ok(), None);
+        assert_eq!(clip(0, 8, 0).ok(), None);
     }
 }

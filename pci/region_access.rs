@@ -18,6 +18,7 @@ use crate::{
     memory::MemoryLock,
     opened::Opened,
     region::{
+        clip,
         PageAddress,
         Region, //
     },
@@ -31,27 +32,10 @@ use kernel::{
         UserSliceWriter, //
     }, //
 };
-use vfio::abstractions::{
-    nospec,
-    pfnmap::{
-        self,
-        NewMapping, //
-    }, //
+use vfio::abstractions::pfnmap::{
+    self,
+    NewMapping, //
 };
-
-/// The part of a region of `len` bytes that a transfer of `count` bytes at `offset` is about. The
-/// offset that is returned is within the region even where a processor speculates.
-///
-/// # Errors
-///
-/// EINVAL if it begins beyond the end.
-pub(crate) fn clip(offset: u64, count: usize, len: u64) -> Result<(usize, usize)> {
-    let len = usize::try_from(len)?;
-    let offset = usize::try_from(offset)?;
-    let offset = nospec::checked_index(offset, len).ok_or(EINVAL)?;
-
-    Ok((offset, count.min(len.saturating_sub(offset))))
-}
 
 impl Opened {
     /// Returns a BAR that has been assigned an address.
@@ -113,7 +97,7 @@ impl Opened {
         let bar = match address.region {
             Region::Bar(index) => self.bars.get(index).filter(|bar| bar.is_mappable()),
             Region::Device(index) => {
-                return self.check_region_mapping(index, address.page, mapping);
+                return self.regions.check_mapping(index, address.page, mapping);
             }
             _ => None,
         }
@@ -195,20 +179,5 @@ fn rom_registers<'a>(
         memory,
         hidden,
         widest: Width::Dword,
-    }
-}
-
-#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
-#[kernel::macros::kunit_tests(vfio_pci_region_access)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transfer_ends_with_its_region() {
-        assert_eq!(clip(0, 8, 4).ok(), Some((0, 4)));
-        assert_eq!(clip(3, 8, 4).ok(), Some((3, 1)));
-        assert_eq!(clip(4, 8, 4).ok(), None);
-        assert_eq!(clip(u64::MAX, 8, 4).ok(), None);
-        assert_eq!(clip(0, 8, 0).ok(), None);
     }
 }

@@ -5,12 +5,12 @@
 use crate::{
     abstractions::pci::Function,
     bars::Bars,
+    config_space::ConfigSpace,
     device_region::{
         DeviceRegion,
         DeviceRegions,
         Width, //
-    },
-    opened::ConfigSpace, //
+    }, //
 };
 use kernel::{
     pci,

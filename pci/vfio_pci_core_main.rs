@@ -18,6 +18,7 @@ pub mod binding;
 mod command;
 pub mod config;
 mod config_access;
+mod config_space;
 pub mod device;
 pub mod device_driver;
 pub mod device_region;
