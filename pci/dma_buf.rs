@@ -22,7 +22,8 @@ use crate::{
             Exporter,
             Locked,
             MapRequest,
-            Mapping, //
+            Mapping,
+            NewBuffer, //
         },
         p2pdma::{
             self,
@@ -36,8 +37,7 @@ use crate::{
             DmaBufRange, //
         }, //
     },
-    device::CoreDevice,
-    opened::Opened,
+    bars::Bars,
     region::Region,
     LocalModule, //
 };
@@ -372,68 +372,72 @@ fn total_len(ranges: &[DmaBufRange]) -> Result<usize> {
     Ok(total)
 }
 
-impl CoreDevice {
-    /// Exports ranges of a BAR and returns the descriptor of the buffer.
-    ///
-    /// # Errors
-    ///
-    /// EFAULT; EINVAL for a header or ranges that are wrong, a BAR that is not memory, or a range
-    /// beyond its end; ENODEV for a region that is no BAR, one that could not be claimed, or a
-    /// device that is going; EOVERFLOW for a range that wraps; ENOMEM for too many of them; ENFILE
-    /// or EMFILE without room for the file.
-    pub(crate) fn export_bar(
-        &self,
-        device: &Device,
-        opened: &Opened,
-        request: &Request,
-    ) -> Result<isize> {
-        let Some(payload) = request.get(size_of::<DmaBufHeader>())? else {
-            return Ok(0);
-        };
-        let header: DmaBufHeader = payload.read()?;
-        if header.nr_ranges == 0 || header.flags != 0 {
-            return Err(EINVAL);
-        }
-        let Some(Region::Bar(index)) = Region::from_index(header.region_index) else {
-            return Err(ENODEV);
-        };
-        let bar = opened
-            .bars
-            .get(index)
-            .filter(|bar| bar.mapped().is_ok())
-            .ok_or(ENODEV)?;
-        let ranges = read_ranges(payload, header.nr_ranges)?;
-        let len = total_len(&ranges)?;
-        if !bar.resource().is_memory() {
-            return Err(EINVAL);
-        }
-        let ranges = BarRanges::locate(self.function(), index, &ranges)?;
-        let hold = device.hold().ok_or(ENODEV)?;
-        let memory = PeerMemory::new(ranges, hold)?;
-        let fd = self.create_buffer(memory, len, header.open_flags)?;
-
-        // CAST: An `isize` has 64 bits where this driver runs.
-        Ok(fd as isize)
+/// Exports ranges of one of the BARs of `function` and returns the descriptor of the buffer, which
+/// is added to `exports`. `publish` does that with the memory lock held, and nobody else at it.
+///
+/// # Errors
+///
+/// EFAULT; EINVAL for a header or ranges that are wrong, a BAR that is not memory, or a range
+/// beyond its end; ENODEV for a region that is no BAR, one that could not be claimed, or a
+/// device that is going; EOVERFLOW for a range that wraps; ENOMEM for too many of them; ENFILE
+/// or EMFILE without room for the file; or that of `publish`.
+pub(crate) fn export_bar(
+    function: &Function,
+    bars: &Bars,
+    exports: &Arc<Exports>,
+    device: &Device,
+    request: &Request,
+    publish: impl FnOnce(&dyn Fn(&Exports) -> Result) -> Result,
+) -> Result<isize> {
+    let Some(payload) = request.get(size_of::<DmaBufHeader>())? else {
+        return Ok(0);
+    };
+    let header: DmaBufHeader = payload.read()?;
+    if header.nr_ranges == 0 || header.flags != 0 {
+        return Err(EINVAL);
     }
-
-    fn create_buffer(&self, memory: PeerMemory, len: usize, flags: u32) -> Result<u32> {
-        let exports = self.memory().exports();
-        let exporter = pin_init!(BarBuffer {
-            function: self.function().clone(),
-            serial: exports.next_serial(),
-            exports: exports.clone(),
-            unmapped <- Completion::new(),
-        });
-        let state = State {
-            revoked: true,
-            memory: Some(memory),
-            mappings: 0,
-            awaited: false,
-        };
-        let buffer = TABLE.export(exporter, state, len, flags)?;
-        self.memory()
-            .with_exports(|exports| exports.add(buffer.export()))??;
-
-        buffer.into_fd(flags)
+    let Some(Region::Bar(index)) = Region::from_index(header.region_index) else {
+        return Err(ENODEV);
+    };
+    let bar = bars
+        .get(index)
+        .filter(|bar| bar.mapped().is_ok())
+        .ok_or(ENODEV)?;
+    let ranges = read_ranges(payload, header.nr_ranges)?;
+    let len = total_len(&ranges)?;
+    if !bar.resource().is_memory() {
+        return Err(EINVAL);
     }
+    let ranges = BarRanges::locate(function, index, &ranges)?;
+    let hold = device.hold().ok_or(ENODEV)?;
+    let memory = PeerMemory::new(ranges, hold)?;
+    let buffer = create_buffer(function, exports, memory, len, header.open_flags)?;
+    publish(&|exports| exports.add(buffer.export()))?;
+    let fd = buffer.into_fd(header.open_flags)?;
+
+    // CAST: An `isize` has 64 bits where this driver runs.
+    Ok(fd as isize)
+}
+
+fn create_buffer(
+    function: &Function,
+    exports: &Arc<Exports>,
+    memory: PeerMemory,
+    len: usize,
+    flags: u32,
+) -> Result<NewBuffer<BarBuffer>> {
+    let exporter = pin_init!(BarBuffer {
+        function: function.clone(),
+        serial: exports.next_serial(),
+        exports: exports.clone(),
+        unmapped <- Completion::new(),
+    });
+    let state = State {
+        revoked: true,
+        memory: Some(memory),
+        mappings: 0,
+        awaited: false,
+    };
+
+    TABLE.export(exporter, state, len, flags)
 }

@@ -4,6 +4,7 @@
 
 use crate::{
     device::CoreDevice,
+    dma_buf,
     token::Token, //
 };
 use kernel::prelude::*;
@@ -31,7 +32,15 @@ impl CoreDevice {
             Some(Feature::PciVfToken) => self.set_token(request),
             Some(Feature::DmaBuf) => {
                 let opened = self.opened()?;
-                self.export_bar(device, &opened, request)
+                let memory = self.memory();
+                dma_buf::export_bar(
+                    self.function(),
+                    &opened.bars,
+                    memory.exports(),
+                    device,
+                    request,
+                    |add| memory.with_exports(add)?,
+                )
             }
             _ => Err(ENOTTY),
         }

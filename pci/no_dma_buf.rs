@@ -3,8 +3,8 @@
 //! BARs cannot be exported in this configuration of the kernel.
 
 use crate::{
-    device::CoreDevice,
-    opened::Opened, //
+    abstractions::pci::Function,
+    bars::Bars, //
 };
 use kernel::{
     device::Core,
@@ -46,18 +46,18 @@ impl Exports {
     pub(crate) fn end(&self) {}
 }
 
-impl CoreDevice {
-    /// Would export ranges of a BAR.
-    ///
-    /// # Errors
-    ///
-    /// ENOTTY.
-    pub(crate) fn export_bar(
-        &self,
-        _device: &Device,
-        _opened: &Opened,
-        _request: &Request,
-    ) -> Result<isize> {
-        Err(ENOTTY)
-    }
+/// Would export ranges of a BAR.
+///
+/// # Errors
+///
+/// ENOTTY.
+pub(crate) fn export_bar(
+    _function: &Function,
+    _bars: &Bars,
+    _exports: &Arc<Exports>,
+    _device: &Device,
+    _request: &Request,
+    _publish: impl FnOnce(&dyn Fn(&Exports) -> Result) -> Result,
+) -> Result<isize> {
+    Err(ENOTTY)
 }
