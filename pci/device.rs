@@ -467,6 +467,15 @@ impl CoreDevice {
         self.irq.resume();
     }
 
+    /// The device has been resumed: tells the user who wants to know.
+    fn end_sleep(&self) {
+        // Signalled after the lock.
+        let wakeup = self.memory.exclusive().low_power().wake_up();
+        if let Some(eventfd) = wakeup {
+            eventfd.signal();
+        }
+    }
+
     /// Checks the token that came with a request to open the device.
     fn check_token(&self, token: Option<&Token>) -> Result {
         self.role.check(token, |reason| {

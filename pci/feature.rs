@@ -3,12 +3,14 @@
 //! Which features PCI devices have.
 
 use crate::{
+    abstractions::uapi_pci::LowPowerEntryWithWakeup,
     device::CoreDevice,
     dma_buf,
     token::Token, //
 };
 use kernel::prelude::*;
 use vfio::{
+    abstractions::eventfd::EventFd,
     device::Device,
     device_feature::{
         Feature,
@@ -57,6 +59,68 @@ impl CoreDevice {
         if let Some(payload) = request.set(size_of::<Token>())? {
             shared.set(&payload.read()?)?;
         }
+
+        Ok(0)
+    }
+
+    /// VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the feature is not to be set, or the device may be suspended already; EINTR if the
+    /// task is killed while it waits for a reset.
+    fn enter_low_power(&self, device: &Device, request: &Request) -> Result<isize> {
+        match request.set(0)? {
+            Some(_) => self.let_sleep(device, None),
+            None => Ok(0),
+        }
+    }
+
+    /// VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::enter_low_power`], EFAULT, and EBADF or EINVAL for what is not an eventfd.
+    fn enter_low_power_with_wakeup(&self, device: &Device, request: &Request) -> Result<isize> {
+        let Some(payload) = request.set(size_of::<LowPowerEntryWithWakeup>())? else {
+            return Ok(0);
+        };
+        let entry: LowPowerEntryWithWakeup = payload.read()?;
+        if entry.wakeup_eventfd < 0 {
+            return Err(EINVAL);
+        }
+
+        self.let_sleep(device, Some(EventFd::from_fd(entry.wakeup_eventfd)?))
+    }
+
+    /// VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the feature is not to be set.
+    fn leave_low_power(&self, request: &Request) -> Result<isize> {
+        if request.set(0)?.is_some() {
+            // The device is awake, as in every ioctl.
+            let wakeup = self.memory().exclusive().low_power().leave();
+            drop(wakeup);
+        }
+
+        Ok(0)
+    }
+
+    /// Lets the device be suspended, once this ioctl has ended.
+    fn let_sleep(&self, device: &Device, wakeup: Option<EventFd>) -> Result<isize> {
+        let held = self.memory().hold()?;
+        held.revoke(device);
+        let mut exclusive = held.lock()?;
+        let low_power = exclusive.low_power();
+        if low_power.is_on() {
+            // Released after the lock.
+            drop(exclusive);
+            drop(wakeup);
+            return Err(EINVAL);
+        }
+        low_power.enter(self.function().clone(), wakeup);
 
         Ok(0)
     }

@@ -9,19 +9,11 @@
 //! The user may give an eventfd, to be told when the device wakes up. Then the device stays awake
 //! from that moment on, as if the user had taken the count back.
 
-use crate::{
-    abstractions::{
-        pm_runtime::Lent,
-        uapi_pci::LowPowerEntryWithWakeup, //
-    },
-    device::CoreDevice, //
+use crate::abstractions::{
+    pci::Function,
+    pm_runtime::Lent, //
 };
-use kernel::prelude::*;
-use vfio::{
-    abstractions::eventfd::EventFd,
-    device::Device,
-    device_feature::Request, //
-};
+use vfio::abstractions::eventfd::EventFd;
 
 /// The count that keeps an open device resumed, while its user has let it go.
 struct Sleep {
@@ -47,6 +39,15 @@ impl LowPower {
         self.suspended
     }
 
+    /// Lets go of the count that keeps `function` resumed. The eventfd is signalled when it wakes
+    /// up.
+    pub(crate) fn enter(&mut self, function: Function, wakeup: Option<EventFd>) {
+        self.sleep = Some(Sleep {
+            _lent: Lent::new(function),
+            wakeup,
+        });
+    }
+
     /// The device has to stay resumed from now on. Returns the eventfd, if there is one.
     pub(crate) fn leave(&mut self) -> Option<EventFd> {
         self.sleep.take().and_then(|sleep| sleep.wakeup)
@@ -59,90 +60,10 @@ impl LowPower {
 
     /// The device wakes up. Returns the eventfd to signal, if there is one; then the device has
     /// to stay resumed from now on.
-    fn wake_up(&mut self) -> Option<EventFd> {
+    pub(crate) fn wake_up(&mut self) -> Option<EventFd> {
         self.suspended = false;
         self.sleep.as_ref()?.wakeup.as_ref()?;
 
         self.leave()
-    }
-}
-
-impl CoreDevice {
-    /// VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
-    ///
-    /// # Errors
-    ///
-    /// EINVAL if the feature is not to be set, or the device may be suspended already; EINTR if the
-    /// task is killed while it waits for a reset.
-    pub(crate) fn enter_low_power(&self, device: &Device, request: &Request) -> Result<isize> {
-        match request.set(0)? {
-            Some(_) => self.let_sleep(device, None),
-            None => Ok(0),
-        }
-    }
-
-    /// VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::enter_low_power`], EFAULT, and EBADF or EINVAL for what is not an eventfd.
-    pub(crate) fn enter_low_power_with_wakeup(
-        &self,
-        device: &Device,
-        request: &Request,
-    ) -> Result<isize> {
-        let Some(payload) = request.set(size_of::<LowPowerEntryWithWakeup>())? else {
-            return Ok(0);
-        };
-        let entry: LowPowerEntryWithWakeup = payload.read()?;
-        if entry.wakeup_eventfd < 0 {
-            return Err(EINVAL);
-        }
-
-        self.let_sleep(device, Some(EventFd::from_fd(entry.wakeup_eventfd)?))
-    }
-
-    /// VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
-    ///
-    /// # Errors
-    ///
-    /// EINVAL if the feature is not to be set.
-    pub(crate) fn leave_low_power(&self, request: &Request) -> Result<isize> {
-        if request.set(0)?.is_some() {
-            // The device is awake, as in every ioctl.
-            let wakeup = self.memory().exclusive().low_power().leave();
-            drop(wakeup);
-        }
-
-        Ok(0)
-    }
-
-    /// Lets the device be suspended, once this ioctl has ended.
-    fn let_sleep(&self, device: &Device, wakeup: Option<EventFd>) -> Result<isize> {
-        let held = self.memory().hold()?;
-        held.revoke(device);
-        let mut exclusive = held.lock()?;
-        let low_power = exclusive.low_power();
-        if low_power.is_on() {
-            // Released after the lock.
-            drop(exclusive);
-            drop(wakeup);
-            return Err(EINVAL);
-        }
-        low_power.sleep = Some(Sleep {
-            _lent: Lent::new(self.function().clone()),
-            wakeup,
-        });
-
-        Ok(0)
-    }
-
-    /// The device has been resumed: tells the user who wants to know.
-    pub(crate) fn end_sleep(&self) {
-        // Signalled after the lock.
-        let wakeup = self.memory().exclusive().low_power().wake_up();
-        if let Some(eventfd) = wakeup {
-            eventfd.signal();
-        }
     }
 }
