@@ -179,7 +179,9 @@ impl Binding {
             return Err(EINVAL);
         }
         // The driver is bound to them meanwhile, so no lock is held.
-        let enabled = VirtualFunctions::enable(device, &self.core, count)?;
+        let core = &self.core;
+        let enabled =
+            VirtualFunctions::enable(device, core.function(), core.role(), core.memory(), count)?;
         *self.virtual_functions.lock() = Some(enabled);
 
         Ok(count)

@@ -47,6 +47,7 @@ use crate::{
     },
     memory::MemoryLock,
     opened::Opened,
+    physical,
     recovery::Recovery,
     region::{
         self,
@@ -55,7 +56,6 @@ use crate::{
     },
     region_access,
     reset_set,
-    sriov,
     token::{
         self,
         Token, //
@@ -174,7 +174,7 @@ impl CoreDevice {
                     MemoryLock::new(
                         function.clone(),
                         command.clone(),
-                        physical.as_ref().and_then(sriov::memory_above),
+                        physical.as_ref().and_then(physical::memory_above),
                     ),
                     GFP_KERNEL_ACCOUNT,
                 )?,
@@ -182,7 +182,7 @@ impl CoreDevice {
                 irq <- Irqs::new(function.clone(), intx),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
-                role: Role::of(&function, physical.as_ref())?,
+                role: Role::of(&function, physical.as_ref(), physical::token_of)?,
                 needs_reset: Atomic::new(false),
                 command,
                 requester: physical.unwrap_or_else(|| function.clone()),

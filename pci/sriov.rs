@@ -18,9 +18,12 @@ use crate::{
         },
         pm_runtime::Resumed, //
     },
-    device::CoreDevice,
     memory::MemoryLock,
-    vf_token::SharedToken, //
+    physical::{
+        Entry,
+        Listed, //
+    },
+    vf_token::Role, //
 };
 use kernel::{
     device::Core,
@@ -29,80 +32,25 @@ use kernel::{
     str::CString,
     sync::Arc, //
 };
-use vfio::{
-    abstractions::static_mutex::StaticMutex,
-    static_mutex, //
-};
-
-/// A physical function whose virtual functions are enabled.
-struct Entry {
-    physical: Function,
-    token: Arc<SharedToken>,
-    memory: Arc<MemoryLock>,
-}
-
-/// All of those. A leaf lock.
-static PHYSICAL: StaticMutex<KVec<Entry>> = static_mutex!(KVec::new(), c"vfio_pci_sriov_physical");
-
-/// Returns the token of a physical function, if we have enabled its virtual functions.
-pub(crate) fn token_of(physical: &Function) -> Option<Arc<SharedToken>> {
-    PHYSICAL
-        .lock()
-        .iter()
-        .find(|entry| entry.physical.is_same(physical))
-        .map(|entry| entry.token.clone())
-}
-
-/// Returns the memory lock of a physical function, if we have enabled its virtual functions.
-pub(crate) fn memory_above(physical: &Function) -> Option<Arc<MemoryLock>> {
-    PHYSICAL
-        .lock()
-        .iter()
-        .find(|entry| entry.physical.is_same(physical))
-        .map(|entry| entry.memory.clone())
-}
-
-/// Lets virtual functions find what they need of their physical one.
-struct Listed(Function);
-
-impl Listed {
-    fn new(entry: Entry) -> Result<Self> {
-        let physical = entry.physical.clone();
-        PHYSICAL.lock().push(entry, GFP_KERNEL)?;
-
-        Ok(Self(physical))
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        let mut entries = PHYSICAL.lock();
-        entries.retain(|entry| !entry.physical.is_same(&self.0));
-        if entries.is_empty() {
-            // A static is not dropped when the module goes: leave nothing allocated in it.
-            *entries = KVec::new();
-        }
-    }
-}
 
 /// A function that stays in D0, whatever its user wants: virtual functions cannot work without.
-struct KeptInD0(Arc<CoreDevice>);
+struct KeptInD0(Arc<MemoryLock>);
 
 impl KeptInD0 {
-    fn new(core: Arc<CoreDevice>) -> Self {
-        let mut exclusive = core.memory().exclusive();
+    fn new(memory: Arc<MemoryLock>) -> Self {
+        let mut exclusive = memory.exclusive();
         // If it does not wake up, enabling its virtual functions fails.
         let _ = exclusive.set_power_state(PowerState::D0);
         exclusive.keep_in_d0(true);
         drop(exclusive);
 
-        Self(core)
+        Self(memory)
     }
 }
 
 impl Drop for KeptInD0 {
     fn drop(&mut self) {
-        self.0.memory().exclusive().keep_in_d0(false);
+        self.0.exclusive().keep_in_d0(false);
     }
 }
 
@@ -155,18 +103,20 @@ pub(crate) struct VirtualFunctions {
 }
 
 impl VirtualFunctions {
-    /// Enables `count` virtual functions of `device`, which `core` is for.
+    /// Enables `count` virtual functions of `device`, which `function` is, with this role and this
+    /// memory lock.
     ///
     /// # Errors
     ///
     /// ENOENT if it is no physical function, ENOMEM, that of the resume, or that of the PCI core.
     pub(crate) fn enable(
         device: &pci::Device<Core<'_>>,
-        core: &Arc<CoreDevice>,
+        function: &Function,
+        role: &Role,
+        memory: &Arc<MemoryLock>,
         count: u32,
     ) -> Result<Self> {
-        let function = core.function();
-        let token = core.role().own_token().ok_or(ENOENT)?;
+        let token = role.own_token().ok_or(ENOENT)?;
         let capture = Capture {
             physical: function.clone(),
             driver: driver_name(device)?,
@@ -174,10 +124,10 @@ impl VirtualFunctions {
         let listed = Listed::new(Entry {
             physical: function.clone(),
             token: token.clone(),
-            memory: core.memory().clone(),
+            memory: memory.clone(),
         })?;
         let resumed = Resumed::new(function.clone())?;
-        let in_d0 = KeptInD0::new(core.clone());
+        let in_d0 = KeptInD0::new(memory.clone());
         let watch = KBox::pin_init(Watch::new(function.clone(), capture), GFP_KERNEL)?;
 
         Ok(Self {

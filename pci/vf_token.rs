@@ -12,7 +12,6 @@ use crate::{
         pci::Function,
         uuid, //
     },
-    sriov,
     token::Token, //
 };
 use kernel::{
@@ -168,19 +167,24 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Finds out what `function` is, which is being bound. `physical` is its physical one.
+    /// Finds out what `function` is, which is being bound. `physical` is its physical one, whose
+    /// token `token_of` finds, if we have enabled its virtual functions.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn of(function: &Function, physical: Option<&Function>) -> Result<Self> {
+    pub(crate) fn of(
+        function: &Function,
+        physical: Option<&Function>,
+        token_of: impl FnOnce(&Function) -> Option<Arc<SharedToken>>,
+    ) -> Result<Self> {
         if function.is_physical() {
             return Ok(Self::Physical(SharedToken::new()?));
         }
 
         Ok(match physical {
             // As long as this virtual function is bound, its physical one cannot be unbound.
-            Some(physical) => sriov::token_of(physical).map_or(Self::VirtualOfOther, Self::Virtual),
+            Some(physical) => token_of(physical).map_or(Self::VirtualOfOther, Self::Virtual),
             None => Self::Neither,
         })
     }

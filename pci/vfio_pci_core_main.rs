@@ -36,6 +36,7 @@ mod irq;
 mod low_power;
 mod memory;
 mod opened;
+mod physical;
 mod reach;
 mod recovery;
 mod region;
