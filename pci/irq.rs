@@ -21,13 +21,13 @@ mod notifier;
 mod request;
 mod set;
 
+pub(crate) use info::Facts;
 pub(crate) use intx::Mask as IntxMask;
 
 use crate::{
     abstractions::{
         pci::Function,
-        pci_irq::MessageKind,
-        uapi_pci::VFIO_PCI_NUM_IRQS, //
+        pci_irq::MessageKind, //
     },
     config,
     memory::MemoryLock,
@@ -43,31 +43,6 @@ use kernel::{
     }, //
 };
 use request::Index;
-use vfio::abstractions::nospec;
-
-/// What was found out about a device when it was opened.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Facts {
-    /// The virtual interrupt pin is not zero.
-    pub(crate) intx: bool,
-    /// INTx can be masked, and seen pending, in the function itself.
-    pub(crate) maskable: bool,
-}
-
-/// Checks the number of an index that the user gave. It is within the bounds from then on, even
-/// where a processor speculates.
-///
-/// # Errors
-///
-/// `EINVAL` if there is no such index.
-fn known_index(number: u32) -> Result<Index> {
-    // CAST: Widen.
-    let number = nospec::checked_index(number as usize, VFIO_PCI_NUM_IRQS as usize);
-
-    number
-        .and_then(|number| Index::new(u32::try_from(number).ok()?))
-        .ok_or(EINVAL)
-}
 
 /// Which interrupts are in use.
 enum Mode {

@@ -2,14 +2,11 @@
 
 //! `VFIO_DEVICE_GET_IRQ_INFO`: what interrupts a device has.
 
-use super::{
-    known_index,
-    request::Index,
-    Facts, //
-};
+use super::request::Index;
 use crate::abstractions::{
     pci::Function,
-    uapi_irq::IrqInfo, //
+    uapi_irq::IrqInfo,
+    uapi_pci::VFIO_PCI_NUM_IRQS, //
 };
 use kernel::{
     prelude::*,
@@ -18,6 +15,31 @@ use kernel::{
         UserSlice, //
     }, //
 };
+use vfio::abstractions::nospec;
+
+/// What was found out about a device when it was opened.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Facts {
+    /// The virtual interrupt pin is not zero.
+    pub(crate) intx: bool,
+    /// INTx can be masked, and seen pending, in the function itself.
+    pub(crate) maskable: bool,
+}
+
+/// Checks the number of an index that the user gave. It is within the bounds from then on, even
+/// where a processor speculates.
+///
+/// # Errors
+///
+/// `EINVAL` if there is no such index.
+pub(super) fn known_index(number: u32) -> Result<Index> {
+    // CAST: Widen.
+    let number = nospec::checked_index(number as usize, VFIO_PCI_NUM_IRQS as usize);
+
+    number
+        .and_then(|number| Index::new(u32::try_from(number).ok()?))
+        .ok_or(EINVAL)
+}
 
 /// Can be signalled through an eventfd.
 const EVENTFD: u32 = 1 << 0;

@@ -3,8 +3,8 @@
 //! `VFIO_DEVICE_SET_IRQS`: from the user's argument to the action.
 
 use super::{
+    info::known_index,
     intx::Intx,
-    known_index,
     msi::{
         Enabled,
         Messages, //
