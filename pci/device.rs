@@ -11,24 +11,13 @@
 
 use crate::{
     abstractions::{
-        iomem::Width,
         pci::{
             Function,
             PowerState, //
         },
         pci_driver::ChannelState,
         pci_reset::ResetScope,
-        pm_runtime::Resumed,
-        uapi_pci::{
-            VFIO_DEVICE_GET_INFO,
-            VFIO_DEVICE_GET_IRQ_INFO,
-            VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
-            VFIO_DEVICE_GET_REGION_INFO,
-            VFIO_DEVICE_IOEVENTFD,
-            VFIO_DEVICE_PCI_HOT_RESET,
-            VFIO_DEVICE_RESET,
-            VFIO_DEVICE_SET_IRQS, //
-        }, //
+        pm_runtime::Resumed, //
     },
     activation::Activation,
     command::Command,
@@ -37,8 +26,6 @@ use crate::{
         Intx, //
     },
     dma_buf,
-    hot_reset,
-    info,
     ioeventfd::IoEventFds,
     irq::{
         self,
@@ -49,18 +36,7 @@ use crate::{
     opened::Opened,
     physical,
     recovery::Recovery,
-    region::{
-        self,
-        PageAddress,
-        Region, //
-    },
-    region_access,
-    reset_set,
-    token::{
-        self,
-        Token, //
-    },
-    user_value,
+    token::Token,
     variant::Variant,
     vf_token::{
         Role,
@@ -80,26 +56,14 @@ use kernel::{
         },
         Arc,
         Mutex, //
-    },
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
     }, //
 };
 use vfio::{
     abstractions::{
-        pfnmap::{
-            Fault,
-            FaultResult,
-            FrameRange,
-            NewMapping, //
-        },
         ratelimit::RateLimit,
         rwsem::RwSemaphore, //
     },
     device::Device,
-    device_feature,
-    device_ops::DeviceOps,
     new_rwsem, //
 };
 
@@ -227,6 +191,11 @@ impl CoreDevice {
         &self.irq
     }
 
+    /// What the user has made of writes to the device.
+    pub(crate) fn ioeventfds(&self) -> &IoEventFds {
+        &self.ioeventfds
+    }
+
     /// What the function is to SR-IOV.
     pub(crate) fn role(&self) -> &Role {
         &self.role
@@ -286,89 +255,6 @@ impl CoreDevice {
         })
     }
 
-    /// Wakes the device up for an access to `region`, for as long as the result exists. Nothing is
-    /// to be done for a device that is kept awake if the access itself makes sure that it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::resumed`].
-    #[inline(always)]
-    fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
-        let makes_sure = match region {
-            // I/O ports are accessed without a lock.
-            Region::Bar(index) => self.function.has_memory_bar(index),
-            Region::Config => true,
-            _ => false,
-        };
-        if makes_sure && !self.memory.may_sleep() {
-            return Ok(None);
-        }
-
-        self.resumed().map(Some)
-    }
-
-    /// Runs `access` for the region and the offset in it at `position`, with the device awake, and
-    /// moves the position on by what it has transferred of `len` bytes.
-    ///
-    /// # Errors
-    ///
-    /// EINVAL if there is no such region, EIO if the device does not wake up, or that of `access`.
-    fn transfer(
-        &self,
-        len: usize,
-        position: &mut i64,
-        access: impl FnOnce(Region, u64) -> Result<usize>,
-    ) -> Result<usize> {
-        if len == 0 {
-            return Ok(0);
-        }
-        let (region, offset) = region::locate(*position).ok_or(EINVAL)?;
-        let _resumed = self.resumed_for(region)?;
-        let done = access(region, offset)?;
-        *position = position.saturating_add(i64::try_from(done)?);
-
-        Ok(done)
-    }
-
-    /// Reads a BAR for the user; one register the shortest way, without even a look at what else the
-    /// device has while it is open.
-    ///
-    /// # Errors
-    ///
-    /// As [`Opened::read_bar`].
-    fn read_bar(&self, index: usize, offset: u64, buffer: &mut UserSliceWriter) -> Result<usize> {
-        let len = buffer.len();
-        if let Some(width) = Width::of_bytes(len) {
-            if let Some(value) = self.memory.read_register(index, offset, width) {
-                user_value::give(buffer, len, value)?;
-                return Ok(len);
-            }
-        }
-
-        self.opened()?.read_bar(&self.memory, index, offset, buffer)
-    }
-
-    /// Writes a BAR for the user; one register the shortest way.
-    ///
-    /// # Errors
-    ///
-    /// As [`Opened::write_bar`].
-    fn write_bar(&self, index: usize, offset: u64, buffer: &mut UserSliceReader) -> Result<usize> {
-        let len = buffer.len();
-        if let Some(width) = Width::of_bytes(len) {
-            // If the user's memory cannot be read, that may be not the first thing to complain of.
-            if let Ok(value) = user_value::take(&mut buffer.clone_reader(), len) {
-                let written = self.memory.write_register(index, offset, width, value);
-                if written.is_some() {
-                    return Ok(len);
-                }
-            }
-        }
-
-        self.opened()?
-            .write_bar(&self.memory, index, offset, buffer)
-    }
-
     /// The device is being bound: remembers config space, for the case that an error of the bus takes
     /// it before somebody opens the device.
     pub(crate) fn remember_config(&self) {
@@ -408,6 +294,52 @@ impl CoreDevice {
         };
 
         Ok((session, space))
+    }
+
+    /// Opens the device for its first user. Called with the device-set lock held.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN while it recovers from an error of the bus, ENOMEM, or that of the hardware or of the
+    /// driver.
+    pub(crate) fn open(&self) -> Result {
+        let (session, space) = self.begin_session()?;
+        *self.config.write() = Some(space);
+        *self.session.lock() = Some(session);
+
+        Ok(())
+    }
+
+    /// Closes the device, if it is open, and tells whether it was. Called with the device-set lock
+    /// held.
+    pub(crate) fn close(&self) -> bool {
+        let Some(Session {
+            opened,
+            activation,
+            virtual_user,
+        }) = self.session.lock().take()
+        else {
+            return false;
+        };
+        drop(virtual_user);
+        let config = self.config.write().take();
+
+        // From here on nobody accesses its memory.
+        self.memory.close();
+        self.memory.exclusive().low_power().leave();
+        // A reset fails in any power state but D0.
+        self.function.resume();
+        let _ = self.memory.exclusive().set_power_state(PowerState::D0);
+        // From here on the device does no DMA.
+        self.command.clear_master();
+        self.irq.close(&self.memory);
+        self.ioeventfds.clear();
+        self.recovery.forget(&self.memory);
+        drop((opened, config));
+        let ended = activation.end(&self.command);
+        self.set_needs_reset(!ended.was_reset);
+
+        true
     }
 
     /// Resets the function for the user. Nobody gets at the memory of `device` meanwhile.
@@ -477,190 +409,11 @@ impl CoreDevice {
     }
 
     /// Checks the token that came with a request to open the device.
-    fn check_token(&self, token: Option<&Token>) -> Result {
+    pub(crate) fn check_token(&self, token: Option<&Token>) -> Result {
         self.role.check(token, |reason| {
             if self.log_limit.permits() {
                 dev_info!(self.function, "{reason}\n");
             }
         })
-    }
-}
-
-impl DeviceOps for CoreDevice {
-    fn open(&self, _device: &Device) -> Result {
-        let (session, space) = self.begin_session()?;
-        *self.config.write() = Some(space);
-        *self.session.lock() = Some(session);
-
-        Ok(())
-    }
-
-    fn close(&self, _device: &Device) {
-        let Some(Session {
-            opened,
-            activation,
-            virtual_user,
-        }) = self.session.lock().take()
-        else {
-            return;
-        };
-        drop(virtual_user);
-        let config = self.config.write().take();
-
-        // From here on nobody accesses its memory.
-        self.memory.close();
-        self.memory.exclusive().low_power().leave();
-        // A reset fails in any power state but D0.
-        self.function.resume();
-        let _ = self.memory.exclusive().set_power_state(PowerState::D0);
-        // From here on the device does no DMA.
-        self.command.clear_master();
-        self.irq.close(&self.memory);
-        self.ioeventfds.clear();
-        self.recovery.forget(&self.memory);
-        drop((opened, config));
-        let ended = activation.end(&self.command);
-        self.set_needs_reset(!ended.was_reset);
-        reset_set::reset_if_unused(self);
-    }
-
-    fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
-        match cmd {
-            VFIO_DEVICE_GET_INFO => info::device(&*self.opened()?, arg),
-            VFIO_DEVICE_GET_REGION_INFO => {
-                info::region(&self.function, &self.memory, || self.opened(), arg)
-            }
-            VFIO_DEVICE_GET_IRQ_INFO => self.irq.info(arg),
-            VFIO_DEVICE_SET_IRQS => {
-                self.memory.wait()?;
-                self.irq.set(&self.memory, arg)
-            }
-            VFIO_DEVICE_IOEVENTFD => {
-                let opened = self.opened()?;
-                self.ioeventfds
-                    .set(&self.function, &self.memory, &opened, arg)
-            }
-            VFIO_DEVICE_RESET if !self.opened()?.reset_works => Err(EINVAL),
-            VFIO_DEVICE_RESET => self.reset(device).map(|()| 0),
-            VFIO_DEVICE_GET_PCI_HOT_RESET_INFO => hot_reset::info(self, device, arg),
-            VFIO_DEVICE_PCI_HOT_RESET => hot_reset::reset(self, device, arg),
-            _ => Err(ENOTTY),
-        }
-    }
-
-    fn is_answered_asleep(&self, cmd: u32) -> bool {
-        // The number of interrupts is asked of the device.
-        let is_answered = matches!(cmd, VFIO_DEVICE_GET_INFO | VFIO_DEVICE_GET_REGION_INFO);
-
-        is_answered && !self.memory.may_sleep()
-    }
-
-    fn feature(&self, device: &Device, request: &device_feature::Request) -> Result<isize> {
-        self.answer_feature(device, request)
-    }
-
-    fn read(
-        &self,
-        _device: &Device,
-        mut buffer: UserSliceWriter,
-        position: &mut i64,
-    ) -> Result<usize> {
-        let len = buffer.len();
-
-        self.transfer(len, position, |region, offset| match region {
-            Region::Bar(index) => self.read_bar(index, offset, &mut buffer),
-            Region::Rom => {
-                region_access::read_rom(&self.function, &self.memory, offset, &mut buffer)
-            }
-            Region::Config => self.read_config(offset, &mut buffer),
-            Region::Vga if self.opened()?.vga => vga::read(&self.function, offset, &mut buffer),
-            Region::Vga => Err(EINVAL),
-            Region::Device(index) => {
-                let opened = self.opened()?;
-                opened
-                    .regions
-                    .read(&opened.bars, &self.memory, index, offset, &mut buffer)
-            }
-        })
-    }
-
-    fn write(
-        &self,
-        device: &Device,
-        mut buffer: UserSliceReader,
-        position: &mut i64,
-    ) -> Result<usize> {
-        let len = buffer.len();
-
-        self.transfer(len, position, |region, offset| match region {
-            Region::Bar(index) => self.write_bar(index, offset, &mut buffer),
-            Region::Config => self.write_config(device, offset, &mut buffer),
-            Region::Vga if self.opened()?.vga => vga::write(&self.function, offset, &mut buffer),
-            Region::Rom | Region::Vga => Err(EINVAL),
-            Region::Device(index) => {
-                let opened = self.opened()?;
-                opened
-                    .regions
-                    .write(&opened.bars, &self.memory, index, offset, &mut buffer)
-            }
-        })
-    }
-
-    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
-        self.opened()?.check_mapping(mapping)
-    }
-
-    fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {
-        let Some(PageAddress {
-            region: Region::Device(index),
-            page,
-        }) = PageAddress::new(fault.page_offset())
-        else {
-            return self.memory.fault(fault);
-        };
-
-        match self.opened() {
-            Ok(opened) => opened
-                .regions
-                .fault(&opened.bars, &self.memory, index, page, fault),
-            Err(_) => FaultResult::SIGBUS,
-        }
-    }
-
-    fn frames(&self, _device: &Device, page_offset: u64) -> Option<FrameRange> {
-        self.memory.frames(PageAddress::new(page_offset)?)
-    }
-
-    fn request(&self, _device: &Device, count: u32) {
-        if self.irq.signal_request() {
-            if count % 10 == 0 {
-                dev_notice!(
-                    self.function,
-                    "Relaying device request to user (#{})\n",
-                    count
-                );
-            }
-        } else if count == 0 {
-            dev_warn!(
-                self.function,
-                "No device request channel registered, blocked until released by user\n"
-            );
-        }
-    }
-
-    fn matches(&self, _device: &Device, name: &CStr) -> Result<bool> {
-        match token::Request::parse(name.to_bytes(), self.function.name().to_bytes()) {
-            token::Request::Other => Ok(false),
-            token::Request::Malformed => Err(EINVAL),
-            token::Request::This(token) => self.check_token(token.as_ref()).map(|()| true),
-        }
-    }
-
-    fn supports_token(&self) -> bool {
-        true
-    }
-
-    fn match_token(&self, _device: &Device, token: Option<[u8; 16]>) -> Result {
-        self.check_token(token.as_ref())
     }
 }

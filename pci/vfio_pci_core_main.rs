@@ -21,6 +21,7 @@ mod config_access;
 mod config_space;
 pub mod device;
 pub mod device_driver;
+mod device_ops;
 pub mod device_region;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 mod dma_buf;
