@@ -71,7 +71,10 @@ mod finding;
 mod hardware;
 pub mod header;
 mod hidden;
+mod identify;
 mod permission;
+mod probe;
+mod size;
 mod space;
 mod walk;
 mod width;
@@ -92,7 +95,6 @@ pub use self::{
         Cell,
         Kind, //
     },
-    command::bar_registers,
     decoding::MemoryEffect,
     finding::Finding,
     hardware::{
@@ -105,10 +107,16 @@ pub use self::{
         Msi,
         PowerState, //
     },
+    header::bar_registers,
     permission::{
         Layout,
         Permission,
         Register, //
+    },
+    size::{
+        CONVENTIONAL_SIZE,
+        EXTENDED_SIZE,
+        HEADER_SIZE, //
     },
     space::{
         Chunk,
@@ -116,12 +124,3 @@ pub use self::{
     },
     width::Width, //
 };
-
-/// Bytes of the type 0 header.
-pub const HEADER_SIZE: u16 = 0x40;
-
-/// Bytes of conventional config space; extended capabilities start here.
-pub const CONVENTIONAL_SIZE: u16 = 0x100;
-
-/// Bytes of extended config space, the most that a function can have.
-pub const EXTENDED_SIZE: u16 = 0x1000;

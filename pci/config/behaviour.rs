@@ -10,7 +10,8 @@ use super::{
     cell::{
         load,
         store,
-        Cell, //
+        Cell,
+        Kind, //
     },
     hardware::{
         Effects,
@@ -27,6 +28,32 @@ use super::{
 use core::ops::DerefMut;
 
 impl<B: DerefMut<Target = [Cell]>> Space<B> {
+    /// Writes a chunk on behalf of the user. Bits that cannot be written are left alone.
+    ///
+    /// # Errors
+    ///
+    /// The hardware could not be read or written.
+    pub fn write<E: Effects>(
+        &mut self,
+        effects: &mut E,
+        chunk: Chunk,
+        value: u32,
+    ) -> Result<(), E::Error> {
+        let cell = match self.cells.get(usize::from(chunk.offset)) {
+            Some(cell) if self.contains(chunk) => *cell,
+            _ => return Ok(()),
+        };
+        match cell.kind() {
+            Kind::Header => self.write_header(effects, chunk, value),
+            Kind::PowerManagement => self.write_power(effects, cell.start(), chunk, value),
+            Kind::VitalProductData => self.write_vpd(effects, cell.start(), chunk, value),
+            Kind::Msi(_) => self.write_msi(effects, cell.start(), chunk, value),
+            Kind::Express => self.write_express(effects, cell.start(), chunk, value),
+            Kind::AdvancedFeatures => self.write_advanced(effects, cell.start(), chunk, value),
+            _ => self.write_bits(effects.hardware(), chunk, value),
+        }
+    }
+
     /// Writes to the Power Management capability.
     ///
     /// PowerState counts whenever it is written, whether it changes or not: the state of the

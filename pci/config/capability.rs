@@ -5,22 +5,12 @@
 //! In each table the offsets are those within the capability, and bytes without a row are read
 //! from the hardware and not written. The pointer to the next capability is always virtual.
 
-use super::{
-    cell::Kind,
-    hidden,
-    permission::{
-        Layout,
-        Permission,
-        Register,
-        ALL,
-        NONE, //
-    },
-    walk::{
-        Found,
-        Probe, //
-    },
-    width::Width,
-    Hardware, //
+use super::permission::{
+    Layout,
+    Permission,
+    Register,
+    ALL,
+    NONE, //
 };
 
 /// Next Capability Pointer, in each capability.
@@ -109,7 +99,7 @@ pub enum MsiFormat {
 }
 
 impl MsiFormat {
-    fn from_control(control: u32) -> Self {
+    pub(super) fn from_control(control: u32) -> Self {
         match (control & MSI_64BIT != 0, control & MSI_MASKABLE != 0) {
             (false, false) => MsiFormat::Narrow,
             (true, false) => MsiFormat::Wide,
@@ -118,7 +108,7 @@ impl MsiFormat {
         }
     }
 
-    fn bytes(self) -> u16 {
+    pub(super) fn bytes(self) -> u16 {
         match self {
             MsiFormat::Narrow => 10,
             MsiFormat::Wide => 14,
@@ -175,8 +165,7 @@ impl MsiFormat {
 }
 
 /// PCI-X Command.
-const PCI_X_COMMAND: u16 = 0x02;
-const PCI_X_VERSION: u32 = 0x3000;
+pub(super) const PCI_X_COMMAND: u16 = 0x02;
 
 /// PCI-X Capabilities List Item (PCI-X Protocol Addendum 2.0, section 7.2). Version 0 ends
 /// behind PCI-X Status.
@@ -188,20 +177,12 @@ pub const PCI_X: Layout = Layout::new(&[
     Register::dword(0x08, NONE, ALL),  // ECC Control and Status
 ]);
 
-/// Length of a Vendor-Specific capability.
-const VENDOR_LENGTH: u16 = 0x02;
-/// The list entry and the length.
-const VENDOR_HEADER_SIZE: u16 = 3;
-
 /// Vendor-Specific capability (PCI Local Bus Specification 3.0, appendix H). What the registers
 /// mean, only the user's driver knows.
 pub const VENDOR: Layout = Layout::with_rest(&[ENTRY], Permission::RAW);
 
 /// PCI Express Capabilities.
-const EXPRESS_CAPABILITIES: u16 = 0x02;
-const EXPRESS_VERSION: u32 = 0x000f;
-const EXPRESS_TYPE: u32 = 0x00f0;
-const EXPRESS_INTEGRATED_ENDPOINT: u32 = 0x9 << 4;
+pub(super) const EXPRESS_CAPABILITIES: u16 = 0x02;
 
 /// Device Capabilities.
 pub const EXPRESS_DEVICE_CAPABILITIES: u16 = 0x04;
@@ -222,11 +203,7 @@ pub const EXPRESS_READ_REQUEST_SHIFT: u32 = 12;
 /// Initiate Function Level Reset, of Device Control.
 pub const EXPRESS_FLR: u32 = 0x8000;
 /// Link Capabilities. A Root Complex Integrated Endpoint has zeros there, or nothing.
-const EXPRESS_LINK_CAPABILITIES: u16 = 0x0c;
-/// Maximum Link Width, of Link Capabilities.
-const EXPRESS_LINK_WIDTH: u32 = 0x03f0;
-/// Shift of Maximum Link Width.
-const EXPRESS_LINK_WIDTH_SHIFT: u32 = 4;
+pub(super) const EXPRESS_LINK_CAPABILITIES: u16 = 0x0c;
 /// ARI Forwarding Enable, of Device Control 2.
 const EXPRESS_ARI: u32 = 0x0020;
 
@@ -275,71 +252,3 @@ pub const ADVANCED_FEATURES: Layout = Layout::new(&[
     Register::byte(AF_CONTROL, AF_FLR, AF_FLR),
     Register::byte(0x05, NONE, NONE), // AF Status
 ]);
-
-/// Capability Type of a HyperTransport capability, whose upper three bits are zero for a slave
-/// or primary interface.
-const HYPERTRANSPORT_TYPE: u16 = 0x03;
-const HYPERTRANSPORT_LONG_MASK: u32 = 0xe0;
-
-/// SATA Capability Register 1; the index and data registers follow if they are inline.
-const SATA_REGISTER_1: u16 = 0x04;
-const SATA_LOCATION: u32 = 0x0f;
-const SATA_INLINE: u32 = 0x0f;
-
-/// Tells what the capability `id` at `offset` is, and how long.
-///
-/// # Errors
-///
-/// The hardware could not be read.
-pub(super) fn identify<H: Hardware>(
-    probe: &Probe<'_, H>,
-    id: u32,
-    offset: u16,
-) -> Result<Found, H::Error> {
-    let field = |register: u16, width| probe.read(offset.saturating_add(register), width);
-    Ok(match id {
-        0x01 => Found::fixed(Kind::PowerManagement, 8),
-        0x02 => Found::fixed(Kind::ReadOnly, 12), // AGP
-        0x03 => Found::fixed(Kind::VitalProductData, 8),
-        0x05 => {
-            let format = MsiFormat::from_control(field(MSI_CONTROL, Width::Word)?);
-            Found::fixed(Kind::Msi(format), format.bytes())
-        }
-        0x07 => match field(PCI_X_COMMAND, Width::Word)? & PCI_X_VERSION {
-            0 => Found::fixed(Kind::PciX, 8),
-            _ => Found::fixed(Kind::PciX, 24).with_extended_space(0),
-        },
-        0x08 => match field(HYPERTRANSPORT_TYPE, Width::Byte)? & HYPERTRANSPORT_LONG_MASK {
-            0 => Found::fixed(Kind::ReadOnly, 28),
-            _ => Found::fixed(Kind::ReadOnly, 24),
-        },
-        0x09 => match field(VENDOR_LENGTH, Width::Byte)? {
-            0 => Found::hidden(u32::from(ENTRY_SIZE)),
-            length => Found::claimed(Kind::Vendor, length, VENDOR_HEADER_SIZE),
-        },
-        0x10 => {
-            let capabilities = field(EXPRESS_CAPABILITIES, Width::Word)?;
-            let link = field(EXPRESS_LINK_CAPABILITIES, Width::Dword)?;
-            let lanes = (link & EXPRESS_LINK_WIDTH) >> EXPRESS_LINK_WIDTH_SHIFT;
-            Found::fixed(Kind::Express, express_bytes(capabilities)).with_extended_space(lanes)
-        }
-        0x11 => Found::fixed(Kind::ReadOnly, 12), // MSI-X
-        0x12 => match field(SATA_REGISTER_1, Width::Byte)? & SATA_LOCATION {
-            SATA_INLINE => Found::fixed(Kind::ReadOnly, 16),
-            _ => Found::fixed(Kind::ReadOnly, 8),
-        },
-        0x13 => Found::fixed(Kind::AdvancedFeatures, 6),
-        _ => Found::hidden(hidden::conventional_bytes(probe, id, offset)?),
-    })
-}
-
-/// A Root Complex Integrated Endpoint has no link, and neither the registers for it.
-fn express_bytes(capabilities: u32) -> u16 {
-    let linked = capabilities & EXPRESS_TYPE != EXPRESS_INTEGRATED_ENDPOINT;
-    match (capabilities & EXPRESS_VERSION, linked) {
-        (1, true) => 0x14,
-        (1, false) => 0x0c,
-        (_, true) => 0x34,
-        (_, false) => 0x2c,
-    }
-}

@@ -11,8 +11,8 @@ use super::{
         Masks,
         Permission, //
     },
-    width::Width,
-    CONVENTIONAL_SIZE, //
+    size::CONVENTIONAL_SIZE,
+    width::Width, //
 };
 
 /// What a byte belongs to: selects the permissions and the behaviour on writes.

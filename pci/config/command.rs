@@ -4,7 +4,6 @@
 
 use super::{
     cell::{
-        load,
         permissions,
         store,
         Cell, //
@@ -24,12 +23,6 @@ use super::{
 };
 
 use core::ops::DerefMut;
-
-/// Offsets of the BARs, and behind them that of the ROM BAR.
-pub fn bar_registers() -> impl Iterator<Item = u16> {
-    let bars = (header::BASE_ADDRESS_0..header::BASE_ADDRESS_END).step_by(4);
-    bars.chain([header::ROM_ADDRESS])
-}
 
 /// Whether the byte at `offset` of the header belongs to a BAR or the ROM BAR.
 fn is_bar(offset: u16) -> bool {
@@ -131,7 +124,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
 
     /// Whether a BAR that had a value when the device was opened has another one now.
     fn bars_differ<H: Hardware>(&self, hardware: &H) -> bool {
-        bar_registers()
+        header::bar_registers()
             .take(6)
             .zip(self.host_bars)
             .filter(|(_, saved)| *saved != 0)
@@ -147,15 +140,6 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         if disabled != self.intx_disabled {
             self.intx_disabled = disabled;
             effects.set_intx_disabled(disabled);
-        }
-    }
-
-    /// Reduces the BARs of the shadow to the bits that their decoders have.
-    pub(super) fn size_bars(&mut self) {
-        let sizings = self.sizing.iter().chain([&self.rom_sizing]);
-        for (offset, sizing) in bar_registers().zip(sizings) {
-            let value = sizing.apply(load(&self.cells, offset, Width::Dword));
-            store(&mut self.cells, offset, Width::Dword, value);
         }
     }
 }

@@ -3,8 +3,11 @@
 //! A function that exists only in memory, for tests.
 
 use super::{
-    bar_registers,
-    header,
+    hardware::Hardware,
+    header::{
+        self,
+        bar_registers, //
+    },
     Cell,
     Chunk,
     CommandWrite,
@@ -12,7 +15,6 @@ use super::{
     Effects,
     Facts,
     Finding,
-    Hardware,
     Msi,
     PowerState,
     Rom,

@@ -79,3 +79,9 @@ pub const LAYOUT: Layout = Layout::new(&[
     Register::byte(0x3e, NONE, NONE), // Min_Gnt
     Register::byte(0x3f, NONE, NONE), // Max_Lat
 ]);
+
+/// Offsets of the BARs, and behind them that of the ROM BAR.
+pub fn bar_registers() -> impl Iterator<Item = u16> {
+    let bars = (BASE_ADDRESS_0..BASE_ADDRESS_END).step_by(4);
+    bars.chain([ROM_ADDRESS])
+}

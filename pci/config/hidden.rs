@@ -8,9 +8,9 @@
 use super::{
     capability,
     extended,
-    walk::Probe,
-    width::Width,
-    Hardware, //
+    hardware::Hardware,
+    probe::Probe,
+    width::Width, //
 };
 
 /// Bytes of the conventional capability `id` at `offset`.
@@ -63,7 +63,7 @@ pub(super) fn extended_bytes<H: Hardware>(
         0x20 => 28,                                     // PCI Express over M-PHY
         0x21 => 16,                                     // FRS Queueing
         0x22 => 12,                                     // Readiness Time Reporting
-        0x24 => extended::resizable_bar_bytes(probe, offset)?, // VF Resizable BAR
+        0x24 => resizable_bar_bytes(probe, offset)?,    // VF Resizable BAR
         0x25 => 12,                                     // Data Link Feature
         0x26 => lane_bytes(32, lanes, 1),               // Physical Layer 16.0 GT/s
         0x27 => lane_bytes(8, lanes, 4),                // Lane Margining at the Receiver
@@ -228,4 +228,19 @@ fn streamlined_channel_bytes<H: Hardware>(
 
     let capability = probe.read(offset.saturating_add(CAPABILITY_1), Width::Byte)?;
     Ok(PORT_BYTES + ((capability & EXTENDED_CHANNELS) + 1) * CHANNEL_BYTES)
+}
+
+/// Resizable BAR and VF Resizable BAR: two registers for each such BAR.
+///
+/// # Errors
+///
+/// The hardware could not be read.
+pub(super) fn resizable_bar_bytes<H: Hardware>(
+    probe: &Probe<'_, H>,
+    offset: u16,
+) -> Result<u32, H::Error> {
+    const CONTROL: u16 = 0x08;
+
+    let control = probe.read(offset.saturating_add(CONTROL), Width::Byte)?;
+    Ok(4 + (control >> 5) * 8)
 }

@@ -8,23 +8,22 @@ use super::{
         load,
         permissions,
         store,
-        Cell,
-        Kind, //
+        Cell, //
     },
-    command::bar_registers,
     finding::Finding,
     hardware::{
         Decode,
-        Effects,
         Facts,
         Hardware, //
     },
     header,
     permission::Masks,
+    size::{
+        EXTENDED_SIZE,
+        HEADER_SIZE, //
+    },
     walk::Walk,
-    width::Width,
-    EXTENDED_SIZE,
-    HEADER_SIZE, //
+    width::Width, //
 };
 
 use core::ops::DerefMut;
@@ -190,32 +189,6 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         Ok(value & width.mask())
     }
 
-    /// Writes a chunk on behalf of the user. Bits that cannot be written are left alone.
-    ///
-    /// # Errors
-    ///
-    /// The hardware could not be read or written.
-    pub fn write<E: Effects>(
-        &mut self,
-        effects: &mut E,
-        chunk: Chunk,
-        value: u32,
-    ) -> Result<(), E::Error> {
-        let cell = match self.cells.get(usize::from(chunk.offset)) {
-            Some(cell) if self.contains(chunk) => *cell,
-            _ => return Ok(()),
-        };
-        match cell.kind() {
-            Kind::Header => self.write_header(effects, chunk, value),
-            Kind::PowerManagement => self.write_power(effects, cell.start(), chunk, value),
-            Kind::VitalProductData => self.write_vpd(effects, cell.start(), chunk, value),
-            Kind::Msi(_) => self.write_msi(effects, cell.start(), chunk, value),
-            Kind::Express => self.write_express(effects, cell.start(), chunk, value),
-            Kind::AdvancedFeatures => self.write_advanced(effects, cell.start(), chunk, value),
-            _ => self.write_bits(effects.hardware(), chunk, value),
-        }
-    }
-
     /// Writes the bits that can be written to where they are, without any further effect.
     ///
     /// # Errors
@@ -254,7 +227,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
     }
 
     /// Whether `chunk`, which may come from another space, is within this one.
-    fn contains(&self, chunk: Chunk) -> bool {
+    pub(super) fn contains(&self, chunk: Chunk) -> bool {
         let end = usize::from(chunk.offset).saturating_add(usize::from(chunk.width.bytes()));
         end <= usize::from(self.size)
     }
@@ -295,7 +268,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
 
     /// What a byte belongs to, and where that starts.
     #[cfg(any(test, CONFIG_VFIO_RUST_KUNIT_TEST))]
-    pub(crate) fn owner(&self, offset: u16) -> (Kind, u16) {
+    pub(crate) fn owner(&self, offset: u16) -> (super::cell::Kind, u16) {
         let cell = self.cells.get(usize::from(offset)).copied();
         let cell = cell.unwrap_or(Cell::UNASSIGNED);
         (cell.kind(), cell.start())
@@ -308,7 +281,7 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
 
     /// Adapts the shadow of the header to what the host knows.
     fn adjust_header(&mut self, report: &mut dyn FnMut(Finding)) {
-        for (bar, offset) in self.host_bars.iter_mut().zip(bar_registers()) {
+        for (bar, offset) in self.host_bars.iter_mut().zip(header::bar_registers()) {
             *bar = load(&self.cells, offset, Width::Dword);
         }
         self.size_bars();
@@ -321,6 +294,15 @@ impl<B: DerefMut<Target = [Cell]>> Space<B> {
         }
         if self.facts.is_virtfn || !self.facts.intx_usable {
             store(&mut self.cells, header::INTERRUPT_PIN, Width::Byte, 0);
+        }
+    }
+
+    /// Reduces the BARs of the shadow to the bits that their decoders have.
+    pub(super) fn size_bars(&mut self) {
+        let sizings = self.sizing.iter().chain([&self.rom_sizing]);
+        for (offset, sizing) in header::bar_registers().zip(sizings) {
+            let value = sizing.apply(load(&self.cells, offset, Width::Dword));
+            store(&mut self.cells, offset, Width::Dword, value);
         }
     }
 

@@ -20,85 +20,18 @@ use super::{
     finding::Finding,
     hardware::Hardware,
     header,
-    width::Width,
-    CONVENTIONAL_SIZE,
-    EXTENDED_SIZE,
-    HEADER_SIZE, //
+    identify,
+    probe::{
+        Found,
+        Probe, //
+    },
+    size::{
+        CONVENTIONAL_SIZE,
+        EXTENDED_SIZE,
+        HEADER_SIZE, //
+    },
+    width::Width, //
 };
-
-/// Reads the hardware within the space that there is.
-pub(super) struct Probe<'a, H> {
-    hardware: &'a H,
-    /// Number of bytes of config space.
-    size: u16,
-}
-
-impl<H: Hardware> Probe<'_, H> {
-    /// Reads a register; behind the end there are only ones.
-    ///
-    /// # Errors
-    ///
-    /// The hardware could not be read.
-    pub(super) fn read(&self, offset: u16, width: Width) -> Result<u32, H::Error> {
-        match offset.checked_add(width.bytes()) {
-            Some(end) if end <= self.size => Ok(self.hardware.read(offset, width)? & width.mask()),
-            _ => Ok(width.mask()),
-        }
-    }
-}
-
-/// A capability.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    kind: Kind,
-    /// Number of bytes.
-    bytes: u32,
-    /// The least number of bytes that it can have, if it is the device that tells the number.
-    claimed: Option<u16>,
-    /// If a function that has it may have extended config space: how many lanes its link has.
-    extended_space: Option<u32>,
-}
-
-impl Found {
-    /// A capability whose length follows from its version.
-    pub(super) fn fixed(kind: Kind, bytes: u16) -> Self {
-        Self {
-            kind,
-            bytes: u32::from(bytes),
-            claimed: None,
-            extended_space: None,
-        }
-    }
-
-    /// A capability that tells its length itself, and has at least `minimum` bytes.
-    pub(super) fn claimed(kind: Kind, bytes: u32, minimum: u16) -> Self {
-        Self {
-            kind,
-            bytes,
-            claimed: Some(minimum),
-            extended_space: None,
-        }
-    }
-
-    /// A capability that users do not see, of at least so many bytes.
-    pub(super) fn hidden(bytes: u32) -> Self {
-        Self {
-            kind: Kind::Hidden,
-            bytes,
-            claimed: None,
-            extended_space: None,
-        }
-    }
-
-    /// A function with this capability may have extended config space, and has a link of so many
-    /// lanes.
-    pub(super) fn with_extended_space(self, lanes: u32) -> Self {
-        Self {
-            extended_space: Some(lanes),
-            ..self
-        }
-    }
-}
 
 /// The examination of one device.
 pub(super) struct Walk<'a, H> {
@@ -155,7 +88,7 @@ impl<'a, H: Hardware> Walk<'a, H> {
             let entry = self.probe.read(offset, Width::Word)?;
             let id = entry & 0xff;
             pointer = entry >> 8;
-            let found = capability::identify(&self.probe, id, offset)?;
+            let found = identify::conventional(&self.probe, id, offset)?;
             if let Some(found) = self.place(id, offset, found, end)? {
                 store(self.cells, link, Width::Byte, u32::from(offset));
                 link = offset.saturating_add(capability::NEXT);
@@ -195,7 +128,7 @@ impl<'a, H: Hardware> Walk<'a, H> {
         for _ in 0..(EXTENDED_SIZE - CONVENTIONAL_SIZE) / 4 {
             let header = self.probe.read(offset, Width::Dword)?;
             let id = header & extended::ID;
-            let found = extended::identify(&self.probe, id, offset, lanes)?;
+            let found = identify::extended(&self.probe, id, offset, lanes)?;
             let visible = self.place(id, offset, found, end)?.is_some();
             if visible || link.is_none() {
                 self.link_extended(link, offset);
