@@ -5,6 +5,7 @@
 //! Each file wraps one C header, holds all the `unsafe` code for it and is
 //! worth moving to `rust/kernel/` as it is.
 
+mod held_run;
 pub(crate) mod iommu_domain;
 pub(crate) mod iommu_domains;
 pub(crate) mod locked_memory;

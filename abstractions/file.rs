@@ -120,6 +120,18 @@ pub struct FileTable<T: FileOperations>(bindings::file_operations, PhantomData<f
 // SAFETY: The table is never written after its creation.
 unsafe impl<T: FileOperations> Sync for FileTable<T> {}
 
+impl<T: FileOperations> pfnmap::FaultHandler for T {
+    type FileData = T::Data;
+
+    fn answer(data: DataOf<'_, T>, fault: &pfnmap::Fault<'_>) -> pfnmap::FaultResult {
+        if T::HAS_FAULT {
+            T::fault(data, fault)
+        } else {
+            pfnmap::FaultResult::SIGBUS
+        }
+    }
+}
+
 impl<T: FileOperations> FileTable<T> {
     /// Creates the table; `open` is called for files that are opened by name.
     ///

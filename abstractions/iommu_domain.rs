@@ -5,7 +5,7 @@
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
 use super::{
-    mapped_runs::HeldRun,
+    held_run::HeldRun,
     scheduler::cond_resched, //
 };
 use crate::range::IovaRange;

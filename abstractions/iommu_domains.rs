@@ -11,11 +11,11 @@
 //! device reaches. Who unpins pages relies on that, so it is here, though nothing in it is unsafe.
 
 use super::{
+    held_run::HeldRun,
     iommu_domain::{
         Access,
         PagingDomain, //
     },
-    mapped_runs::HeldRun,
     scheduler::cond_resched, //
 };
 use crate::range::IovaRange;

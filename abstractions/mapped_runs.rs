@@ -8,6 +8,7 @@
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
 use super::{
+    held_run::HeldRun,
     iommu_domain::Access,
     iommu_domains::{
         Domains,
@@ -30,7 +31,6 @@ use crate::{
 };
 use core::{
     iter,
-    marker::PhantomData,
     mem::ManuallyDrop,
     ops::Range,
     ptr, //
@@ -40,25 +40,6 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-
-/// Page frames that stay in place for `'a`: proof for those who map them.
-#[derive(Clone, Copy)]
-pub(super) struct HeldRun<'a> {
-    run: Run,
-    _owner: PhantomData<&'a ()>,
-}
-
-impl HeldRun<'_> {
-    /// The number of the first page frame.
-    pub(super) fn pfn(&self) -> u64 {
-        self.run.pfn()
-    }
-
-    /// The number of pages.
-    pub(super) fn pages(&self) -> u64 {
-        self.run.pages()
-    }
-}
 
 /// The runs that are mapped for DMA, in the order of their I/O addresses, without gaps.
 ///
@@ -183,10 +164,8 @@ impl DmaRuns {
             return Ok(());
         };
         let (end, first) = (self.pages, self.pages.saturating_sub(run.pages()));
-        let run = HeldRun {
-            run: *run,
-            _owner: PhantomData,
-        };
+        // SAFETY: It is pinned, or watched, as long as it is in the list, which is borrowed.
+        let run = unsafe { HeldRun::new(*run) };
         let domains = self.domains.read();
         let round = domains.round();
         let is_joined = self.coverage.is_joined(round);
@@ -232,10 +211,8 @@ impl DmaRuns {
                 return Err(EIO);
             }
             if run.kind() != Kind::Revoked {
-                let run = HeldRun {
-                    run: *run,
-                    _owner: PhantomData,
-                };
+                // SAFETY: It is pinned, or watched, as long as it is in the list, which is borrowed.
+                let run = unsafe { HeldRun::new(*run) };
                 paging.map(self.address_of(position.page), run, self.access)?;
             }
             // INVARIANT: It has the pages below the end now.

@@ -10,7 +10,6 @@
 
 use super::{
     bindings,
-    file::FileOperations,
     page_frames::PageFrames,
     pseudo_fs::AnonInode, //
 };
@@ -224,7 +223,7 @@ impl Fault<'_> {
     }
 
     /// Maps the page of `pages` with the given index, if a single one is wanted. The inode that
-    /// the file's mappings go to ([`FileOperations::address_space()`]) keeps all of them from now
+    /// the file's mappings go to ([`FileOperations::address_space()`](super::file::FileOperations::address_space)) keeps all of them from now
     /// on. May sleep.
     ///
     /// If there is no such page, or the file has no inode that keeps pages, that is
@@ -316,12 +315,24 @@ impl FaultResult {
     }
 }
 
+/// What answers the page faults of an area: the data of its file.
+pub(super) trait FaultHandler: 'static {
+    /// The data of the file.
+    type FileData: ForeignOwnable;
+
+    /// Answers a fault.
+    fn answer(
+        data: <Self::FileData as ForeignOwnable>::Borrowed<'_>,
+        fault: &Fault<'_>,
+    ) -> FaultResult;
+}
+
 /// Makes `vma` an area of page frame numbers with `T`'s fault handler.
 ///
 /// # Safety
 ///
-/// `vma` must be an area that is being set up for a file of a table of `T`.
-pub(super) unsafe fn install<T: FileOperations>(vma: *mut bindings::vm_area_struct) {
+/// `vma` must be an area that is being set up for a file whose private data is `T::FileData`'s.
+pub(super) unsafe fn install<T: FaultHandler>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: By this function's contract nobody else sees the area yet.
     unsafe {
         bindings::vfio_rust_vma_set_pfnmap(vma);
@@ -331,7 +342,7 @@ pub(super) unsafe fn install<T: FileOperations>(vma: *mut bindings::vm_area_stru
 
 struct Operations<T>(PhantomData<T>);
 
-impl<T: FileOperations> Operations<T> {
+impl<T: FaultHandler> Operations<T> {
     const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
         open: Some(Self::open),
         may_split: Some(Self::may_split),
@@ -406,14 +417,13 @@ impl<T: FileOperations> Operations<T> {
         order: c_uint,
     ) -> bindings::vm_fault_t {
         // SAFETY: mm passes a valid fault, with the area's lock held; the area
-        // holds a reference to its file, which by `install()`'s contract is one
-        // of a table of `T`, so its private data is `T::Data`'s until the
-        // file's release.
+        // holds a reference to its file, whose private data is `T::FileData`'s by
+        // `install()`'s contract, until the file's release.
         let (data, area, address) = unsafe {
             let fault = &(*vmf).__bindgen_anon_1;
             let file = (*fault.vma).vm_file;
             (
-                T::Data::borrow((*file).private_data),
+                T::FileData::borrow((*file).private_data),
                 VmaRef::from_raw(fault.vma),
                 fault.address,
             )
@@ -432,12 +442,7 @@ impl<T: FileOperations> Operations<T> {
             order,
             _vma: PhantomData,
         };
-        let result = if T::HAS_FAULT {
-            T::fault(data, &fault)
-        } else {
-            FaultResult::SIGBUS
-        };
-        match result.0 {
+        match T::answer(data, &fault).0 {
             Answer::Now(reasons) => reasons,
             // SAFETY: The fault is valid, and what the handler has seen of it is gone.
             Answer::Later(obstacle) => unsafe { wait_for(vmf, &*obstacle) },
