@@ -9,10 +9,7 @@
 //! them, in every domain of its container. The device that is watched may be in
 //! another container, or in none.
 
-use super::{
-    mapping::Mapping,
-    LocalModule, //
-};
+use super::LocalModule;
 use core::ops::Range;
 use kernel::{
     mm::virt::VmaRef,
@@ -118,11 +115,30 @@ impl DeviceMemory {
     }
 }
 
+/// What has memory of devices: a mapping.
+pub(super) trait Holder: Send + Sync + Sized + 'static {
+    /// Takes over what watches a device, unless that has gone meanwhile: then it is
+    /// left for the caller to drop.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn watch(&self, revoke: &Revoke<Self>, watched: &mut Option<Watched>) -> Result;
+
+    /// Takes the memory of a device that is about to be released away
+    /// from all devices, in whole ranges. The mapping itself stays until the
+    /// user unmaps it.
+    ///
+    /// Returns the watch on that device, if the mapping has none of its memory any
+    /// more, to be dropped by the caller.
+    fn revoke(&self, device: &Revoke<Self>) -> Option<Watched>;
+}
+
 /// A device that was found, and who is told when it goes.
-struct Known {
+struct Known<M> {
     /// The address of its object, only ever compared, and only until the device is lost.
     device: usize,
-    revoke: Arc<Revoke>,
+    revoke: Arc<Revoke<M>>,
     /// What the mapping has not taken over yet.
     watched: Option<Watched>,
 }
@@ -130,22 +146,22 @@ struct Known {
 /// The devices of a mapping under construction.
 ///
 /// Must not be dropped with the mapping's lock held, as [`Watched`].
-pub(super) struct Devices<'a> {
-    mapping: &'a Arc<Mapping>,
+pub(super) struct Devices<'a, M> {
+    mapping: &'a Arc<M>,
     /// Most mappings have none, and to drop an empty vector takes three calls.
-    known: Option<KVec<Known>>,
+    known: Option<KVec<Known<M>>>,
 }
 
-impl<'a> Devices<'a> {
+impl<'a, M: Holder> Devices<'a, M> {
     /// None yet.
-    pub(super) fn new(mapping: &'a Arc<Mapping>) -> Self {
+    pub(super) fn new(mapping: &'a Arc<M>) -> Self {
         Self {
             mapping,
             known: None,
         }
     }
 
-    fn known(&self) -> &[Known] {
+    fn known(&self) -> &[Known<M>] {
         self.known.as_deref().unwrap_or_default()
     }
 
@@ -276,14 +292,14 @@ fn refuse_foreign() -> Result<Option<u64>> {
 }
 
 /// Takes the memory of a device out of a mapping before the device goes.
-pub(super) struct Revoke {
-    mapping: Arc<Mapping>,
+pub(super) struct Revoke<M> {
+    mapping: Arc<M>,
     source: u64,
     /// Whether the device has gone; changes under the lock of the mapping.
     lost: Atomic<bool>,
 }
 
-impl Revoke {
+impl<M> Revoke<M> {
     /// The device's name in the mapping.
     pub(super) fn source(&self) -> u64 {
         self.source
@@ -301,7 +317,7 @@ impl Revoke {
     }
 }
 
-impl ReleaseHandler for Revoke {
+impl<M: Holder> ReleaseHandler for Revoke<M> {
     fn released(&self) {
         let watched = self.mapping.revoke(self);
         // The device is gone, and a mapping must not keep what is left of it.

@@ -36,6 +36,7 @@ use super::{
     device_memory::{
         DeviceMemory,
         Devices,
+        Holder,
         Revoke,
         Watched, //
     },
@@ -233,35 +234,13 @@ impl Mapping {
         Ok(())
     }
 
-    /// Takes over what watches a device, unless that has gone meanwhile: then it is
-    /// left for the caller to drop.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn watch(&self, revoke: &Revoke, watched: &mut Option<Watched>) -> Result {
-        let mut pages = self.pages.lock();
-        if revoke.is_lost() {
-            return Ok(());
-        }
-        if pages.devices.is_none() {
-            pages.devices = Some(KBox::new(DeviceMemory::default(), GFP_KERNEL_ACCOUNT)?);
-        }
-        let devices = pages.devices.as_mut().ok_or(ENOMEM)?;
-        devices.reserve()?;
-        if let Some(watched) = watched.take() {
-            devices.watch(watched);
-        }
-        Ok(())
-    }
-
     /// Maps `run` behind the runs that there are. The lock is still held after that.
     ///
     /// # Errors
     ///
     /// `EFAULT`: it is memory of a device that was released after it was found.
     /// `ENOMEM`, and those of the IOMMU drivers.
-    fn map_run(&self, run: DmaRun, devices: &Devices<'_>) -> Result<MutexGuard<'_, Pages>> {
+    fn map_run(&self, run: DmaRun, devices: &Devices<'_, Self>) -> Result<MutexGuard<'_, Pages>> {
         let mut pages = self.pages.lock();
         let first = pages.runs.pages();
         let end = first.saturating_add(run.pages());
@@ -363,23 +342,6 @@ impl Mapping {
             "A part of IOVA {first:#x} to {last:#x} cannot be unmapped: \
              devices may still reach what is there\n"
         );
-    }
-
-    /// Takes the memory of a device that is about to be released away
-    /// from all devices, in whole ranges. The mapping itself stays until the
-    /// user unmaps it.
-    ///
-    /// Returns the watch on that device, if the mapping has none of its memory any
-    /// more, to be dropped by the caller.
-    pub(super) fn revoke(&self, device: &Revoke) -> Option<Watched> {
-        let mut pages = self.pages.lock();
-        device.lose();
-        let source = device.source();
-        let Pages { runs, devices, .. } = &mut *pages;
-        let devices = devices.as_mut()?;
-        let revoked = runs.revoke(devices.ranges_of(source));
-        revoked.inspect_err(|_| self.complain()).ok()?;
-        devices.lose(source)
     }
 
     /// Takes the lock once the user is charged for as many pages as `needed` tells then.
@@ -532,5 +494,34 @@ impl Mapping {
             }
         }
         self.memory.uncharge(charged);
+    }
+}
+
+impl Holder for Mapping {
+    fn watch(&self, revoke: &Revoke<Self>, watched: &mut Option<Watched>) -> Result {
+        let mut pages = self.pages.lock();
+        if revoke.is_lost() {
+            return Ok(());
+        }
+        if pages.devices.is_none() {
+            pages.devices = Some(KBox::new(DeviceMemory::default(), GFP_KERNEL_ACCOUNT)?);
+        }
+        let devices = pages.devices.as_mut().ok_or(ENOMEM)?;
+        devices.reserve()?;
+        if let Some(watched) = watched.take() {
+            devices.watch(watched);
+        }
+        Ok(())
+    }
+
+    fn revoke(&self, device: &Revoke<Self>) -> Option<Watched> {
+        let mut pages = self.pages.lock();
+        device.lose();
+        let source = device.source();
+        let Pages { runs, devices, .. } = &mut *pages;
+        let devices = devices.as_mut()?;
+        let revoked = runs.revoke(devices.ranges_of(source));
+        revoked.inspect_err(|_| self.complain()).ok()?;
+        devices.lose(source)
     }
 }

@@ -24,7 +24,10 @@ use super::abstractions::{
         ReadLockedMm, //
     }, //
 };
-use super::device_memory::Devices;
+use super::device_memory::{
+    Devices,
+    Holder, //
+};
 use kernel::{
     mm::MmWithUser,
     page::PAGE_SHIFT,
@@ -92,7 +95,7 @@ impl<'a> Pinner<'a> {
         address: usize,
         pages: u64,
         charge: impl Fn(&PinBatch) -> Result,
-        devices: &mut Devices<'_>,
+        devices: &mut Devices<'_, impl Holder>,
     ) -> Result<DmaRun> {
         while self.batch.is_empty() {
             cond_resched();
@@ -138,7 +141,7 @@ impl<'a> Pinner<'a> {
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         pages: u64,
-        devices: &mut Devices<'_>,
+        devices: &mut Devices<'_, impl Holder>,
     ) -> Result<DeviceRun> {
         let limit = pages.min(self.run_limit);
         if let Some(run) = self.device_frames(mm, address, limit, devices)? {
@@ -171,7 +174,7 @@ impl<'a> Pinner<'a> {
         mm: &ReadLockedMm<'_>,
         address: usize,
         limit: u64,
-        devices: &mut Devices<'_>,
+        devices: &mut Devices<'_, impl Holder>,
     ) -> Result<Option<DmaRun>> {
         let address = mm.untagged(address);
         let Some(vma) = mm.pfnmap_vma(address) else {
@@ -192,7 +195,7 @@ impl<'a> Pinner<'a> {
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         limit: u64,
-        devices: &mut Devices<'_>,
+        devices: &mut Devices<'_, impl Holder>,
     ) -> Result<DeviceRun> {
         let address = mm.untagged(address);
         let found = mm.pfnmap_leaf(address);
