@@ -24,6 +24,17 @@ use kernel::{
 /// Which pages of a mapping are dirty.
 pub(super) type Dirty = DirtyBits<KVVec<u64>>;
 
+/// Whether a container keeps track of dirty pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tracking {
+    /// No mapping has bits.
+    Off,
+    /// Somebody gives bits to those that have none. Those that come bring theirs.
+    Starting,
+    /// Every mapping has bits.
+    On,
+}
+
 /// A mapping and the claim on its addresses.
 pub(super) struct Entry {
     pub(super) mapping: Arc<Mapping>,

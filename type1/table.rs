@@ -12,36 +12,23 @@ use super::{
         type1_parameters, //
     },
     claims::{
-        self,
-        Cancelled,
         Claim,
         Claims,
-        Lack,
-        Phase,
-        Refusal,
         Ticket, //
     },
     mapping::Mapping,
     mappings::{
-        Dirty,
-        Entry,
         Mappings,
-        Slot, //
+        Tracking, //
     },
     page_sizes::PageSizes,
     range::IovaRange,
     request::{
         Extent,
-        MapRequest,
-        UserBitmap, //
+        MapRequest, //
     },
     reserved_vec::ReservedVec,
-    tracking::{
-        no_dirty_pages,
-        Reporter,
-        Tracking, //
-    },
-    valid_iova::permits,
+    valid_iova::permits, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -54,11 +41,6 @@ use kernel::{
 };
 use vfio::{
     abstractions::iommu,
-    monitor::{
-        Killed,
-        Monitor,
-        WaitKillable, //
-    },
     pinning::UnmapListener, //
 };
 
@@ -150,7 +132,7 @@ impl Table {
     ///
     /// `EINVAL`: it is not aligned, or not where it may be. `ENOSPC`: there are too many.
     /// `ENODEV`: the last group left while the call was on its way.
-    fn admit(&self, request: &MapRequest) -> Result<Option<()>> {
+    pub(super) fn admit(&self, request: &MapRequest) -> Result<Option<()>> {
         if !self.is_aligned(&request.range, request.vaddr) {
             return Err(EINVAL);
         }
@@ -224,7 +206,12 @@ impl Table {
     /// # Errors
     ///
     /// `EINVAL`: one would be cut in two.
-    fn take(&mut self, range: &IovaRange, ticket: Ticket, version: Version) -> Result<usize> {
+    pub(super) fn take(
+        &mut self,
+        range: &IovaRange,
+        ticket: Ticket,
+        version: Version,
+    ) -> Result<usize> {
         if !self.may_unmap(range, ticket, version)? {
             return Ok(0);
         }
@@ -240,7 +227,7 @@ impl Table {
 
     /// Begins to remove the mapping that has exactly the addresses in `range`, if there is one
     /// that nobody works on, nor a bus driver that may have pages.
-    fn take_exactly(&mut self, range: &IovaRange) -> Option<Arc<Mapping>> {
+    pub(super) fn take_exactly(&mut self, range: &IovaRange) -> Option<Arc<Mapping>> {
         if self.uses != 0 || !self.listeners.is_empty() {
             return None;
         }
@@ -302,224 +289,5 @@ impl Claims for Table {
 
     fn uses(&mut self) -> &mut usize {
         &mut self.uses
-    }
-}
-
-/// Why a mapping cannot be made.
-struct MapFailure(Error);
-
-impl From<Error> for MapFailure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Cancelled> for MapFailure {
-    fn from(_: Cancelled) -> Self {
-        // The last group left while the call was on its way.
-        Self(ENODEV)
-    }
-}
-
-impl LockedTable {
-    /// Makes the memory of `request` visible to devices, as `mapping`.
-    ///
-    /// # Errors
-    ///
-    /// `EEXIST`: there is a mapping already. `EINTR`: the task was killed while it waited for
-    /// somebody who works on that. `EINVAL`, `ENOSPC`, `ENODEV`: it may not be mapped. Those
-    /// of [`Mapping::populate()`].
-    pub(super) fn map(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result {
-        let phase = self.reserve(request, mapping.clone())?;
-        if phase == Phase::Settled {
-            return Ok(());
-        }
-        mapping
-            .populate()
-            .and_then(|()| self.settle(&mapping, true))
-            .inspect_err(|_| {
-                // Its addresses are in use until that can be undone.
-                let _ = self.remove(&mapping);
-            })
-    }
-
-    /// Settles `mapping`, on which the caller works. It `has_pages`, or has none.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV`: it has to go, and the caller has to remove it. Those of
-    /// [`Mapping::populate()`].
-    fn settle(&self, mapping: &Arc<Mapping>, has_pages: bool) -> Result {
-        let last = mapping.range().last();
-        claims::settle::<_, MapFailure>(self, last, has_pages, |lack| match lack {
-            Lack::Pages => Ok(mapping.populate()?),
-            Lack::NoPages => Ok(mapping.clear()?),
-        })
-        .map_err(|MapFailure(error)| error)
-    }
-
-    /// Ends the work of the caller on `mapping`, which is to stay. It goes if that is
-    /// not possible, with its device or for want of its memory.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`settle()`](Self::settle).
-    pub(super) fn give_back(&self, mapping: &Arc<Mapping>) -> Result {
-        self.settle(mapping, mapping.has_pages()).inspect_err(|_| {
-            let _ = self.remove(mapping);
-        })
-    }
-
-    /// Claims the addresses of `mapping`, and settles the claim at once if the mapping has no
-    /// pages yet.
-    fn reserve(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result<Phase> {
-        let slot = Slot::new()?;
-        let mut dirty: Option<Dirty> = None;
-        loop {
-            let mut table = match claims::reserve(self, &request.range) {
-                Ok(table) => table,
-                // What is not aligned cannot exist.
-                Err(Refusal::Exists) if !self.is_aligned(request) => return Err(EINVAL),
-                Err(Refusal::Exists) => return Err(EEXIST),
-                Err(Refusal::Killed) => return Err(EINTR),
-            };
-            if table.admit(request)?.is_none() {
-                drop(self.wait_killable(table).map_err(|Killed| EINTR)?);
-                continue;
-            }
-            if table.tracking != Tracking::Off && dirty.is_none() {
-                let page_sizes = table.page_sizes;
-                drop(table);
-                dirty = Some(no_dirty_pages(&request.range, &page_sizes)?);
-                continue;
-            }
-            let phase = if table.has_domains {
-                Phase::Busy
-            } else {
-                Phase::Settled
-            };
-            let ticket = table.mappings.ticket();
-            let claim = Claim::new(ticket, phase);
-            let dirty = dirty.filter(|_| table.tracking != Tracking::Off);
-            let entry = Entry::new(mapping, claim, dirty);
-            table.mappings.insert(slot, entry);
-            return Ok(phase);
-        }
-    }
-
-    fn is_aligned(&self, request: &MapRequest) -> bool {
-        self.lock().is_aligned(&request.range, request.vaddr)
-    }
-
-    /// Removes mappings in `extent`, and returns how many bytes they had. Which of their pages
-    /// are dirty is reported to `bitmap` before that.
-    ///
-    /// Who is being killed removes all of them as well, or none: others may have the
-    /// container too, and could not tell how far this came.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping; or nothing can be
-    /// reported like that. `EINTR`: the task was killed while it waited. `EBUSY`: a bus driver
-    /// does not let go of a page. Nothing is removed then. Those of
-    /// [`remove_taken()`](Self::remove_taken).
-    pub(super) fn unmap(
-        &self,
-        extent: &Extent,
-        version: Version,
-        bitmap: Option<&UserBitmap>,
-    ) -> Result<u64> {
-        let range = {
-            let mut table = self.lock();
-            let range = table.range_of(extent)?;
-            table.check_report(bitmap)?;
-            // What most ask for is what they have mapped: that is found at once, where the
-            // general way looks for it five times.
-            if bitmap.is_none() {
-                if let Some(mapping) = table.take_exactly(&range) {
-                    drop(table);
-                    return self.remove(&mapping).map(|()| range.size());
-                }
-            }
-            range
-        };
-        let mut reporter = bitmap
-            .map(|bitmap| Reporter::new(self, range.start(), bitmap))
-            .transpose()?;
-        let (mut table, ticket) = claims::wait_to_remove(self, &range).map_err(|Killed| EINTR)?;
-        table.check_report(bitmap)?;
-        let count = table.take(&range, ticket, version)?;
-        let may_be_pinned = !table.listeners.is_empty();
-        drop(table);
-        if may_be_pinned {
-            self.evict_drivers(range.start(), ticket, count)
-                .inspect_err(|_| self.give_back_taken(range.start(), ticket, count))?;
-        }
-        self.remove_taken(range.start(), ticket, count, reporter.as_mut())
-    }
-
-    /// Removes `count` mappings from `address` on, on which who has `ticket` works, each after
-    /// `reporter` has reported it. Returns how many bytes they had.
-    ///
-    /// # Errors
-    ///
-    /// `EFAULT`: the report cannot be written; those that it has not come to are still there.
-    /// `EIO`: those that an IOMMU driver failed to unmap are still there.
-    pub(super) fn remove_taken(
-        &self,
-        address: u64,
-        ticket: Ticket,
-        count: usize,
-        mut reporter: Option<&mut Reporter<'_>>,
-    ) -> Result<u64> {
-        let mut size = 0u64;
-        let mut result = Ok(());
-        let mut next = Some(address);
-        for done in 0..count {
-            let taken = next.and_then(|next| self.lock().taken(next, ticket));
-            let Some(mapping) = taken else {
-                break;
-            };
-            let range = mapping.range();
-            if let Some(reporter) = reporter.as_mut() {
-                reporter.report(&range).inspect_err(|_| {
-                    self.give_back_taken(range.start(), ticket, count.saturating_sub(done));
-                })?;
-            }
-            match self.remove(&mapping) {
-                Ok(()) => size = size.saturating_add(range.size()),
-                Err(error) => result = Err(error),
-            }
-            next = range.last().checked_add(1);
-        }
-        result.map(|()| size)
-    }
-
-    /// Ends the work of who has `ticket` on `count` mappings from `address` on, which stay.
-    fn give_back_taken(&self, address: u64, ticket: Ticket, count: usize) {
-        let mut next = Some(address);
-        for _ in 0..count {
-            let taken = next.and_then(|next| self.lock().taken(next, ticket));
-            let Some(mapping) = taken else {
-                return;
-            };
-            next = mapping.range().last().checked_add(1);
-            let _ = self.give_back(&mapping);
-        }
-    }
-
-    /// Removes `mapping`, on which the caller works, or settles what cannot be unmapped.
-    fn remove(&self, mapping: &Mapping) -> Result {
-        let last = mapping.range().last();
-        while let Err(error) = mapping.clear() {
-            if claims::settle_stuck(self, last) {
-                return Err(error);
-            }
-        }
-        let mut table = self.lock();
-        let removed = table.mappings.remove(last);
-        self.wake(table);
-        drop(removed);
-        Ok(())
     }
 }

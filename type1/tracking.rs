@@ -23,7 +23,10 @@ use super::{
         Place,
         PAGES_MAX, //
     },
-    mappings::Dirty,
+    mappings::{
+        Dirty,
+        Tracking, //
+    },
     page_sizes::PageSizes,
     range::IovaRange,
     request::{
@@ -54,17 +57,6 @@ const CHUNK: usize = 512;
 
 /// How many pages of bus drivers to look at in one go.
 const PINNED_CHUNK: usize = 64;
-
-/// Whether a container keeps track of dirty pages.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tracking {
-    /// No mapping has bits.
-    Off,
-    /// Somebody gives bits to those that have none. Those that come bring theirs.
-    Starting,
-    /// Every mapping has bits.
-    On,
-}
 
 /// Bits for the pages of a mapping of `range`, none of which is dirty.
 ///

@@ -16,6 +16,7 @@ use vfio::container::DriverRegistration;
 #[path = "../abstractions/crate_type1.rs"]
 mod abstractions;
 mod attach;
+mod backend;
 pub mod claims;
 mod container;
 pub mod coverage;
@@ -24,8 +25,11 @@ pub mod dirty_bitmap;
 mod domain;
 mod driver_access;
 mod driver_pins;
+mod driver_use;
 mod emulated;
+mod groups;
 mod info;
+mod map;
 mod mapping;
 mod mappings;
 pub mod page_sizes;
@@ -39,6 +43,7 @@ mod table;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
 mod tracking;
+mod unmap;
 mod vaddr;
 pub mod valid_iova;
 
@@ -57,8 +62,8 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        container::prime_lock_order()?;
-        let driver = Arc::new(container::Type1, GFP_KERNEL)?;
+        backend::prime_lock_order()?;
+        let driver = Arc::new(backend::Type1, GFP_KERNEL)?;
         Ok(Self {
             _registration: DriverRegistration::new(driver, module)?,
         })

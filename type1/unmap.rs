@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Removing mappings by their addresses.
+
+use super::{
+    claims::{
+        self,
+        Ticket, //
+    },
+    request::{
+        Extent,
+        UserBitmap, //
+    },
+    table::{
+        LockedTable,
+        Version, //
+    },
+    tracking::Reporter, //
+};
+use kernel::prelude::*;
+use vfio::monitor::{
+    Killed,
+    Monitor, //
+};
+
+impl LockedTable {
+    /// Removes mappings in `extent`, and returns how many bytes they had. Which of their pages
+    /// are dirty is reported to `bitmap` before that.
+    ///
+    /// Who is being killed removes all of them as well, or none: others may have the
+    /// container too, and could not tell how far this came.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, `EOVERFLOW`: `extent` is no range, or cuts a mapping; or nothing can be
+    /// reported like that. `EINTR`: the task was killed while it waited. `EBUSY`: a bus driver
+    /// does not let go of a page. Nothing is removed then. Those of
+    /// [`remove_taken()`](Self::remove_taken).
+    pub(super) fn unmap(
+        &self,
+        extent: &Extent,
+        version: Version,
+        bitmap: Option<&UserBitmap>,
+    ) -> Result<u64> {
+        let range = {
+            let mut table = self.lock();
+            let range = table.range_of(extent)?;
+            table.check_report(bitmap)?;
+            // What most ask for is what they have mapped: that is found at once, where the
+            // general way looks for it five times.
+            if bitmap.is_none() {
+                if let Some(mapping) = table.take_exactly(&range) {
+                    drop(table);
+                    return self.remove(&mapping).map(|()| range.size());
+                }
+            }
+            range
+        };
+        let mut reporter = bitmap
+            .map(|bitmap| Reporter::new(self, range.start(), bitmap))
+            .transpose()?;
+        let (mut table, ticket) = claims::wait_to_remove(self, &range).map_err(|Killed| EINTR)?;
+        table.check_report(bitmap)?;
+        let count = table.take(&range, ticket, version)?;
+        let may_be_pinned = !table.listeners.is_empty();
+        drop(table);
+        if may_be_pinned {
+            self.evict_drivers(range.start(), ticket, count)
+                .inspect_err(|_| self.give_back_taken(range.start(), ticket, count))?;
+        }
+        self.remove_taken(range.start(), ticket, count, reporter.as_mut())
+    }
+
+    /// Removes `count` mappings from `address` on, on which who has `ticket` works, each after
+    /// `reporter` has reported it. Returns how many bytes they had.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the report cannot be written; those that it has not come to are still there.
+    /// `EIO`: those that an IOMMU driver failed to unmap are still there.
+    pub(super) fn remove_taken(
+        &self,
+        address: u64,
+        ticket: Ticket,
+        count: usize,
+        mut reporter: Option<&mut Reporter<'_>>,
+    ) -> Result<u64> {
+        let mut size = 0u64;
+        let mut result = Ok(());
+        let mut next = Some(address);
+        for done in 0..count {
+            let taken = next.and_then(|next| self.lock().taken(next, ticket));
+            let Some(mapping) = taken else {
+                break;
+            };
+            let range = mapping.range();
+            if let Some(reporter) = reporter.as_mut() {
+                reporter.report(&range).inspect_err(|_| {
+                    self.give_back_taken(range.start(), ticket, count.saturating_sub(done));
+                })?;
+            }
+            match self.remove(&mapping) {
+                Ok(()) => size = size.saturating_add(range.size()),
+                Err(error) => result = Err(error),
+            }
+            next = range.last().checked_add(1);
+        }
+        result.map(|()| size)
+    }
+
+    /// Ends the work of who has `ticket` on `count` mappings from `address` on, which stay.
+    fn give_back_taken(&self, address: u64, ticket: Ticket, count: usize) {
+        let mut next = Some(address);
+        for _ in 0..count {
+            let taken = next.and_then(|next| self.lock().taken(next, ticket));
+            let Some(mapping) = taken else {
+                return;
+            };
+            next = mapping.range().last().checked_add(1);
+            let _ = self.give_back(&mapping);
+        }
+    }
+}
