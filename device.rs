@@ -7,6 +7,9 @@
 //! begin; unregistering waits for all uses to end, so the bus driver's device
 //! stays bound as long as there is one. It is *open* from its first file to
 //! its last one; only then does the bus driver touch the hardware for users.
+//!
+//! A device and its [operations](DeviceOps) are one thing in two files: either is of use only with
+//! the other.
 
 use crate::{
     abstractions::{

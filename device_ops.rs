@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the core asks of bus drivers.
+//! What the core asks of bus drivers. One thing with the [device](Device) that it is asked for.
 
 use crate::{
     abstractions::pfnmap::{

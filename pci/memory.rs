@@ -38,12 +38,18 @@
 //! The PCI core blocks config space for users before it announces a reset, so that block is
 //! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
 //! called with the memory lock held.
+//!
+//! # Files
+//!
+//! The lock and its guards, [`Exclusive`] and [`Held`], are one thing in three files: each makes the
+//! others, and none is of use alone.
 
 mod exclusive;
 mod held;
 mod no_reset;
 mod published;
 mod register;
+mod state;
 
 pub(crate) use exclusive::{
     DecodeGuard,
@@ -51,6 +57,10 @@ pub(crate) use exclusive::{
 };
 pub(crate) use held::Held;
 use published::Leaf;
+use state::{
+    Conditions,
+    Memory, //
+};
 
 use crate::{
     abstractions::{
@@ -61,13 +71,11 @@ use crate::{
     availability::{
         Availability,
         Facts,
-        Holder,
-        Holders, //
+        Holder, //
     },
     bars::Bars,
     command::Command,
     dma_buf::Exports,
-    low_power::LowPower,
     reach::Reach,
     region::{
         PageAddress,
@@ -103,61 +111,6 @@ use vfio::{
     lock_order,
     new_rwsem, //
 };
-
-/// What the memory lock protects.
-struct Memory {
-    /// Does COMMAND enable memory, as the user sees it?
-    decode: bool,
-    /// The BARs of an open device.
-    bars: Option<Arc<Bars>>,
-    /// Config space of a device that forgets it in D3, from when it entered that state.
-    asleep: Option<SavedState>,
-    /// Must the device stay in D0?
-    kept_in_d0: bool,
-    /// May the device be suspended while it is open? Then nothing is mapped.
-    low_power: LowPower,
-    /// Is the device open?
-    open: bool,
-    /// Who keeps everybody from the memory without this lock. The gate is closed for them.
-    holders: Holders,
-}
-
-/// What the answer depends on, of what the memory lock protects.
-#[derive(Clone, Copy)]
-struct Conditions {
-    holders: Holders,
-    /// May the open device be suspended?
-    may_sleep: bool,
-    suspended: bool,
-    decode: bool,
-}
-
-impl Memory {
-    fn conditions(&self) -> Conditions {
-        Conditions {
-            holders: self.holders,
-            may_sleep: self.low_power.is_on(),
-            suspended: self.low_power.is_suspended(),
-            decode: self.decode,
-        }
-    }
-
-    /// Creates the lock around what a device has that is closed.
-    fn new_lock() -> impl PinInit<RwSemaphore<Self>> {
-        new_rwsem!(
-            Self {
-                decode: false,
-                bars: None,
-                asleep: None,
-                kept_in_d0: false,
-                low_power: LowPower::default(),
-                open: false,
-                holders: Holders::default(),
-            },
-            c"vfio_pci_memory_lock"
-        )
-    }
-}
 
 /// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler.
 ///

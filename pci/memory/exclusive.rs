@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory lock, held for writing.
+//! The memory lock, held for writing. A guard, and so one thing with the [lock](super).
 
 use super::{
     published::Published,
+    state::Memory,
     Held,
-    Memory,
     MemoryLock, //
 };
 use crate::{

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that a user keeps everybody else from for longer than a lock could be held.
+//! Memory that a user keeps everybody else from for longer than a lock could be held. A guard, and
+//! so one thing with the [lock](super).
 
 use super::{
     Exclusive,

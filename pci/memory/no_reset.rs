@@ -4,8 +4,10 @@
 
 use super::{
     published::Leaf,
-    Conditions,
-    Memory,
+    state::{
+        Conditions,
+        Memory, //
+    },
     MemoryLock, //
 };
 use crate::{

@@ -13,7 +13,7 @@
 //! sees all that was done before it was left, and whoever has taken it away comes after all accesses
 //! that found it, on any machine.
 
-use super::{
+use super::state::{
     Conditions,
     Memory, //
 };

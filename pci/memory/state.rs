@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the memory lock protects.
+
+use crate::{
+    abstractions::pci_reset::SavedState,
+    availability::Holders,
+    bars::Bars,
+    low_power::LowPower, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use vfio::{
+    abstractions::rwsem::RwSemaphore,
+    new_rwsem, //
+};
+
+/// What the memory lock protects.
+pub(super) struct Memory {
+    /// Does COMMAND enable memory, as the user sees it?
+    pub(super) decode: bool,
+    /// The BARs of an open device.
+    pub(super) bars: Option<Arc<Bars>>,
+    /// Config space of a device that forgets it in D3, from when it entered that state.
+    pub(super) asleep: Option<SavedState>,
+    /// Must the device stay in D0?
+    pub(super) kept_in_d0: bool,
+    /// May the device be suspended while it is open? Then nothing is mapped.
+    pub(super) low_power: LowPower,
+    /// Is the device open?
+    pub(super) open: bool,
+    /// Who keeps everybody from the memory without this lock. The gate is closed for them.
+    pub(super) holders: Holders,
+}
+
+/// What the answer depends on, of what the memory lock protects.
+#[derive(Clone, Copy)]
+pub(super) struct Conditions {
+    pub(super) holders: Holders,
+    /// May the open device be suspended?
+    pub(super) may_sleep: bool,
+    pub(super) suspended: bool,
+    pub(super) decode: bool,
+}
+
+impl Memory {
+    /// What the answer depends on.
+    pub(super) fn conditions(&self) -> Conditions {
+        Conditions {
+            holders: self.holders,
+            may_sleep: self.low_power.is_on(),
+            suspended: self.low_power.is_suspended(),
+            decode: self.decode,
+        }
+    }
+
+    /// Creates the lock around what a device has that is closed.
+    pub(super) fn new_lock() -> impl PinInit<RwSemaphore<Self>> {
+        new_rwsem!(
+            Self {
+                decode: false,
+                bars: None,
+                asleep: None,
+                kept_in_d0: false,
+                low_power: LowPower::default(),
+                open: false,
+                holders: Holders::default(),
+            },
+            c"vfio_pci_memory_lock"
+        )
+    }
+}
