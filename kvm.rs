@@ -10,23 +10,23 @@ use crate::{
         iommu::enforces_cache_coherency,
         kvm::KvmSlot, //
     },
-    device_file,
-    group_file, //
+    device,
+    group, //
 };
 use kernel::fs::File;
 
 /// Whether `file` is a group or a device.
 pub(crate) fn file_is_valid(file: &File) -> bool {
-    group_file::from_file(file).is_some() || device_file::with_file(file, |_| ()).is_some()
+    group::file::from_file(file).is_some() || device::file::with_file(file, |_| ()).is_some()
 }
 
 /// Whether DMA of all devices behind `file` is coherent with the caches,
 /// whatever the devices ask for. What is no file of ours does no DMA.
 pub(crate) fn file_enforced_coherent(file: &File) -> bool {
-    if let Some(group) = group_file::from_file(file) {
+    if let Some(group) = group::file::from_file(file) {
         return group.all_devices(|device| enforces_cache_coherency(device.parent()));
     }
-    device_file::with_file(file, |file| {
+    device::file::with_file(file, |file| {
         enforces_cache_coherency(file.device().parent())
     })
     .unwrap_or(true)
@@ -35,9 +35,9 @@ pub(crate) fn file_enforced_coherent(file: &File) -> bool {
 /// Calls `visit` with what knows the virtual machine that `file` was given to; it is the same as
 /// long as the file is open. The next first open of a device takes a reference on the machine.
 pub(crate) fn with_slot(file: &File, visit: impl FnOnce(&KvmSlot)) {
-    if let Some(group) = group_file::from_file(file) {
+    if let Some(group) = group::file::from_file(file) {
         visit(group.group().kvm_slot());
     } else {
-        device_file::with_file(file, |file| visit(file.kvm_slot()));
+        device::file::with_file(file, |file| visit(file.kvm_slot()));
     }
 }

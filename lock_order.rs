@@ -9,13 +9,15 @@
 //! is told at once, whatever has been going on before.
 
 use crate::{
-    device_dma::Listener,
-    device_set::{
-        DeviceSetKey,
-        Membership, //
-    },
-    group,
-    notifier::list::ReleaseNotifiers, //
+    container::group::Users,
+    device::{
+        notifiers::ReleaseNotifiers,
+        set::{
+            DeviceSetKey,
+            Membership, //
+        },
+        user_memory::Listener, //
+    }, //
 };
 use kernel::{
     current,
@@ -34,7 +36,7 @@ pub fn prime(handler: &mut dyn FnMut(&dyn Fn())) -> Result {
     if !cfg!(CONFIG_PROVE_LOCKING) {
         return Ok(());
     }
-    let group = KBox::pin_init(group::Users::new_lock(), GFP_KERNEL)?;
+    let group = KBox::pin_init(Users::new_lock(), GFP_KERNEL)?;
     let set = Membership::join(DeviceSetKey::Alone)?;
     let notifiers = KBox::pin_init(ReleaseNotifiers::new(), GFP_KERNEL)?;
 

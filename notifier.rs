@@ -25,12 +25,7 @@ use kernel::{
     sync::Arc, //
 };
 
-pub mod calls;
-pub(crate) mod list;
-#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
-mod tests;
-
-pub use list::ReleaseHandler;
+pub use crate::device::notifiers::ReleaseHandler;
 
 /// A registered handler. It is called at most once; after this is dropped it is
 /// not called, and no call is in flight, unless the handler itself drops this.

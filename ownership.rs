@@ -8,10 +8,12 @@ use crate::{
         file,
         iommu, //
     },
-    device::Device,
-    device_set::SetState,
-    group::Group,
-    group_file, //
+    container::group::Group,
+    device::{
+        set::SetState,
+        Device, //
+    },
+    group, //
 };
 use kernel::{
     fs::File,
@@ -38,7 +40,7 @@ impl OwnedGroup {
     /// group.
     pub fn from_fd(fd: i32) -> Result<Self> {
         let file = file::get(fd)?;
-        let devices = group_file::from_file(&file).ok_or(EINVAL)?;
+        let devices = group::file::from_file(&file).ok_or(EINVAL)?;
         Ok(Self {
             group: devices.group().clone(),
             _file: file,

@@ -3,7 +3,7 @@
 //! VFIO: access to devices for userspace drivers and virtual machines, made
 //! safe by the IOMMU.
 //!
-//! This crate is the core. Bus drivers register devices ([`device`]), backend
+//! This crate is the core. Bus drivers [register](registration) [devices](device), backend
 //! drivers offer IOMMU interfaces to containers ([`container`]).
 
 #![crate_name = "vfio"]
@@ -19,19 +19,7 @@ pub mod capability;
 pub mod confinement;
 pub mod container;
 pub mod device;
-mod device_cdev;
-pub mod device_dma;
-pub mod device_feature;
-mod device_file;
-pub mod device_hold;
-mod device_node;
-pub mod device_ops;
-pub mod device_registration;
-pub mod device_set;
 mod group;
-mod group_devices;
-mod group_file;
-mod group_node;
 mod iommufd;
 mod kvm;
 pub mod lock_order;
@@ -40,6 +28,7 @@ mod noiommu;
 pub mod notifier;
 pub mod ownership;
 pub mod pinning;
+pub mod registration;
 mod vfio_fs;
 pub mod virqfd;
 pub mod vma;
@@ -54,17 +43,17 @@ struct Vfio {
     #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
     #[pin]
     container: abstractions::misc_device::MiscDevice,
-    groups: group_node::Nodes,
-    devices: device_node::Nodes,
+    groups: group::node::Nodes,
+    devices: device::node::Nodes,
 }
 
 impl kernel::InPlaceModule for Vfio {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            devices: device_node::Nodes::register()?,
-            groups: group_node::Nodes::register()?,
+            devices: device::node::Nodes::register()?,
+            groups: group::node::Nodes::register()?,
             #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
-            container <- container::node(),
+            container <- container::object::node(),
             _: {
                 pr_info!("VFIO - User Level meta-driver version: 0.3\n");
             },

@@ -10,8 +10,10 @@ use crate::{
             FrameRange, //
         }, //
     },
-    device::Device,
-    device_file, //
+    device::{
+        file::OPERATIONS,
+        Device, //
+    }, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -68,7 +70,7 @@ impl Device {
     /// file. The mmap lock, or the lock of the area, is held, as every
     /// [`VmaRef`] shows.
     pub fn from_vma(vma: &VmaRef) -> Option<DeviceRef> {
-        device_file::OPERATIONS
+        OPERATIONS
             .data_of_vma(vma)
             .and_then(|file| DeviceRef::new(file.shared_device()))
     }

@@ -20,7 +20,7 @@ use vfio::{
         bindings,
         device, //
     },
-    device_hold::Hold, //
+    device::hold::Hold, //
 };
 
 /// Prepares a function that is being bound for [`PeerMemory`], until it is unbound.

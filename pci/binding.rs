@@ -32,9 +32,11 @@ use kernel::{
 };
 use vfio::{
     confinement::Dma,
-    device::Device,
-    device_registration::Registration,
-    device_set::DeviceSetKey, //
+    device::{
+        set::DeviceSetKey,
+        Device, //
+    },
+    registration::Registration, //
 };
 
 /// Users may open the device as long as this exists.

@@ -47,9 +47,11 @@ use vfio::{
         FrameRange,
         NewMapping, //
     },
-    device::Device,
-    device_feature,
-    device_ops::DeviceOps, //
+    device::{
+        feature::Request,
+        ops::DeviceOps,
+        Device, //
+    }, //
 };
 
 impl CoreDevice {
@@ -180,7 +182,7 @@ impl DeviceOps for CoreDevice {
         is_answered && !self.memory().may_sleep()
     }
 
-    fn feature(&self, device: &Device, request: &device_feature::Request) -> Result<isize> {
+    fn feature(&self, device: &Device, request: &Request) -> Result<isize> {
         self.answer_feature(device, request)
     }
 

@@ -60,10 +60,12 @@ use vfio::{
         Completion,
         Wait, //
     },
-    device::Device,
-    device_feature::{
-        Payload,
-        Request, //
+    device::{
+        feature::{
+            Payload,
+            Request, //
+        },
+        Device, //
     }, //
 };
 

@@ -11,10 +11,12 @@ use crate::{
 use kernel::prelude::*;
 use vfio::{
     abstractions::eventfd::EventFd,
-    device::Device,
-    device_feature::{
-        Feature,
-        Request, //
+    device::{
+        feature::{
+            Feature,
+            Request, //
+        },
+        Device, //
     }, //
 };
 

@@ -39,8 +39,10 @@ use vfio::{
         iommu,
         uapi, //
     },
-    device::Device,
-    device_set::SetState,
+    device::{
+        set::SetState,
+        Device, //
+    },
     ownership::{
         IommufdOwnership,
         OwnedGroup, //

@@ -12,9 +12,9 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::{
-    device::Device,
-    device_feature::Request, //
+use vfio::device::{
+    feature::Request,
+    Device, //
 };
 
 /// Prepares a function that is being bound: there is nothing to prepare.

@@ -47,11 +47,13 @@ use vfio::{
         }, //
     },
     confinement::Dma,
-    device::Device,
-    device_ops::DeviceOps,
-    device_registration::Registration,
-    device_set::DeviceSetKey,
-    new_rwsem, //
+    device::{
+        ops::DeviceOps,
+        set::DeviceSetKey,
+        Device, //
+    },
+    new_rwsem,
+    registration::Registration, //
 };
 
 #[path = "vfio_memory_dma.rs"]

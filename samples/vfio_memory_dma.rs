@@ -29,7 +29,7 @@ use vfio::{
         rwsem::RwSemaphore,
         workqueue, //
     },
-    device_dma::{
+    device::user_memory::{
         PinnedPages,
         UserMemory, //
     },

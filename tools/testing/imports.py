@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tells which source file of a crate imports which, and whether there are floors.
+"""Tells which source files of a crate import which, and whether that makes floors.
 
-A file uses what is below it: files that import each other in a circle have no floors.
-Every circle is an error, but for those that the file "circles" lists with a reason, and
-so is an entry there of what is none. Code that only tests is not asked: it is above what
-it tests.
+A file uses what is below it. Files that import each other in a circle have no floors, nor
+have folders. Every circle is an error, but for those that the file "circles" lists with a
+reason; and so is an entry there of what is none. A file that only names what is in
+others, by "pub use", does not import it. Code that only tests is not asked, as it is above
+what it tests.
+
+With -l the floors of each crate, the lowest first, and what each file imports.
 
 The exit status is 0 if nothing is wrong.
 """
@@ -23,143 +26,151 @@ ROOTS = (
     "pci/vfio_pci_core_main.rs",
     "pci/vfio_pci_main.rs",
 )
-# What is no code: comments, strings, and what only tests see.
-NOISE = re.compile(
-    r"//[^\n]*|/\*.*?\*/|b?r(#*)\".*?\"\1|b?c?\"(?:\\.|[^\"\\])*\"|b?'(?:\\.|[^'\\])'", re.DOTALL)
-TEST = re.compile(r"#\[(?:cfg\([^]]*(?:\btest\b|KUNIT)[^]]*\)|kunit_tests\([^]]*\))\]")
-ITEM = re.compile(r"[;{]")
-PATH_OF = re.compile(r'#\[path = "([^"]+)"\]')
-MODULE = re.compile(r"\bmod\s+(\w+)\s*;")
-USE = re.compile(r"\buse\s+([^;]+);")
-TREE = re.compile(r"\w+|::|[{},*]")
-PATH = re.compile(r"(?<![\w:])(?:\$?crate|super|self|[a-z_]\w*)(?:\s*::\s*\w+)+")
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+# In Rust a quote may be that of a lifetime as well.
+LITERAL = re.compile(r'\b[bc]?r(#*)".*?"\1|[bc]?"(?:\\.|[^"\\])*"|b?\'(?:\\.|[^\'\\])\'', re.DOTALL)
+TEST = re.compile(r"#\[(?:cfg\([^]]*(?:\btest\b|KUNIT)[^]]*\)|[\w:]*kunit_tests\([^]]*\))\]")
+MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?(?:pub(?:\([^)]*\))? )?mod (\w+)\s*;')
+USE = re.compile(r"\b(pub(?:\([^)]*\))? )?use\s+([^;]+);")
+TOKEN = re.compile(r"\w+|[{},*]")
+PATH = re.compile(r"(?<![\w:])\$?[a-z_]\w*(?:\s*::\s*\w+)+")
 MACRO = re.compile(r"#\[macro_export\]\s*(?:#\[[^]]*\]\s*)*macro_rules!\s+(\w+)")
+# What module!() makes.
+OF_THE_CRATE = ("crate", "LocalModule")
 
 
-def end_of_block(text, start):
-    """Where the block ends that opens at `start`."""
+def end_of_item(text, start):
+    """Where the item ends that begins at `start`: at a semicolon, or with its block."""
     depth = 0
     for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if not depth:
+        char = text[place]
+        depth += (char == "{") - (char == "}")
+        if not depth and char in ";}":
             return place + 1
     return len(text)
 
 
 def without_tests(text):
-    """Cuts out items that only tests have."""
+    """Cuts out the items that only tests have."""
     while match := TEST.search(text):
-        item = ITEM.search(text, match.end())
-        if not item:
-            return text[:match.start()]
-        end = item.end() if item.group() == ";" else end_of_block(text, item.start())
-        text = text[:match.start()] + text[end:]
+        text = text[:match.start()] + text[end_of_item(text, match.end()):]
     return text
 
 
 def use_paths(tokens, prefix=()):
-    """All paths of a use declaration."""
-    path = prefix
+    """All paths of a use declaration, each with the name that it is given."""
+    path, name = prefix, None
     while tokens:
         token = tokens.pop(0)
         if token == "{":
             yield from use_paths(tokens, path)
-            path = None
-        elif token in "},":
-            if path is not None and path != prefix:
-                yield path
             path = prefix
+        elif token in ",}":
+            if path != prefix:
+                yield path, name or path[-1]
+            path, name = prefix, None
             if token == "}":
                 return
         elif token == "as":
-            tokens.pop(0)
-        elif token != "::" and path is not None:
+            name = tokens.pop(0)
+        elif token != "self" or not path:
             path += (token,)
-    if path is not None and path != prefix:
-        yield path
+    if path != prefix:
+        yield path, name or path[-1]
+
+
+class Module:
+    """A source file as a part of a crate, in one configuration."""
+
+    def __init__(self, path, file):
+        self.path = path
+        self.file = file
+        raw = COMMENT.sub("", file.read_text(encoding="utf-8"))
+        self.declared = without_tests(raw)
+        self.text = LITERAL.sub('""', self.declared)
+        self.macros = MACRO.findall(self.text)
+        self.uses, self.names, aliases = [], {}, {}
+        rest = USE.sub("", self.text)
+        for public, tree in USE.findall(self.text):
+            for used, name in use_paths(TOKEN.findall(tree)):
+                aliases[name] = used
+                if public:
+                    self.names[name] = used
+                if not public or re.search(rf"\b{re.escape(name)}\b", rest):
+                    self.uses.append(used)
+        for match in PATH.findall(rest):
+            first, *others = re.findall(r"\w+", match)
+            self.uses.append(aliases.get(first, (first,)) + tuple(others))
+
+    def children(self, folder):
+        """The modules that this one declares: name, file, and the folder of their own."""
+        for path, name in MODULE.findall(self.declared):
+            file = (self.file.parent / path).resolve() if path else folder / f"{name}.rs"
+            if file.exists():
+                yield name, file, file.parent if path else folder / name
 
 
 class Crate:
-    """The modules of a crate, and who imports whom."""
+    """The files of a crate, and who imports whom."""
 
     def __init__(self, tree, root):
         self.tree = tree
-        self.files = {}     # path of a module, as a tuple -> its file
-        self.texts = {}     # the same -> its code
-        self.macros = {}    # name of a macro -> the module that has it
+        # A path may be that of several files, of which a configuration has one.
+        self.modules = collections.defaultdict(list)
+        self.macros = {}
         self.add((), tree / root, (tree / root).parent)
-        self.imports = collections.defaultdict(set)
-        for module in self.files:
-            for path in self.paths(module):
-                target = self.resolve(module, path)
-                if target is not None and self.files[target] != self.files[module]:
-                    self.imports[self.name(module)].add(self.name(target))
+        self.imports = {}
+        for module in self.all():
+            found = self.imports.setdefault(self.name(module), set())
+            for path in module.uses:
+                for target in self.modules[self.resolve(module, path)]:
+                    found.add(self.name(target))
+            found.discard(self.name(module))
+
+    def all(self):
+        """Every module."""
+        return [module for found in list(self.modules.values()) for module in found]
 
     def name(self, module):
         """A module's file, as one calls it."""
-        return str(self.files[module].relative_to(self.tree))
+        return str(module.file.relative_to(self.tree))
 
-    def add(self, module, file, folder):
-        """Reads a module and those it declares."""
-        source = file.read_text(encoding="utf-8")
-        marked = NOISE.sub(
-            lambda match: match.group() if source[:match.start()].endswith("path = ") else '""',
-            source)
-        text = without_tests(marked)
-        self.files[module] = file
-        self.texts[module] = NOISE.sub('""', text)
-        for macro in MACRO.findall(text):
-            self.macros[macro] = module
-        start = 0
-        for match in MODULE.finditer(text):
-            path = PATH_OF.search(text, max(start, text.rfind(";", 0, match.start())), match.start())
-            start = match.end()
-            child = self.child(folder, match.group(1), path, file)
-            if child.exists():
-                name = match.group(1)
-                below = child.parent if path else folder / name
-                self.add(module + (name,), child, below)
+    def add(self, path, file, folder):
+        """Adds a module and those below it."""
+        module = Module(path, file)
+        self.modules[path].append(module)
+        self.macros.update((macro, path) for macro in module.macros)
+        for name, child, below in module.children(folder):
+            self.add(path + (name,), child, below)
 
-    @staticmethod
-    def child(folder, name, path, file):
-        """The file of a module that another declares."""
-        if path:
-            return (file.parent / path.group(1)).resolve()
-        return folder / f"{name}.rs"
-
-    def paths(self, module):
-        """All paths in the code of a module that may lead to another."""
-        text = self.texts[module]
-        for match in USE.finditer(text):
-            yield from use_paths(TREE.findall(match.group(1)))
-        for match in PATH.finditer(USE.sub("", text)):
-            yield tuple(part.strip() for part in match.group().lstrip("$").split("::"))
-
-    def resolve(self, module, path):
-        """The module that a path leads to; None if it is not of this crate."""
-        first, *rest = path
-        if first == "crate":
-            if rest and rest[0] in self.macros:
-                return self.macros[rest[0]]
+    def resolve(self, module, path, depth=0):
+        """The path of the module where what `path` names is; None if not in this crate."""
+        if path[:2] == OF_THE_CRATE or depth > 8:
+            return None
+        place, rest = module.path, list(path)
+        if rest[0] == "crate":
+            if len(rest) == 2 and rest[1] in self.macros:
+                return self.macros[rest[1]]
             place = ()
-        elif first in ("self", "super"):
-            place = module
-            rest = list(path)
+            rest.pop(0)
+        elif rest[0] in ("self", "super"):
             while rest and rest[0] in ("self", "super"):
                 place = place[:-1] if rest.pop(0) == "super" else place
-        elif module + (first,) in self.files:
-            place, rest = module + (first,), rest
-        else:
+            if rest == ["LocalModule"] and not place:
+                return None
+        elif place + (rest[0],) not in self.modules:
             return None
-        for part in rest:
-            if place + (part,) not in self.files:
-                break
-            place += (part,)
+        while rest and place + (rest[0],) in self.modules:
+            place += (rest.pop(0),)
+        for found in self.modules[place] if rest else ():
+            if rest[0] in found.names:
+                target = found.names[rest[0]] + tuple(rest[1:])
+                return self.resolve(found, target, depth + 1) or place
         return place
 
 
 def circles(graph):
-    """The strongly connected components of more than one node (Tarjan)."""
+    """The strongly connected components of more than one node (Tarjan's), lowest first."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -173,33 +184,106 @@ def circles(graph):
                 low[node] = min(low[node], index[other])
         if low[node] == index[node]:
             place = stack.index(node)
-            if len(stack) - place > 1:
-                found.append(sorted(stack[place:]))
+            found.append(sorted(stack[place:]))
             del stack[place:]
 
     for node in sorted(graph):
         if node not in index:
             visit(node)
+    return [circle for circle in found if len(circle) > 1]
+
+
+def by_folder(imports, root):
+    """The same imports, of the folders next to the root of a crate; "x.rs" belongs to "x/".
+
+    Other files stay files. The folder of the abstractions is not asked: the entries from C are
+    above all, and arithmetic that abstractions need is where it is tested.
+    """
+    base = root.rpartition("/")[0]
+    base += "/" if base else ""
+    folders = {name[len(base):].partition("/")[0] for name in imports
+               if "/" in name[len(base):] and name.startswith(base)}
+
+    def node(name):
+        if not name.startswith(base):
+            return ""
+        first = name[len(base):].partition("/")[0]
+        return base + (first if first in folders else name[len(base):].removesuffix(".rs"))
+
+    graph = collections.defaultdict(set)
+    for name, found in imports.items():
+        for other in found:
+            pair = node(name), node(other)
+            if pair[0] != pair[1] and all(pair) and "abstractions" not in pair:
+                graph[pair[0]].add(pair[1])
+    return graph, {base + folder for folder in folders}
+
+
+def floors(imports):
+    """The floor of each file: one above the highest that it imports."""
+    of_circle = {name: circle[0] for circle in circles(imports) for name in circle}
+    known = {}
+
+    def floor(name):
+        name = of_circle.get(name, name)
+        if name not in known:
+            known[name] = 0
+            members = [other for other, first in of_circle.items() if first == name] or [name]
+            below = {of_circle.get(other, other) for member in members for other in imports[member]}
+            known[name] = 1 + max((floor(other) for other in below - {name}), default=-1)
+        return known[name]
+
+    return {name: floor(name) for name in imports}
+
+
+def permitted():
+    """The circles that are none, as two files are one thing; each with the reason."""
+    found = {}
+    for line in (HERE / "circles").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            files, _, reason = line.partition(": ")
+            found[tuple(sorted(files.split()))] = reason.strip()
     return found
+
+
+def show(root, imports):
+    """Prints the floors of a crate."""
+    levels = floors(imports)
+    for level in range(max(levels.values()) + 1):
+        print(f"{root}: floor {level}")
+        for name in sorted(name for name, floor in levels.items() if floor == level):
+            print(f"  {name}:", *sorted(imports[name]))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-l", "--list", action="store_true", help="which file imports which")
+    parser.add_argument("-l", "--list", action="store_true", help="show the floors")
     parser.add_argument("tree", nargs="?", type=pathlib.Path, default=HERE.parent.parent)
     options = parser.parse_args()
-    tree = options.tree.resolve()
+    exceptions = permitted()
+    complaints, seen = [], set()
     for root in ROOTS:
-        crate = Crate(tree, root)
-        print(root, len(crate.files), len(set(crate.files.values())))
+        imports = Crate(options.tree.resolve(), root).imports
         if options.list:
-            for f in sorted(crate.imports):
-                print("  ", f, "->", *sorted(crate.imports[f]))
-        for c in circles(crate.imports):
-            print(" circle", len(c))
-            for f in c:
-                print("     ", f, "->", *sorted(set(crate.imports[f]) & set(c)))
+            show(root, imports)
+        for circle in circles(imports):
+            seen.add(tuple(circle))
+            if not exceptions.get(tuple(circle)):
+                complaints.append("a circle of files: " + ", ".join(
+                    f"{name} ({' '.join(sorted(imports[name] & set(circle)))})" for name in circle))
+        graph, folders = by_folder(imports, root)
+        for circle in circles(graph):
+            if folders & set(circle):
+                complaints.append("a circle of folders: " + ", ".join(
+                    f"{name} ({' '.join(sorted(graph[name] & set(circle)))})" for name in circle))
+        print(f"{root}: {len(imports)} files, {sum(map(len, imports.values()))} imports, "
+              f"{max(floors(imports).values()) + 1} floors")
+    complaints += [f"circles: {' '.join(circle)} is none" for circle in exceptions
+                   if circle not in seen]
+    for complaint in complaints:
+        print(f"error: {complaint}")
+    sys.exit(1 if complaints else 0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ extern crate self as vfio;
 pub mod monitor;
 
 /// Parts of the release notifiers.
-#[path = "../../../../notifier"]
+#[path = "../../../../device/notifiers"]
 pub mod notifier {
     pub mod calls;
 }

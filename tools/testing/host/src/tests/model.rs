@@ -2,7 +2,7 @@
 
 //! The protocols between threads, in every order that two or three threads can take.
 //!
-//! The files are those of the modules: `notifier/calls.rs`, `type1/claims.rs` and
+//! The files are those of the modules: `device/notifiers/calls.rs`, `type1/claims.rs` and
 //! `type1/coverage.rs`. What is around them here is the least that can go wrong: a
 //! domain is a set of pages, which panics when a page is mapped twice or unmapped
 //! without being mapped.

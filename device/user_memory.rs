@@ -12,7 +12,7 @@ use crate::{
         iommufd::AccessSpace,
         user_page::UserPage, //
     },
-    container::GroupBackend,
+    container::object::GroupBackend,
     pinning::{
         PinAccess,
         Pins,
@@ -180,7 +180,7 @@ impl Drop for OpenMemory {
 ///
 /// Fields are dropped in order: the pages before the code of who has pinned them.
 ///
-/// [`DeviceOps::unmapped()`]: crate::device_ops::DeviceOps::unmapped
+/// [`DeviceOps::unmapped()`]: crate::device::ops::DeviceOps::unmapped
 #[must_use = "the pages are unpinned once this is dropped"]
 pub struct PinnedPages {
     pins: KBox<dyn Pins>,
@@ -319,12 +319,12 @@ impl UserMemory {
     /// # Errors
     ///
     /// `EINVAL`: there are none, or the device is not open; its bus driver does not
-    /// [pin pages](crate::device_ops::DeviceOps::pins); nothing is mapped at some of the
+    /// [pin pages](crate::device::ops::DeviceOps::pins); nothing is mapped at some of the
     /// addresses of a container. `E2BIG`: there are too many for a container. `ENOTTY`: the
     /// group is in no-IOMMU mode. Otherwise what the container's backend, or the
     /// iommufd, refuses.
     ///
-    /// [`DeviceOps::unmapped()`]: crate::device_ops::DeviceOps::unmapped
+    /// [`DeviceOps::unmapped()`]: crate::device::ops::DeviceOps::unmapped
     pub fn pin_pages<R>(
         self: &Arc<Self>,
         iova: u64,

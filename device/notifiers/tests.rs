@@ -2,7 +2,7 @@
 
 //! KUnit tests of what [`ReleaseNotifiers`] promises.
 
-use super::list::{
+use super::{
     ReleaseHandler,
     ReleaseNotifiers, //
 };

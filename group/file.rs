@@ -11,8 +11,8 @@ use crate::{
         file::FileOperations,
         uapi, //
     },
-    device_file::DeviceFile,
-    group_devices::GroupDevices,
+    device::file::DeviceFile,
+    group::devices::GroupDevices,
     LocalModule, //
 };
 use kernel::{

@@ -12,11 +12,13 @@ use crate::{
         Confinement,
         Dma, //
     },
-    device::Device,
-    device_node::Node,
-    device_ops::DeviceOps,
-    device_set::DeviceSetKey,
-    group_node,
+    device::{
+        node::Node,
+        ops::DeviceOps,
+        set::DeviceSetKey,
+        Device, //
+    },
+    group::node::Membership,
     noiommu, //
 };
 use kernel::{
@@ -39,7 +41,7 @@ const REQUEST_PERIOD_MS: u32 = 10_000;
 pub struct Registration {
     device: Arc<Device>,
     node: Node,
-    group: group_node::Membership,
+    group: Membership,
 }
 
 impl Registration {
@@ -59,7 +61,7 @@ impl Registration {
         dma: Dma,
         module: &'static ThisModule,
     ) -> Result<Self> {
-        let group = group_node::Membership::join(parent, dma)?;
+        let group = Membership::join(parent, dma)?;
         match group.group().confinement() {
             Confinement::NoIommu if noiommu::HAS_NODES => noiommu::taint_by_node(parent),
             // Mappings always ask for coherent DMA; there is no way for users to

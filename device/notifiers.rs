@@ -2,17 +2,16 @@
 
 //! The release notifiers of one device.
 
-use super::calls::{
-    self,
-    Handlers,
-    State, //
-};
 use crate::{
     abstractions::module_ref::ModuleRef,
     monitor::{
         Monitor,
         Wait, //
     }, //
+};
+use calls::{
+    Handlers,
+    State, //
 };
 use kernel::{
     new_condvar,
@@ -30,6 +29,10 @@ use kernel::{
     },
     task::Task, //
 };
+
+pub mod calls;
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+mod tests;
 
 /// What to do before a device is released.
 pub trait ReleaseHandler: Send + Sync {
@@ -73,7 +76,7 @@ impl Handlers for Callbacks {
 #[pin_data]
 pub(crate) struct ReleaseNotifiers {
     #[pin]
-    pub(super) state: Mutex<State<Callbacks>>,
+    state: Mutex<State<Callbacks>>,
     #[pin]
     returned: CondVar,
 }

@@ -25,9 +25,11 @@ use crate::{
         Confinement,
         Dma, //
     },
-    group::Group,
-    group_devices::GroupDevices,
-    group_file::OPERATIONS,
+    container::group::Group,
+    group::{
+        devices::GroupDevices,
+        file::OPERATIONS, //
+    },
     noiommu,
     static_mutex,
     LocalModule, //

@@ -22,13 +22,13 @@ use crate::{
         static_mutex::StaticMutex, //
     },
     device::{
+        cdev::NODES_EXIST,
+        file::{
+            DeviceFile,
+            OPERATIONS, //
+        },
         Device,
         Use, //
-    },
-    device_cdev::NODES_EXIST,
-    device_file::{
-        DeviceFile,
-        OPERATIONS, //
     },
     noiommu,
     static_mutex,

@@ -3,11 +3,11 @@
 //! The devices of a group, as its users find them.
 
 use crate::{
+    container::group::Group,
     device::{
         Device,
         Use, //
-    },
-    group::Group, //
+    }, //
 };
 use kernel::{
     new_mutex,

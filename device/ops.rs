@@ -9,8 +9,10 @@ use crate::{
         FrameRange,
         NewMapping, //
     },
-    device::Device,
-    device_feature::Request, //
+    device::{
+        feature::Request,
+        Device, //
+    }, //
 };
 use core::ops::RangeInclusive;
 use kernel::{
@@ -131,7 +133,7 @@ pub trait DeviceOps: Send + Sync {
     /// May sleep, and be called with the device-set lock held: so it must not wait for one that
     /// opens or closes devices, nor for memory of the user.
     ///
-    /// [pinned]: crate::device_dma::UserMemory::pin_pages
+    /// [pinned]: crate::device::user_memory::UserMemory::pin_pages
     fn unmapped(&self, _device: &Device, _addresses: RangeInclusive<u64>) {}
 
     /// Whether `name`, which may have options behind the device's own name,

@@ -24,13 +24,13 @@ use crate::{
         Confinement,
         Dma, //
     },
+    container::group::Block,
     device::{
-        Device,
-        Opener, //
+        object::Opener,
+        ops::DeviceOps,
+        set::SetState,
+        Device, //
     },
-    device_ops::DeviceOps,
-    device_set::SetState,
-    group::Block,
     iommufd::Bound, //
 };
 use kernel::{

@@ -23,21 +23,21 @@ use crate::{
         pseudo_fs::AnonInode,
         uapi, //
     },
-    device::{
-        Device,
-        Opener,
-        Use, //
-    },
-    device_cdev::{
-        self,
-        BindRequest,
-        Binding, //
-    },
-    device_feature::Request,
-    device_set::SetState,
-    group::{
+    container::group::{
         Group,
         Way, //
+    },
+    device::{
+        cdev::{
+            self,
+            BindRequest,
+            Binding, //
+        },
+        feature::Request,
+        object::Opener,
+        set::SetState,
+        Device,
+        Use, //
     },
     noiommu,
     LocalModule, //
@@ -211,7 +211,7 @@ impl DeviceFile {
 
     /// VFIO_DEVICE_BIND_IOMMUFD
     fn bind(&self, arg: usize) -> Result<isize> {
-        if !device_cdev::NODES_EXIST {
+        if !cdev::NODES_EXIST {
             return Err(ENOTTY);
         }
         let request = BindRequest::parse(arg)?;
@@ -288,8 +288,8 @@ impl FileOperations for DeviceFile {
             .transpose()?;
         if let Origin::Cdev(_) = this.origin {
             match cmd {
-                uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return device_cdev::attach(device, arg),
-                uapi::VFIO_DEVICE_DETACH_IOMMUFD_PT => return device_cdev::detach(device, arg),
+                uapi::VFIO_DEVICE_ATTACH_IOMMUFD_PT => return cdev::attach(device, arg),
+                uapi::VFIO_DEVICE_DETACH_IOMMUFD_PT => return cdev::detach(device, arg),
                 _ => {}
             }
         }
