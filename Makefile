@@ -22,7 +22,7 @@ help:
 	@echo '  make bench        what operations cost in instructions, with the C modules and with these'
 	@echo '  make stock        some of them on Debian'"'"'s own kernel'
 	@echo '  make host-test    cargo test of the pure files, on this machine'
-	@echo '  make lint         rustfmt, checkpatch, clippy, rustdoc'
+	@echo '  make lint         rustfmt, checkpatch, floors, clippy, rustdoc'
 	@echo '  make intree       builds inside the kernel'"'"'s tree, =m and =y, and boots the latter'
 	@echo '  make clean-cache  remove everything that was downloaded and built'
 	@echo

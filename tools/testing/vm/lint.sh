@@ -53,6 +53,13 @@ lint_checkpatch() { quietly "$CACHE/log/checkpatch.log" checkpatch_all; }
 # Shows the counts, whether or not something is missing.
 lint_rows() { in_root -- python3 -B /vfio/tools/testing/rows.py >&2; }
 
+# Files and folders are floors; and circles that are planted are found.
+lint_imports() {
+	in_root -- sh -euc '
+		python3 -B /vfio/tools/testing/imports.py
+		python3 -B /vfio/tools/testing/imports.py --try >/dev/null' >&2
+}
+
 # A build of its own: a complaint is printed only when a file is compiled, so
 # what a failed check leaves behind must not be reused.
 lint_clippy() {
