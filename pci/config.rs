@@ -79,13 +79,6 @@ mod space;
 mod walk;
 mod width;
 
-#[cfg(any(test, CONFIG_VFIO_RUST_KUNIT_TEST))]
-pub(crate) mod cases;
-#[cfg(any(test, CONFIG_VFIO_RUST_KUNIT_TEST))]
-pub(crate) mod fake;
-#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
-mod kunit;
-
 pub use self::{
     bar::{
         Bar,

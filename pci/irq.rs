@@ -14,11 +14,9 @@
 
 mod info;
 mod intx;
-#[cfg(CONFIG_KUNIT = "y")]
-mod kunit;
 mod msi;
 mod notifier;
-mod request;
+pub(crate) mod request;
 mod set;
 
 pub(crate) use info::Facts;

@@ -45,6 +45,8 @@ mod region_access;
 mod reset_gate;
 mod reset_set;
 mod sriov;
+#[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
+mod tests;
 mod token;
 mod transfer;
 mod user_value;

@@ -7,9 +7,6 @@
 
 #![allow(unreachable_pub)]
 
-#[cfg(any(test, CONFIG_KUNIT = "y"))]
-pub(crate) mod cases;
-
 /// The interrupt indexes of a PCI device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Index {

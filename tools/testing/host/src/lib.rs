@@ -29,6 +29,8 @@ pub mod pci {
     pub mod config;
     pub mod intx_disable;
     pub mod reach;
+    #[cfg(test)]
+    pub(crate) mod tests;
 
     /// Interrupts.
     pub mod irq {

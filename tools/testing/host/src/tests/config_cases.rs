@@ -2,7 +2,7 @@
 
 //! The cases that run in the kernel too.
 
-use crate::pci::config::cases;
+use crate::pci::tests::config::cases;
 
 #[test]
 fn permissions() {

@@ -2,22 +2,24 @@
 
 //! What holds of config space for any device and any user.
 
-use crate::pci::config::{
-    fake::{
+use crate::pci::{
+    config::{
+        Bar,
+        Cell,
+        Facts,
+        Kind,
+        Msi,
+        Rom,
+        EXTENDED_SIZE, //
+    },
+    tests::config::fake::{
         get,
         open,
         put,
         Fake,
         TestSpace,
         FACTS, //
-    },
-    Bar,
-    Cell,
-    Facts,
-    Kind,
-    Msi,
-    Rom,
-    EXTENDED_SIZE, //
+    }, //
 };
 
 use proptest::{

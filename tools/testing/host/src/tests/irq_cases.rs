@@ -2,7 +2,7 @@
 
 //! The cases that run in the kernel too.
 
-use crate::pci::irq::request::cases::{
+use crate::pci::tests::irq::cases::{
     self,
     for_each_case, //
 };

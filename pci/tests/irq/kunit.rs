@@ -2,14 +2,14 @@
 
 //! Runs the test cases in the kernel.
 
-use super::request::cases::for_each_case;
+use super::cases::for_each_case;
 use kernel::macros::kunit_tests;
 
 macro_rules! suite {
     ($($case:ident)*) => {
         #[kunit_tests(vfio_pci_irq)]
         mod tests {
-            use super::super::request::cases;
+            use super::super::cases;
 
             $(
                 #[test]

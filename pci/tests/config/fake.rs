@@ -3,7 +3,6 @@
 //! A function that exists only in memory, for tests.
 
 use super::{
-    hardware::Hardware,
     header::{
         self,
         bar_registers, //
@@ -15,6 +14,7 @@ use super::{
     Effects,
     Facts,
     Finding,
+    Hardware,
     Msi,
     PowerState,
     Rom,
