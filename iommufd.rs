@@ -4,7 +4,7 @@
 //! emulates a device.
 
 use crate::{
-    abstractions::iommufd::{
+    abstractions::iommu::iommufd::{
         Access,
         AccessSpace,
         BoundDevice,

@@ -8,15 +8,15 @@
 //! `CAP_SYS_RAWIO`. Who has a device keeps it when the mode is switched off.
 
 use crate::abstractions::{
-    iommufd::Context,
+    iommu::iommufd::Context,
+    parameters::vfio as vfio_parameters,
     taint::taint_by_user,
     task::{
         capable,
         Capability,
         Comm, //
     },
-    uapi,
-    vfio_parameters, //
+    uapi, //
 };
 use kernel::{
     current,

@@ -5,7 +5,7 @@
 
 use crate::{
     abstractions::{
-        file,
+        fs::file,
         iommu, //
     },
     container::group::Group,

@@ -6,7 +6,7 @@
 //! They pin pages of their user, at the addresses where he has mapped them, and let go of
 //! them when he unmaps them.
 
-use crate::abstractions::user_page::UserPage;
+use crate::abstractions::mm::user_page::UserPage;
 use core::ops::RangeInclusive;
 
 /// The most pages that are pinned in one go through a container.

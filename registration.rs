@@ -4,8 +4,8 @@
 
 use crate::{
     abstractions::{
-        completion::Wait,
         iommu,
+        sync::completion::Wait,
         task::Comm, //
     },
     confinement::{

@@ -8,7 +8,7 @@
 //! devices.
 
 use crate::{
-    abstractions::pseudo_fs::{
+    abstractions::fs::pseudo_fs::{
         AnonInode,
         PseudoFs, //
     },

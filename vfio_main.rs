@@ -42,7 +42,7 @@ use kernel::prelude::*;
 struct Vfio {
     #[cfg(CONFIG_VFIO_RUST_CONTAINER)]
     #[pin]
-    container: abstractions::misc_device::MiscDevice,
+    container: abstractions::fs::misc_device::MiscDevice,
     groups: group::node::Nodes,
     devices: device::node::Nodes,
 }

@@ -12,7 +12,7 @@
 //! no work queue is shared between devices and none has to be set up.
 
 use crate::abstractions::{
-    eventfd::{
+    fs::eventfd::{
         EventFdFile,
         WaitHook,
         WakeHandler, //

@@ -4,11 +4,11 @@
 
 use crate::{
     abstractions::{
-        module_ref::ModuleRef,
-        pfnmap::{
+        mm::pfnmap::{
             FilePages,
             FrameRange, //
-        }, //
+        },
+        module_ref::ModuleRef, //
     },
     device::{
         file::OPERATIONS,

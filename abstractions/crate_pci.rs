@@ -2,28 +2,34 @@
 
 //! Safe wrappers of the kernel interfaces that the `vfio_pci_core` crate uses.
 //!
-//! One file per interface of the kernel. All `unsafe` code of the crate is here.
+//! One file per interface of the kernel, in folders as in `rust/kernel/`. All `unsafe` code of the
+//! crate is here.
 
-pub(crate) mod bar;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 pub(crate) mod dma_buf;
+/// Symbols that C code looks up: the entries to this crate, which are above all of it.
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
-pub mod dma_buf_iommufd;
-pub(crate) mod iomem;
-pub(crate) mod irq_bypass;
-pub(crate) mod irq_line;
-#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
-pub(crate) mod p2pdma;
-pub(crate) mod pci;
-pub(crate) mod pci_command;
-pub mod pci_driver;
-pub(crate) mod pci_irq;
-pub(crate) mod pci_reset;
-pub(crate) mod pci_sriov;
+pub mod exports {
+    pub mod dma_buf;
+}
+/// Memory that devices answer on.
+pub(crate) mod io {
+    pub(crate) mod mem;
+}
+/// Interrupts.
+pub(crate) mod irq {
+    pub(crate) mod bypass;
+    pub(crate) mod line;
+}
+pub mod pci;
 pub(crate) mod pm_runtime;
-pub(crate) mod rom;
-pub(crate) mod uapi_irq;
-pub(crate) mod uapi_pci;
+/// Waiting for others.
+pub(crate) mod sync {
+    pub(crate) mod wait;
+}
+/// What userspace and the kernel say to each other.
+pub(crate) mod uapi {
+    pub(crate) mod irq;
+    pub(crate) mod pci;
+}
 pub(crate) mod uuid;
-pub(crate) mod vga;
-pub(crate) mod wait;

@@ -3,17 +3,32 @@
 //! The abstractions that only crate `vfio_iommu_type1` needs.
 //!
 //! Each file wraps one C header, holds all the `unsafe` code for it and is
-//! worth moving to `rust/kernel/` as it is.
+//! worth moving to `rust/kernel/` as it is. They are in folders as there.
 
-mod held_run;
-pub(crate) mod iommu_domain;
-pub(crate) mod iommu_domains;
-pub(crate) mod locked_memory;
-pub(crate) mod mapped_runs;
-pub(crate) mod monitored;
-pub(crate) mod pfnmap_lookup;
-pub(crate) mod pinned_pages;
+/// Domains, and what is mapped in them.
+pub(crate) mod iommu {
+    pub(crate) mod domain;
+    pub(crate) mod domains;
+    mod held_run;
+    pub(crate) mod mapped_runs;
+}
+/// Memory of processes, and what is mapped there.
+pub(crate) mod mm {
+    pub(crate) mod locked_memory;
+    pub(crate) mod pfnmap_lookup;
+    pub(crate) mod pinned_pages;
+    pub(crate) mod user_memory;
+}
+/// Module parameters.
+pub(crate) mod parameters {
+    pub(crate) mod type1;
+}
 pub(crate) mod scheduler;
-pub(crate) mod type1_parameters;
-pub(crate) mod uapi_type1;
-pub(crate) mod user_memory;
+/// Locks, and waiting for others.
+pub(crate) mod sync {
+    pub(crate) mod monitored;
+}
+/// What userspace and the kernel say to each other.
+pub(crate) mod uapi {
+    pub(crate) mod type1;
+}

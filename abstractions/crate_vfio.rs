@@ -3,39 +3,48 @@
 //! The abstractions that crate `vfio` needs and offers to the other crates.
 //!
 //! Each file wraps one C header, holds all the `unsafe` code for it and is
-//! worth moving to `rust/kernel/` as it is.
+//! worth moving to `rust/kernel/` as it is. They are in folders as there.
 
 #[doc(hidden)]
 pub mod bindings;
-pub mod char_device;
-pub mod completion;
 pub mod device;
-pub mod device_memory;
-pub mod eventfd;
-pub mod file;
+/// Symbols that C code looks up: the entries to this crate, which are above all of it.
+pub mod exports {
+    pub mod device_memory;
+    pub mod kvm;
+}
+/// Files, and the filesystems and nodes that they come from.
+pub mod fs {
+    pub mod char_device;
+    pub mod eventfd;
+    pub mod file;
+    pub mod misc_device;
+    pub mod pseudo_fs;
+}
 pub mod ida;
 pub mod iommu;
-#[cfg(CONFIG_IOMMUFD)]
-pub mod iommufd;
-#[cfg(not(CONFIG_IOMMUFD))]
-#[path = "no_iommufd.rs"]
-pub mod iommufd;
 pub mod kvm;
-mod kvm_symbols;
-pub mod misc_device;
+/// Memory of processes, and what is mapped there.
+pub mod mm {
+    pub mod page_frames;
+    pub mod pfnmap;
+    pub(super) mod unmapped_area;
+    pub mod user_page;
+}
 pub mod module_ref;
 pub mod nospec;
-pub mod page_frames;
-pub mod pfnmap;
-pub mod pseudo_fs;
+/// Module parameters.
+pub(crate) mod parameters {
+    pub(crate) mod vfio;
+}
 pub mod ratelimit;
-pub mod rwsem;
-pub mod static_mutex;
+/// Locks, and waiting for others.
+pub mod sync {
+    pub mod completion;
+    pub mod rwsem;
+    pub mod static_mutex;
+}
 pub(crate) mod taint;
 pub mod task;
 pub mod uapi;
-pub mod uapi_device;
-mod unmapped_area;
-pub mod user_page;
-pub(crate) mod vfio_parameters;
 pub mod workqueue;

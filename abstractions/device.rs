@@ -5,7 +5,7 @@
 //!
 //! C header: [`include/linux/device.h`](srctree/include/linux/device.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::{
     device::Device,

@@ -19,7 +19,7 @@
 //! [`include/linux/dma-buf-mapping.h`](srctree/include/linux/dma-buf-mapping.h),
 //! [`include/linux/dma-resv.h`](srctree/include/linux/dma-resv.h)
 
-use super::p2pdma::PeerMemory;
+use crate::abstractions::pci::p2pdma::PeerMemory;
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -353,7 +353,7 @@ impl<T: Exporter> ExportTable<T> {
     /// # Safety
     ///
     /// `attachment` must be valid, and the caller must hold the lock of its buffer.
-    pub(super) unsafe fn with_state_of<R>(
+    pub(in crate::abstractions) unsafe fn with_state_of<R>(
         &'static self,
         attachment: *mut bindings::dma_buf_attachment,
         visit: impl FnOnce(&T::State) -> R,

@@ -7,7 +7,7 @@
 //!
 //! C header: [`include/linux/idr.h`](srctree/include/linux/idr.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use kernel::{
     error::to_result,
     new_mutex,

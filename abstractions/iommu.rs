@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
-use super::{
+use crate::abstractions::{
     bindings,
     device, //
 };
@@ -22,6 +22,12 @@ use kernel::{
     },
     types::Opaque, //
 };
+
+#[cfg(CONFIG_IOMMUFD)]
+pub mod iommufd;
+#[cfg(not(CONFIG_IOMMUFD))]
+#[path = "iommu/no_iommufd.rs"]
+pub mod iommufd;
 
 /// A set of devices that the IOMMU cannot tell apart, or that can reach each
 /// other without it.

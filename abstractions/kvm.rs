@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/kvm_host.h`](srctree/include/linux/kvm_host.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use core::ptr::NonNull;
 use kernel::{
     new_spinlock,
@@ -45,7 +45,7 @@ impl KvmSlot {
     /// # Safety
     ///
     /// `machine` must exist until this is called again for the same slot.
-    pub(super) unsafe fn set(&self, machine: Option<NonNull<bindings::kvm>>) {
+    pub(in crate::abstractions) unsafe fn set(&self, machine: Option<NonNull<bindings::kvm>>) {
         // INVARIANT: By this function's contract.
         *self.machine.lock() = machine.map(KvmPointer);
     }

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use kernel::{
     prelude::*,
     ThisModule, //
@@ -44,7 +44,7 @@ impl ModuleRef {
     /// # Safety
     ///
     /// `module` must be null, for built-in code, or valid.
-    pub(super) unsafe fn get_raw(module: *mut bindings::module) -> Result<Self> {
+    pub(in crate::abstractions) unsafe fn get_raw(module: *mut bindings::module) -> Result<Self> {
         // SAFETY: By this function's contract; null is accepted.
         if unsafe { bindings::try_module_get(module) } {
             // INVARIANT: The reference was just taken.
@@ -58,7 +58,7 @@ impl ModuleRef {
 impl ModuleRef {
     /// Gives the reference away, to whoever calls [`from_raw()`](Self::from_raw)
     /// for it.
-    pub(super) fn into_raw(self) {
+    pub(in crate::abstractions) fn into_raw(self) {
         core::mem::forget(self);
     }
 
@@ -68,7 +68,7 @@ impl ModuleRef {
     ///
     /// The caller must own a reference that [`into_raw()`](Self::into_raw) gave
     /// away, and give it up.
-    pub(super) unsafe fn from_raw(module: &'static ThisModule) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(module: &'static ThisModule) -> Self {
         // INVARIANT: By this function's contract.
         Self(module.as_ptr())
     }

@@ -37,7 +37,7 @@ fn mask(index: usize, size: usize) -> usize {
 #[inline(never)]
 fn mask(index: usize, size: usize) -> usize {
     // SAFETY: Computes with its arguments only; may be called from any context.
-    unsafe { super::bindings::vfio_rust_array_index_mask(index, size) }
+    unsafe { crate::abstractions::bindings::vfio_rust_array_index_mask(index, size) }
 }
 
 /// Returns `index` if it is below `size`, and below 2^63 on a 64-bit machine, more than which no

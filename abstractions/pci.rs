@@ -2,8 +2,8 @@
 
 //! A PCI function: identity, config space, resources, power state.
 //!
-//! What the kernel crate's `pci::Device` lacks. Resets are in [`super::pci_reset`], BAR mappings
-//! in [`super::bar`].
+//! What the kernel crate's `pci::Device` lacks. Resets are in [`crate::abstractions::pci::reset`], BAR mappings
+//! in [`crate::abstractions::pci::bar`].
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -18,6 +18,17 @@ use kernel::{
     sync::aref::ARef, //
 };
 use vfio::abstractions::bindings;
+
+pub(crate) mod bar;
+pub(crate) mod command;
+pub mod driver;
+pub(crate) mod irq;
+#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+pub(crate) mod p2pdma;
+pub(crate) mod reset;
+pub(crate) mod rom;
+pub(crate) mod sriov;
+pub(crate) mod vga;
 
 /// Number of BARs of a function with a type 0 header.
 pub(crate) const NUM_BARS: usize = 6;
@@ -248,7 +259,7 @@ pub(crate) struct ShadowRom {
 
 impl ShadowRom {
     /// Physical address.
-    pub(super) fn start(&self) -> u64 {
+    pub(in crate::abstractions) fn start(&self) -> u64 {
         self.start
     }
 
@@ -430,7 +441,7 @@ impl Function {
     }
 
     /// Writes an aligned word. A function that is gone does not notice. The Command Register is
-    /// written by [`super::pci_command`] only.
+    /// written by [`crate::abstractions::pci::command`] only.
     pub(crate) fn write_word(&self, offset: u16, value: u16) {
         // SAFETY: `as_raw()` is valid.
         unsafe { bindings::pci_write_config_word(self.as_raw(), c_int::from(offset), value) };

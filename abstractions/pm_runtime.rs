@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/pm_runtime.h`](srctree/include/linux/pm_runtime.h)
 
-use super::pci::Function;
+use crate::abstractions::pci::Function;
 use core::borrow::Borrow;
 use kernel::{
     device::Core,

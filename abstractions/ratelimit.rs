@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/ratelimit.h`](srctree/include/linux/ratelimit.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use kernel::types::Opaque;
 
 /// Lets ten messages pass in five seconds, the kernel's default.

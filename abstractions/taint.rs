@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/panic.h`](srctree/include/linux/panic.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 
 /// Marks the kernel as one that a user has been allowed to disturb: `TAINT_USER`, the
 /// `U` of reports. It stays so until the next boot.

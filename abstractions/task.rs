@@ -5,7 +5,7 @@
 //! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
 //! [`include/linux/capability.h`](srctree/include/linux/capability.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use kernel::{
     prelude::*,
     task::Task, //

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use core::{
     mem::offset_of,
     ops::Deref,
@@ -24,6 +24,8 @@ use kernel::{
         UserSlice, //
     }, //
 };
+
+pub mod device;
 
 const TYPE: u32 = b';' as u32;
 const BASE: u32 = 100;

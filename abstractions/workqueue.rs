@@ -5,7 +5,7 @@
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
-use super::bindings;
+use crate::abstractions::bindings;
 use kernel::workqueue::{
     Queue,
     Work, //

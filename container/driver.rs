@@ -6,7 +6,7 @@ use crate::{
     abstractions::{
         iommu,
         module_ref::ModuleRef,
-        static_mutex::StaticMutex, //
+        sync::static_mutex::StaticMutex, //
     },
     confinement::Dma,
     pinning::{

@@ -10,10 +10,14 @@
 
 use crate::{
     abstractions::{
-        char_device::DeviceNumber,
-        file,
-        iommu,
-        iommufd,
+        fs::{
+            char_device::DeviceNumber,
+            file, //
+        },
+        iommu::{
+            self,
+            iommufd, //
+        },
         kvm::{
             Kvm,
             KvmSlot, //

@@ -8,16 +8,18 @@
 
 use crate::{
     abstractions::{
-        file::FileOperations,
+        fs::{
+            file::FileOperations,
+            misc_device::{
+                Description,
+                MiscDevice,
+                MiscDeviceTable,
+                OpenMisc, //
+            }, //
+        },
         iommu::{
             self,
             DmaOwnership, //
-        },
-        misc_device::{
-            Description,
-            MiscDevice,
-            MiscDeviceTable,
-            OpenMisc, //
         },
         module_ref::ModuleRef,
         uapi, //

@@ -11,7 +11,7 @@
 
 use crate::{
     abstractions::{
-        iommufd::Context,
+        iommu::iommufd::Context,
         kvm::Kvm,
         uapi::{
             self,

@@ -4,23 +4,25 @@
 
 use crate::{
     abstractions::{
-        char_device::CharDeviceTable,
         device::{
             Awake,
             SysfsPath, //
         },
-        file::FileOperations,
-        iommufd::Context,
+        fs::{
+            char_device::CharDeviceTable,
+            file::FileOperations,
+            pseudo_fs::AnonInode, //
+        },
+        iommu::iommufd::Context,
         kvm::{
             Kvm,
             KvmSlot, //
         },
-        pfnmap::{
+        mm::pfnmap::{
             Fault,
             FaultResult,
             NewMapping, //
         },
-        pseudo_fs::AnonInode,
         uapi, //
     },
     container::group::{

@@ -3,11 +3,11 @@
 //! Uses of a device: what unregistering it waits for.
 
 use crate::abstractions::{
-    completion::{
+    module_ref::ModuleRef,
+    sync::completion::{
         Completion,
         Wait, //
-    },
-    module_ref::ModuleRef, //
+    }, //
 };
 use kernel::{
     device,

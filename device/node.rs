@@ -5,7 +5,7 @@
 
 use crate::{
     abstractions::{
-        char_device::{
+        fs::char_device::{
             CharDevice,
             Class,
             ClassRegistration,
@@ -19,7 +19,7 @@ use crate::{
             Ida,
             Number, //
         },
-        static_mutex::StaticMutex, //
+        sync::static_mutex::StaticMutex, //
     },
     device::{
         cdev::NODES_EXIST,

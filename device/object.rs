@@ -13,13 +13,13 @@
 
 use crate::{
     abstractions::{
-        iommufd::{
+        fs::pseudo_fs::AnonInode,
+        iommu::iommufd::{
             BoundDevice,
             Context, //
         },
         kvm::Kvm,
         module_ref::ModuleRef,
-        pseudo_fs::AnonInode,
         ratelimit::RateLimit, //
     },
     confinement::Confinement,

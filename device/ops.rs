@@ -3,7 +3,7 @@
 //! What the core asks of bus drivers. One thing with the [device](Device) that it is asked for.
 
 use crate::{
-    abstractions::pfnmap::{
+    abstractions::mm::pfnmap::{
         Fault,
         FaultResult,
         FrameRange,

@@ -5,7 +5,7 @@
 //! A bus driver puts devices that a reset affects together into one set.
 
 use crate::{
-    abstractions::static_mutex::StaticMutex,
+    abstractions::sync::static_mutex::StaticMutex,
     static_mutex, //
 };
 use kernel::{

@@ -9,8 +9,8 @@
 
 use crate::{
     abstractions::{
-        iommufd::AccessSpace,
-        user_page::UserPage, //
+        iommu::iommufd::AccessSpace,
+        mm::user_page::UserPage, //
     },
     container::object::GroupBackend,
     pinning::{

@@ -4,11 +4,13 @@
 
 use crate::{
     abstractions::{
-        char_device::{
-            CharDeviceTable,
-            OpenDevice, //
+        fs::{
+            char_device::{
+                CharDeviceTable,
+                OpenDevice, //
+            },
+            file::FileOperations, //
         },
-        file::FileOperations,
         uapi, //
     },
     device::file::DeviceFile,

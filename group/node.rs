@@ -7,7 +7,7 @@
 
 use crate::{
     abstractions::{
-        char_device::{
+        fs::char_device::{
             CharDevice,
             Class,
             ClassRegistration,
@@ -19,7 +19,7 @@ use crate::{
             self,
             FabricatedGroup, //
         },
-        static_mutex::StaticMutex, //
+        sync::static_mutex::StaticMutex, //
     },
     confinement::{
         Confinement,

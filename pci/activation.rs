@@ -5,10 +5,10 @@
 use crate::{
     abstractions::{
         pci::{
+            reset::SavedState,
             Enabled,
             Function, //
         },
-        pci_reset::SavedState,
         pm_runtime::Resumed, //
     },
     command::Command, //

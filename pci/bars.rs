@@ -3,12 +3,12 @@
 //! The BARs of a device that is open.
 
 use crate::abstractions::{
-    bar::{
-        BarFrames,
-        MappedBar, //
-    },
-    iomem::IoMem,
+    io::mem::IoMem,
     pci::{
+        bar::{
+            BarFrames,
+            MappedBar, //
+        },
         Function,
         Resource,
         NUM_BARS, //
@@ -21,8 +21,8 @@ use kernel::{
     prelude::*, //
 };
 use vfio::abstractions::{
-    nospec,
-    pfnmap::FrameRange, //
+    mm::pfnmap::FrameRange,
+    nospec, //
 };
 
 /// A BAR.

@@ -4,11 +4,13 @@
 
 use crate::{
     abstractions::{
-        pci::PowerState,
-        pci_driver::ChannelState,
-        pci_reset::ResetScope,
-        pm_runtime::Allowed,
-        vga::VgaClient, //
+        pci::{
+            driver::ChannelState,
+            reset::ResetScope,
+            vga::VgaClient,
+            PowerState, //
+        },
+        pm_runtime::Allowed, //
     },
     device::{
         CoreDevice,

@@ -24,9 +24,9 @@
 //! enable memory, also hold the memory lock, so that no reset begins meanwhile.
 
 use crate::{
-    abstractions::{
-        pci::Function,
-        pci_command::CommandRegister, //
+    abstractions::pci::{
+        command::CommandRegister,
+        Function, //
     },
     intx_disable::IntxDisable, //
 };

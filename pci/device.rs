@@ -12,11 +12,11 @@
 use crate::{
     abstractions::{
         pci::{
+            driver::ChannelState,
+            reset::ResetScope,
             Function,
             PowerState, //
         },
-        pci_driver::ChannelState,
-        pci_reset::ResetScope,
         pm_runtime::Resumed, //
     },
     activation::Activation,
@@ -61,7 +61,7 @@ use kernel::{
 use vfio::{
     abstractions::{
         ratelimit::RateLimit,
-        rwsem::RwSemaphore, //
+        sync::rwsem::RwSemaphore, //
     },
     device::Device,
     new_rwsem, //

@@ -4,10 +4,10 @@
 
 use crate::{
     abstractions::{
-        iomem::Width,
+        io::mem::Width,
         pci::Function,
         pm_runtime::Resumed,
-        uapi_pci::{
+        uapi::pci::{
             VFIO_DEVICE_GET_INFO,
             VFIO_DEVICE_GET_IRQ_INFO,
             VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
@@ -41,7 +41,7 @@ use kernel::{
     }, //
 };
 use vfio::{
-    abstractions::pfnmap::{
+    abstractions::mm::pfnmap::{
         Fault,
         FaultResult,
         FrameRange,

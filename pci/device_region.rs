@@ -8,8 +8,8 @@
 
 use crate::{
     abstractions::{
-        iomem::IoMem,
-        uapi_pci, //
+        io::mem::IoMem,
+        uapi::pci as uapi_pci, //
     },
     bars::Bars,
     memory::MemoryLock,
@@ -27,19 +27,19 @@ use kernel::{
 };
 use vfio::{
     abstractions::{
-        nospec,
-        pfnmap::{
+        mm::pfnmap::{
             self,
             Fault,
             FaultResult,
             FrameRange,
             NewMapping, //
-        }, //
+        },
+        nospec, //
     },
     capability::CapabilityChain, //
 };
 
-pub use crate::abstractions::iomem::Width;
+pub use crate::abstractions::io::mem::Width;
 
 /// What a device-specific region is, as its capability `VFIO_REGION_INFO_CAP_TYPE` tells the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,14 +25,16 @@ use crate::{
             Mapping,
             NewBuffer, //
         },
-        p2pdma::{
-            self,
-            BarRanges,
-            PeerMemory,
-            PhysicalRange, //
+        pci::{
+            p2pdma::{
+                self,
+                BarRanges,
+                PeerMemory,
+                PhysicalRange, //
+            },
+            Function, //
         },
-        pci::Function,
-        uapi_pci::{
+        uapi::pci::{
             DmaBufHeader,
             DmaBufRange, //
         }, //
@@ -56,7 +58,7 @@ use kernel::{
     time::msecs_to_jiffies, //
 };
 use vfio::{
-    abstractions::completion::{
+    abstractions::sync::completion::{
         Completion,
         Wait, //
     },

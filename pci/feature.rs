@@ -3,14 +3,14 @@
 //! Which features PCI devices have.
 
 use crate::{
-    abstractions::uapi_pci::LowPowerEntryWithWakeup,
+    abstractions::uapi::pci::LowPowerEntryWithWakeup,
     device::CoreDevice,
     dma_buf,
     token::Token, //
 };
 use kernel::prelude::*;
 use vfio::{
-    abstractions::eventfd::EventFd,
+    abstractions::fs::eventfd::EventFd,
     device::{
         feature::{
             Feature,

@@ -15,7 +15,7 @@
 use crate::{
     abstractions::{
         pci::Function,
-        uapi_pci::{
+        uapi::pci::{
             DependentDevice,
             HotResetHeader,
             VFIO_PCI_DEVID_NOT_OWNED,

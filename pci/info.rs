@@ -5,13 +5,13 @@
 use crate::{
     abstractions::{
         pci::{
+            rom::MappedRom,
             Function,
             ROM_RESOURCE, //
         },
         pm_runtime::Resumed,
-        rom::MappedRom,
-        uapi_pci::{
-            self,
+        uapi::pci::{
+            self as uapi_pci,
             DeviceInfo,
             RegionInfo, //
         }, //

@@ -11,10 +11,10 @@
 
 use crate::{
     abstractions::{
-        iomem::Width,
+        io::mem::Width,
         pci::Function,
         pm_runtime::Resumed,
-        uapi_pci::IoEventFd, //
+        uapi::pci::IoEventFd, //
     },
     bars::Bar,
     memory::{

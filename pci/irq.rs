@@ -23,12 +23,12 @@ pub(crate) use info::Facts;
 pub(crate) use intx::Mask as IntxMask;
 
 use crate::{
-    abstractions::{
-        pci::Function,
-        pci_irq::MessageKind, //
+    abstractions::pci::{
+        irq::MessageKind,
+        Function, //
     },
     config,
-    memory::MemoryLock,
+    memory::MemoryLock, //
 };
 use kernel::{
     new_mutex,

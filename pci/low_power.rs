@@ -13,7 +13,7 @@ use crate::abstractions::{
     pci::Function,
     pm_runtime::Lent, //
 };
-use vfio::abstractions::eventfd::EventFd;
+use vfio::abstractions::fs::eventfd::EventFd;
 
 /// The count that keeps an open device resumed, while its user has let it go.
 struct Sleep {

@@ -64,8 +64,10 @@ use state::{
 
 use crate::{
     abstractions::{
-        pci::Function,
-        pci_reset::SavedState,
+        pci::{
+            reset::SavedState,
+            Function, //
+        },
         pm_runtime::Resumed, //
     },
     availability::{
@@ -97,12 +99,12 @@ use kernel::{
 };
 use vfio::{
     abstractions::{
-        pfnmap::{
+        mm::pfnmap::{
             Fault,
             FaultResult,
             FrameRange, //
         },
-        rwsem::{
+        sync::rwsem::{
             ReadGuard,
             RwSemaphore, //
         }, //

@@ -12,7 +12,7 @@ use kernel::{
     sync::Arc, //
 };
 use vfio::{
-    abstractions::static_mutex::StaticMutex,
+    abstractions::sync::static_mutex::StaticMutex,
     static_mutex, //
 };
 

@@ -21,10 +21,10 @@
 //! [`memory`](crate::memory) for what that means.
 
 use crate::{
-    abstractions::{
-        pci::Function,
-        pci_driver::ChannelState,
-        pci_reset::SavedState, //
+    abstractions::pci::{
+        driver::ChannelState,
+        reset::SavedState,
+        Function, //
     },
     memory::{
         Exclusive,

@@ -7,7 +7,7 @@
 
 use crate::abstractions::{
     pci::NUM_BARS,
-    uapi_pci::VFIO_PCI_NUM_REGIONS, //
+    uapi::pci::VFIO_PCI_NUM_REGIONS, //
 };
 use kernel::{
     page::PAGE_SHIFT,

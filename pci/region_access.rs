@@ -4,14 +4,14 @@
 
 use crate::{
     abstractions::{
-        iomem::Width,
+        io::mem::Width,
         pci::{
+            rom::{
+                MappedRom,
+                MappedShadowRom, //
+            },
             Function,
             ROM_RESOURCE, //
-        },
-        rom::{
-            MappedRom,
-            MappedShadowRom, //
         }, //
     },
     bars::Bar,
@@ -32,7 +32,7 @@ use kernel::{
         UserSliceWriter, //
     }, //
 };
-use vfio::abstractions::pfnmap::{
+use vfio::abstractions::mm::pfnmap::{
     self,
     NewMapping, //
 };
@@ -170,7 +170,7 @@ fn behind_image(image: usize, window: u64) -> Range<usize> {
 
 /// Some devices report an error for accesses of eight bytes to the ROM, so there are none.
 fn rom_registers<'a>(
-    io: &'a crate::abstractions::iomem::IoMem,
+    io: &'a crate::abstractions::io::mem::IoMem,
     memory: Option<&'a MemoryLock>,
     hidden: Range<usize>,
 ) -> Registers<'a> {

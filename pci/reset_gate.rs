@@ -14,14 +14,14 @@
 //! device file may be held by who waits for it.
 
 use crate::{
-    abstractions::wait::WaitFlags,
+    abstractions::sync::wait::WaitFlags,
     availability::Holder, //
 };
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::abstractions::pfnmap::Awaited;
+use vfio::abstractions::mm::pfnmap::Awaited;
 
 /// A gate that is closed as long as somebody keeps it closed.
 #[pin_data]

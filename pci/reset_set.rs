@@ -14,8 +14,10 @@
 
 use crate::{
     abstractions::{
-        pci::Function,
-        pci_reset::ResetScope,
+        pci::{
+            reset::ResetScope,
+            Function, //
+        },
         pm_runtime::Resumed, //
     },
     device::CoreDevice,
@@ -27,7 +29,7 @@ use kernel::{
     sync::Arc, //
 };
 use vfio::{
-    abstractions::static_mutex::StaticMutex,
+    abstractions::sync::static_mutex::StaticMutex,
     device::Device,
     static_mutex, //
 };

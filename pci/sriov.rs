@@ -7,14 +7,14 @@
 use crate::{
     abstractions::{
         pci::{
+            sriov::{
+                driver_name,
+                Enabled,
+                Watch,
+                Watcher, //
+            },
             Function,
             PowerState, //
-        },
-        pci_sriov::{
-            driver_name,
-            Enabled,
-            Watch,
-            Watcher, //
         },
         pm_runtime::Resumed, //
     },

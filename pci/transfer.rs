@@ -13,7 +13,7 @@
 //! whoever waits for the lock does not notice.
 
 use crate::{
-    abstractions::iomem::{
+    abstractions::io::mem::{
         IoMem,
         Width, //
     },

@@ -54,7 +54,7 @@ pub mod variant;
 mod vf_token;
 mod vga;
 
-pub use abstractions::pci_driver as driver;
+pub use abstractions::pci::driver;
 
 use kernel::prelude::*;
 

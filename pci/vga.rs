@@ -9,11 +9,13 @@
 
 use crate::{
     abstractions::{
-        iomem::Width,
-        pci::Function,
-        vga::{
-            LegacyAddresses,
-            LegacyRange, //
+        io::mem::Width,
+        pci::{
+            vga::{
+                LegacyAddresses,
+                LegacyRange, //
+            },
+            Function, //
         }, //
     },
     transfer::Registers, //

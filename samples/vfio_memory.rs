@@ -26,15 +26,17 @@ use kernel::{
 };
 use vfio::{
     abstractions::{
-        page_frames::PageFrames,
-        pfnmap::{
-            pages,
-            Fault,
-            FaultResult,
-            NewMapping, //
+        mm::{
+            page_frames::PageFrames,
+            pfnmap::{
+                pages,
+                Fault,
+                FaultResult,
+                NewMapping, //
+            }, //
         },
-        rwsem::RwSemaphore,
-        uapi_device::{
+        sync::rwsem::RwSemaphore,
+        uapi::device::{
             DeviceInfo,
             RegionInfo,
             VFIO_DEVICE_FLAGS_RESET,

@@ -25,8 +25,8 @@ use kernel::{
 };
 use vfio::{
     abstractions::{
-        page_frames::PageFrames,
-        rwsem::RwSemaphore,
+        mm::page_frames::PageFrames,
+        sync::rwsem::RwSemaphore,
         workqueue, //
     },
     device::user_memory::{

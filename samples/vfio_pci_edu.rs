@@ -25,7 +25,7 @@ use kernel::{
     },
     InPlaceModule, //
 };
-use vfio::abstractions::pfnmap::{
+use vfio::abstractions::mm::pfnmap::{
     Fault,
     FaultResult, //
 };

@@ -4,14 +4,14 @@
 
 use super::{
     abstractions::{
-        iommu_domain::{
+        iommu::domain::{
             has_isolated_msi,
             reserved_regions,
             Attachment,
             PagingDomain,
             ReservedRegion, //
         },
-        type1_parameters, //
+        parameters::type1 as type1_parameters, //
     },
     claims,
     container::Container,

@@ -3,7 +3,7 @@
 //! What the core delegates to: ioctls of a container, and groups that come and go.
 
 use super::{
-    abstractions::uapi_type1,
+    abstractions::uapi::type1 as uapi_type1,
     container::Container,
     driver_access::Transfer,
     info::Facts,

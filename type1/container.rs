@@ -17,7 +17,7 @@
 //! waits for such a call to end.
 
 use super::{
-    abstractions::iommu_domains::Domains,
+    abstractions::iommu::domains::Domains,
     groups::Groups,
     range::IovaRange,
     table::{

@@ -25,8 +25,8 @@ use kernel::{
 };
 use vfio::{
     abstractions::{
+        mm::pfnmap::FrameRange,
         module_ref::ModuleRef,
-        pfnmap::FrameRange,
         ratelimit::RateLimit, //
     },
     device::Device,

@@ -7,7 +7,7 @@
 //! them has all mappings of the container.
 
 use super::{
-    abstractions::iommu_domain::{
+    abstractions::iommu::domain::{
         Attachment,
         PagingDomain,
         Purpose,

@@ -9,8 +9,8 @@
 
 use super::{
     abstractions::{
-        iommu_domain::Access,
-        user_memory, //
+        iommu::domain::Access,
+        mm::user_memory, //
     },
     container::Container,
     mapping::{
@@ -30,7 +30,7 @@ use kernel::{
 use vfio::{
     abstractions::{
         iommu,
-        user_page::UserPage, //
+        mm::user_page::UserPage, //
     },
     monitor::Monitor,
     pinning::{

@@ -18,7 +18,7 @@ use kernel::{
     },
     sync::Arc, //
 };
-use vfio::abstractions::user_page::PinnedPage;
+use vfio::abstractions::mm::user_page::PinnedPage;
 
 /// A page, and how many have it.
 struct Held {

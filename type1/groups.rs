@@ -3,7 +3,7 @@
 //! The groups of a container, and what they have in common.
 
 use super::{
-    abstractions::iommu_domain::ReservedRegion,
+    abstractions::iommu::domain::ReservedRegion,
     domain::{
         holes,
         Domain, //

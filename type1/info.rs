@@ -4,7 +4,7 @@
 //! reported, how many mappings are left, and which addresses are valid.
 
 use super::{
-    abstractions::uapi_type1::{
+    abstractions::uapi::type1::{
         CapMigration,
         Info,
         INFO_CAPS,

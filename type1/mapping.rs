@@ -11,27 +11,31 @@
 
 use super::{
     abstractions::{
-        iommu_domain::Access,
-        iommu_domains::{
-            Domains,
-            MapError, //
+        iommu::{
+            domain::Access,
+            domains::{
+                Domains,
+                MapError, //
+            },
+            mapped_runs::{
+                DmaRuns,
+                Position,
+                ReleasedRuns,
+                Tail, //
+            }, //
         },
-        locked_memory::{
-            LockedMemory,
-            Owner, //
+        mm::{
+            locked_memory::{
+                LockedMemory,
+                Owner, //
+            },
+            pinned_pages::{
+                DmaRun,
+                PinBatch, //
+            },
+            user_memory::ReadLockedMm, //
         },
-        mapped_runs::{
-            DmaRuns,
-            Position,
-            ReleasedRuns,
-            Tail, //
-        },
-        pinned_pages::{
-            DmaRun,
-            PinBatch, //
-        },
-        type1_parameters,
-        user_memory::ReadLockedMm, //
+        parameters::type1 as type1_parameters, //
     },
     device_memory::{
         DeviceMemory,
@@ -67,7 +71,7 @@ use kernel::{
         MutexGuard, //
     }, //
 };
-use vfio::abstractions::user_page::PinnedPage;
+use vfio::abstractions::mm::user_page::PinnedPage;
 
 /// How much [`Mapping::clear()`] unmaps between two flushes of the IOMMU's
 /// caches, in runs and in pages. Pages can be unpinned only after a flush, so

@@ -7,21 +7,23 @@
 //! entry at a time, at whatever level that is.
 
 use super::abstractions::{
-    pfnmap_lookup::{
-        Leaf,
-        Lookup, //
-    },
-    pinned_pages::{
-        DmaRun,
-        PinBatch, //
+    mm::{
+        pfnmap_lookup::{
+            Leaf,
+            Lookup, //
+        },
+        pinned_pages::{
+            DmaRun,
+            PinBatch, //
+        },
+        user_memory::{
+            OwnMm,
+            ReadLockedMm, //
+        }, //
     },
     scheduler::{
         check_killed,
         cond_resched, //
-    },
-    user_memory::{
-        OwnMm,
-        ReadLockedMm, //
     }, //
 };
 use super::device_memory::{

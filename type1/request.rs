@@ -7,8 +7,9 @@
 
 use super::{
     abstractions::{
-        iommu_domain::Access,
-        uapi_type1::{
+        iommu::domain::Access,
+        mm::user_memory::is_user_range,
+        uapi::type1::{
             self as uapi_type1,
             Bitmap,
             DirtyBitmap,
@@ -17,8 +18,7 @@ use super::{
             DmaUnmap,
             Info,
             InfoHeader, //
-        },
-        user_memory::is_user_range, //
+        }, //
     },
     dirty_bitmap::is_valid_size,
     range::{

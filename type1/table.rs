@@ -8,8 +8,8 @@
 
 use super::{
     abstractions::{
-        monitored::Monitored,
-        type1_parameters, //
+        parameters::type1 as type1_parameters,
+        sync::monitored::Monitored, //
     },
     claims::{
         Claim,

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     abstractions::{
-        completion::{
+        module_ref::ModuleRef,
+        sync::completion::{
             Completion,
             Wait, //
         },
-        module_ref::ModuleRef,
         workqueue, //
     },
     LocalModule, //

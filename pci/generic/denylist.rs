@@ -2,7 +2,7 @@
 
 //! Devices that must not be given to users.
 
-use crate::abstractions::vfio_pci_module as parameters;
+use crate::abstractions::parameters::vfio_pci as parameters;
 use kernel::{
     device::Core,
     pci,

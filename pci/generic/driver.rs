@@ -3,7 +3,7 @@
 //! The driver.
 
 use crate::{
-    abstractions::vfio_pci_module as parameters,
+    abstractions::parameters::vfio_pci as parameters,
     denylist,
     id_list,
     LocalModule, //

@@ -9,8 +9,8 @@
 
 use crate::{
     abstractions::{
-        firmware_memory::FirmwareMemory,
-        pci_lookup::OtherFunction, //
+        io::firmware_memory::FirmwareMemory,
+        pci::lookup::OtherFunction, //
     },
     opregion::{
         Header,

@@ -5,8 +5,10 @@
 use super::request::Index;
 use crate::abstractions::{
     pci::Function,
-    uapi_irq::IrqInfo,
-    uapi_pci::VFIO_PCI_NUM_IRQS, //
+    uapi::{
+        irq::IrqInfo,
+        pci::VFIO_PCI_NUM_IRQS, //
+    }, //
 };
 use kernel::{
     prelude::*,

@@ -14,17 +14,19 @@
 
 use crate::{
     abstractions::{
-        irq_line::{
+        irq::line::{
             IrqLine,
             Sharing, //
         },
-        pci::Function,
-        pci_irq::{
-            EagerDisable,
-            IntxLine, //
-        },
+        pci::{
+            irq::{
+                EagerDisable,
+                IntxLine, //
+            },
+            Function, //
+        }, //
     },
-    command::Command,
+    command::Command, //
 };
 use core::pin::Pin;
 use kernel::{
@@ -41,7 +43,7 @@ use kernel::{
     }, //
 };
 use vfio::{
-    abstractions::eventfd::EventFd,
+    abstractions::fs::eventfd::EventFd,
     virqfd::{
         self,
         Virqfd, //

@@ -13,24 +13,28 @@
 
 use crate::{
     abstractions::{
-        irq_bypass::Producer,
-        irq_line::{
-            IrqLine,
-            Sharing, //
+        irq::{
+            bypass::Producer,
+            line::{
+                IrqLine,
+                Sharing, //
+            }, //
         },
-        pci::Function,
-        pci_irq::{
-            Allocation,
-            MessageKind,
-            Vector,
-            Vectors, //
-        },
+        pci::{
+            irq::{
+                Allocation,
+                MessageKind,
+                Vector,
+                Vectors, //
+            },
+            Function, //
+        }, //
     },
     memory::{
         DecodeGuard,
         Exclusive,
         MemoryLock, //
-    },
+    }, //
 };
 use core::{
     ops::Range,
@@ -51,7 +55,7 @@ use kernel::{
     str::CString,
     sync::Arc, //
 };
-use vfio::abstractions::eventfd::EventFd;
+use vfio::abstractions::fs::eventfd::EventFd;
 
 /// The interrupt handler of a vector.
 struct OnMessage(Arc<EventFd>);

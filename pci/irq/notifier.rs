@@ -17,7 +17,7 @@ use kernel::{
         SpinLock, //
     }, //
 };
-use vfio::abstractions::eventfd::EventFd;
+use vfio::abstractions::fs::eventfd::EventFd;
 
 /// An eventfd that the host signals.
 ///

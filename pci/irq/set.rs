@@ -25,10 +25,10 @@ use super::{
 };
 use crate::{
     abstractions::{
-        pci_irq::MessageKind,
-        uapi_irq::IrqSet, //
+        pci::irq::MessageKind,
+        uapi::irq::IrqSet, //
     },
-    memory::MemoryLock,
+    memory::MemoryLock, //
 };
 use kernel::{
     prelude::*,
@@ -38,7 +38,7 @@ use kernel::{
         UserSlice, //
     }, //
 };
-use vfio::abstractions::eventfd::EventFd;
+use vfio::abstractions::fs::eventfd::EventFd;
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {

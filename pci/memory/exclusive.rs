@@ -21,7 +21,7 @@ use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
 };
-use vfio::abstractions::rwsem::WriteGuard;
+use vfio::abstractions::sync::rwsem::WriteGuard;
 
 /// Nobody else is at the memory of the device, nor comes to it.
 ///

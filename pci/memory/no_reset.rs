@@ -15,7 +15,7 @@ use crate::{
     availability::Holder, //
 };
 use kernel::prelude::*;
-use vfio::abstractions::rwsem::ReadGuard;
+use vfio::abstractions::sync::rwsem::ReadGuard;
 
 /// No reset begins.
 #[must_use = "a reset may begin as soon as this is dropped"]

@@ -18,7 +18,7 @@ use super::state::{
     Memory, //
 };
 use crate::{
-    abstractions::pci_reset::SavedState,
+    abstractions::pci::reset::SavedState,
     bars::Bars,
     reach::Reach, //
 };

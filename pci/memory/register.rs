@@ -4,7 +4,7 @@
 
 use super::MemoryLock;
 use crate::{
-    abstractions::iomem::{
+    abstractions::io::mem::{
         IoMem,
         Width, //
     },

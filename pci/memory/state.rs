@@ -3,7 +3,7 @@
 //! What the memory lock protects.
 
 use crate::{
-    abstractions::pci_reset::SavedState,
+    abstractions::pci::reset::SavedState,
     availability::Holders,
     bars::Bars,
     low_power::LowPower, //
@@ -13,7 +13,7 @@ use kernel::{
     sync::Arc, //
 };
 use vfio::{
-    abstractions::rwsem::RwSemaphore,
+    abstractions::sync::rwsem::RwSemaphore,
     new_rwsem, //
 };
 

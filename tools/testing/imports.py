@@ -33,7 +33,7 @@ COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 # In Rust a quote may be that of a lifetime as well.
 LITERAL = re.compile(r'\b[bc]?r(#*)".*?"\1|[bc]?"(?:\\.|[^"\\])*"|b?\'(?:\\.|[^\'\\])\'', re.DOTALL)
 TEST = re.compile(r"#\[(?:cfg\([^]]*(?:\btest\b|KUNIT)[^]]*\)|[\w:]*kunit_tests\([^]]*\))\]")
-MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?(?:pub(?:\([^)]*\))? )?mod (\w+)\s*;')
+MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?(?:pub(?:\([^)]*\))? )?mod (\w+)\s*([;{])')
 USE = re.compile(r"\b(pub(?:\([^)]*\))? )?use\s+([^;]+);")
 TOKEN = re.compile(r"\w+|[{},*]")
 PATH = re.compile(r"(?<![\w:])\$?[a-z_]\w*(?:\s*::\s*\w+)+")
@@ -92,6 +92,23 @@ def use_paths(tokens, prefix=()):
         yield path, name or path[-1]
 
 
+def declared(text, place, folder, prefix=()):
+    """The files that the text of one at `place` declares, also in modules that it contains."""
+    end = 0
+    for match in MODULE.finditer(text):
+        path, name, kind = match.groups()
+        if match.start() < end:
+            continue
+        if kind == "{":
+            end = end_of_item(text, match.end() - 1)
+            yield from declared(text[match.end():end], place, folder / name, prefix + (name,))
+        elif path:
+            file = (place / path).resolve()
+            yield prefix + (name,), file, file.parent
+        else:
+            yield prefix + (name,), folder / f"{name}.rs", folder / name
+
+
 class Module:
     """A source file as a part of a crate, in one configuration."""
 
@@ -116,11 +133,8 @@ class Module:
             self.uses.append(aliases.get(first, (first,)) + tuple(others))
 
     def children(self, folder):
-        """The modules that this one declares: name, file, and the folder of their own."""
-        for path, name in MODULE.findall(self.declared):
-            file = (self.file.parent / path).resolve() if path else folder / f"{name}.rs"
-            if file.exists():
-                yield name, file, file.parent if path else folder / name
+        """The files that this one declares: their paths in it, and the folders of their own."""
+        return declared(self.declared, self.file.parent, folder)
 
 
 class Crate:
@@ -153,8 +167,10 @@ class Crate:
         module = Module(path, file)
         self.modules[path].append(module)
         self.macros.update((macro, path) for macro in module.macros)
-        for name, child, below in module.children(folder):
-            self.add(path + (name,), child, below)
+        for names, child, below in module.children(folder):
+            for length in range(1, len(names)):
+                self.modules.setdefault(path + names[:length], [])
+            self.add(path + names, child, below)
 
     def resolve(self, module, path, depth=0):
         """The path of the module where what `path` names is; None if not in this crate."""

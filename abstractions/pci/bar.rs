@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! BARs: claiming, mapping, and the rest of the page of a small one.
+//!
+//! C headers: [`include/linux/pci.h`](srctree/include/linux/pci.h),
+//! [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
+
+use crate::abstractions::{
+    io::mem::IoMem,
+    pci::{
+        Function,
+        NUM_BARS, //
+    }, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    error::to_result,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+use vfio::abstractions::{
+    bindings,
+    mm::pfnmap::{
+        self,
+        FrameRange, //
+    }, //
+};
+
+/// The name under which BARs appear in `/proc/iomem` and `/proc/ioports`.
+const OWNER: &CStr = c"vfio";
+
+/// A BAR that is claimed, without being mapped yet.
+struct Claim {
+    function: Function,
+    index: c_int,
+}
+
+impl Claim {
+    fn new(function: Function, index: usize) -> Result<Self> {
+        if index >= NUM_BARS {
+            return Err(EINVAL);
+        }
+        // CAST: The index is less than six.
+        let index = index as c_int;
+        // SAFETY: The function is valid, and the name is static.
+        to_result(unsafe {
+            bindings::pci_request_selected_regions(
+                function.as_raw(),
+                1 << index,
+                OWNER.as_char_ptr(),
+            )
+        })?;
+
+        Ok(Self { function, index })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // SAFETY: Requested by `new()`.
+        unsafe {
+            bindings::pci_release_selected_regions(self.function.as_raw(), 1 << self.index);
+        }
+    }
+}
+
+/// A BAR that is claimed and mapped as a whole.
+pub(crate) struct MappedBar {
+    registers: IoMem,
+    claim: Claim,
+}
+
+impl MappedBar {
+    /// Claims and maps BAR `index`, in memory or in I/O ports.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY if it belongs to somebody else, ENOMEM if it cannot be mapped.
+    pub(crate) fn new(function: &Function, index: usize) -> Result<Self> {
+        let claim = Claim::new(function.clone(), index).map_err(|_| EBUSY)?;
+        let len = usize::try_from(function.resource(index).len).map_err(|_| ENOMEM)?;
+        // SAFETY: The function is valid. The callee checks that the BAR has an address.
+        let cookie = unsafe { bindings::pci_iomap(function.as_raw(), claim.index, 0) };
+        let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
+
+        Ok(Self {
+            // SAFETY: A maximum length of zero means the whole BAR. It is unmapped in `drop()`,
+            // after which the field is not used.
+            registers: unsafe { IoMem::new(cookie, len) },
+            claim,
+        })
+    }
+
+    /// The registers.
+    #[inline]
+    pub(crate) fn registers(&self) -> &IoMem {
+        &self.registers
+    }
+}
+
+impl Drop for MappedBar {
+    fn drop(&mut self) {
+        // SAFETY: Mapped by `new()`. The claim is dropped after this.
+        unsafe {
+            bindings::pci_iounmap(self.claim.function.as_raw(), self.registers.cookie());
+        }
+    }
+}
+
+/// The page frames of a memory BAR, in which there is nothing else.
+pub(crate) struct BarFrames {
+    frames: FrameRange,
+    _remainder: Option<PageRemainder>,
+}
+
+impl BarFrames {
+    /// Finds out which ones they are. A BAR that is smaller than a page has the whole page if
+    /// nothing else is in there; then the rest is reserved.
+    ///
+    /// `None`: there is no such BAR, it has no address, or it shares a page.
+    pub(crate) fn new(function: &Function, index: usize) -> Option<Self> {
+        let bar = function.resource(index);
+        if index >= NUM_BARS || !bar.is_memory() || bar.start == 0 {
+            return None;
+        }
+        let remainder = if bar.len < PAGE_SIZE as u64 {
+            Some(PageRemainder::reserve(function, index).ok()?)
+        } else {
+            None
+        };
+
+        Some(Self {
+            // SAFETY: A BAR is a power of two in size and aligned to it, so that these are the page
+            // frames of the BAR alone, or with what was reserved. Who gives it a caching type has
+            // claimed it, as a whole.
+            frames: unsafe { FrameRange::new(bar.start >> PAGE_SHIFT, pfnmap::pages(bar.len)) }?,
+            _remainder: remainder,
+        })
+    }
+
+    /// The page frames.
+    #[inline]
+    pub(crate) fn frames(&self) -> FrameRange {
+        self.frames
+    }
+}
+
+/// The rest of the page of a BAR that is smaller than a page, reserved so that nothing else is
+/// ever placed there.
+struct PageRemainder {
+    resource: Pin<KBox<Opaque<bindings::resource>>>,
+    /// Keeps its bus, and with it the bridge, whose window the resource is in.
+    _function: Function,
+}
+
+// SAFETY: The resource is part of a tree that the resource lock protects; only `drop()` uses it.
+unsafe impl Send for PageRemainder {}
+
+// SAFETY: There is no method that takes `&self`.
+unsafe impl Sync for PageRemainder {}
+
+impl PageRemainder {
+    /// Reserves what is between the end of BAR `index` and the end of the page it starts at.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the BAR does not start a page or is not smaller than one, EBUSY if something is
+    /// there already, ENOMEM.
+    fn reserve(function: &Function, index: usize) -> Result<Self> {
+        let bar = function.resource(index);
+        let page = PAGE_SIZE as u64;
+        if index >= NUM_BARS || bar.start % page != 0 || bar.len == 0 || bar.len >= page {
+            return Err(EINVAL);
+        }
+        // SAFETY: The function is valid, and `index` is within the array.
+        let (parent, flags) = unsafe {
+            let resource = &raw const (*function.as_raw()).resource[index];
+            ((*resource).parent, (*resource).flags)
+        };
+        if parent.is_null() {
+            return Err(EINVAL);
+        }
+
+        let remainder = bindings::resource {
+            start: bar.start.saturating_add(bar.len),
+            end: bar.start.saturating_add(page - 1),
+            name: c"vfio sub-page reserved".as_char_ptr(),
+            flags,
+            ..pin_init::zeroed()
+        };
+        let resource = KBox::pin(Opaque::new(remainder), GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The window that the BAR lies in belongs to the bridge above the function, and is
+        // there as long as the function is referred to. The new resource is pinned until `drop()`
+        // releases it.
+        to_result(unsafe { bindings::request_resource(parent, resource.get()) })?;
+
+        Ok(Self {
+            resource,
+            _function: function.clone(),
+        })
+    }
+}
+
+impl Drop for PageRemainder {
+    fn drop(&mut self) {
+        // SAFETY: Requested by `reserve()`.
+        unsafe { bindings::release_resource(self.resource.get()) };
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of a device as the DMA of other devices reaches it.
+//!
+//! C header: [`include/linux/pci-p2pdma.h`](srctree/include/linux/pci-p2pdma.h)
+
+use crate::abstractions::{
+    pci::Function,
+    uapi::pci::DmaBufRange, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    device::Core,
+    error::to_result,
+    pci,
+    prelude::*, //
+};
+use vfio::{
+    abstractions::{
+        bindings,
+        device, //
+    },
+    device::hold::Hold, //
+};
+
+/// Prepares a function that is being bound for [`PeerMemory`], until it is unbound.
+///
+/// # Errors
+///
+/// EOPNOTSUPP if a quirk has marked its BARs as not to be mapped, ENOMEM.
+pub(crate) fn prepare(device: &pci::Device<Core<'_>>) -> Result {
+    // SAFETY: The function is valid, and being bound: what is allocated for it is freed when it is
+    // unbound, or if that fails.
+    to_result(unsafe { bindings::pcim_p2pdma_init(Function::new(device).as_raw()) })
+}
+
+/// A range of physical addresses, which is in a BAR.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct PhysicalRange(bindings::phys_vec);
+
+impl PhysicalRange {
+    /// Returns the number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Returns the C form.
+    pub(in crate::abstractions) fn as_raw(&self) -> bindings::phys_vec {
+        self.0
+    }
+}
+
+/// Ranges of a BAR.
+///
+/// # Invariants
+///
+/// All `ranges` are in BAR `index` of `function`, as it was when this was made.
+pub(crate) struct BarRanges {
+    function: Function,
+    index: usize,
+    ranges: KVVec<PhysicalRange>,
+}
+
+impl BarRanges {
+    /// Finds out where `ranges` of BAR `index` of `function` are.
+    ///
+    /// # Errors
+    ///
+    /// EOVERFLOW if a range ends beyond the last address there is, EINVAL if it ends beyond the
+    /// BAR, ENOMEM.
+    pub(crate) fn locate(
+        function: &Function,
+        index: usize,
+        ranges: &[DmaBufRange],
+    ) -> Result<Self> {
+        let bar = function.resource(index);
+        let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
+        let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
+        for range in ranges {
+            let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
+            let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
+            if end > bar_end {
+                return Err(EINVAL);
+            }
+            let range = bindings::phys_vec {
+                paddr: start,
+                len: usize::try_from(range.length)?,
+            };
+            located.push(PhysicalRange(range), GFP_KERNEL_ACCOUNT)?;
+        }
+
+        // INVARIANT: Just checked, one by one.
+        Ok(Self {
+            function: function.clone(),
+            index,
+            ranges: located,
+        })
+    }
+}
+
+/// Ranges of a memory BAR of a device that stays bound, and so keeps its BARs where they are.
+pub(crate) struct PeerMemory {
+    provider: NonNull<bindings::p2pdma_provider>,
+    ranges: KVVec<PhysicalRange>,
+    _hold: Hold,
+}
+
+// SAFETY: The provider is only read, by functions that lock; nothing of this belongs to a thread.
+unsafe impl Send for PeerMemory {}
+// SAFETY: As above.
+unsafe impl Sync for PeerMemory {}
+
+impl PeerMemory {
+    /// Describes `ranges` of a memory BAR of a function that `hold` keeps bound.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if that is no memory BAR, or `hold` is of another device.
+    pub(crate) fn new(ranges: BarRanges, hold: Hold) -> Result<Self> {
+        let BarRanges {
+            function,
+            index,
+            ranges,
+        } = ranges;
+        if !core::ptr::eq(device::as_raw(hold.parent()), function.as_raw_device()) {
+            return Err(EINVAL);
+        }
+        if index >= crate::abstractions::pci::NUM_BARS {
+            return Err(EINVAL);
+        }
+        // CAST: The index is less than six.
+        let index = index as c_int;
+        // SAFETY: The function is valid and bound, as `hold` shows; a driver of ours has prepared
+        // it. There is a BAR of that index.
+        let provider = unsafe { bindings::pcim_p2pdma_provider(function.as_raw(), index) };
+        let provider = NonNull::new(provider).ok_or(EINVAL)?;
+
+        Ok(Self {
+            provider,
+            ranges,
+            _hold: hold,
+        })
+    }
+
+    /// Returns the ranges.
+    pub(crate) fn ranges(&self) -> &[PhysicalRange] {
+        &self.ranges
+    }
+
+    /// Returns the provider, which is valid for as long as the function is bound, hence `self`.
+    pub(in crate::abstractions) fn provider(&self) -> *mut bindings::p2pdma_provider {
+        self.provider.as_ptr()
+    }
+}
