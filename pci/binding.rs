@@ -5,7 +5,10 @@
 use crate::{
     abstractions::{
         pci::{
-            driver::ChannelState,
+            driver::{
+                ChannelState,
+                DriverData, //
+            },
             reset::ResetScope,
             vga::VgaClient,
             PowerState, //
@@ -69,13 +72,8 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Prepares a device, without touching it.
-    pub fn new(device: &pci::Device<Core<'_>>, options: Options) -> impl PinInit<Self, Error> {
-        Self::with_variant(device, options, None)
-    }
-
-    /// Prepares a device to which the driver adds something, without touching it.
-    pub fn with_variant(
+    /// Prepares a device, to which the driver may add something, without touching it.
+    pub fn new(
         device: &pci::Device<Core<'_>>,
         options: Options,
         variant: Option<KBox<dyn Variant>>,
@@ -156,14 +154,6 @@ impl Binding {
             .transpose()
     }
 
-    /// Takes the device away from users. Waits until the last of them has let go.
-    pub fn stop(&self) {
-        self.disable_virtual_functions();
-        let service = self.service.lock().take();
-
-        drop(service);
-    }
-
     /// Enables `count` virtual functions, or disables them with 0. Returns `count`.
     ///
     /// # Errors
@@ -198,16 +188,6 @@ impl Binding {
         drop(enabled);
     }
 
-    /// The device is about to be suspended.
-    pub fn suspend(&self) {
-        self.core.suspend();
-    }
-
-    /// The device has been resumed.
-    pub fn resume(&self) {
-        self.core.resume();
-    }
-
     /// The device, if it is available to users.
     fn device(&self) -> Option<Arc<Device>> {
         let service = self.service.lock();
@@ -216,40 +196,51 @@ impl Binding {
             .as_ref()
             .map(|service| service.registration.device().clone())
     }
+}
 
-    /// The device is about to be reset, by whomever: nobody gets at its memory any more.
-    ///
-    /// The log says so, as the PCI core does for drivers that need not be told.
-    pub fn reset_prepare(&self) {
+impl DriverData for Binding {
+    fn unbind(&self) {
+        self.disable_virtual_functions();
+        let service = self.service.lock().take();
+
+        drop(service);
+    }
+
+    fn runtime_suspend(&self) {
+        self.core.suspend();
+    }
+
+    fn runtime_resume(&self) {
+        self.core.resume();
+    }
+
+    // The log says so, as the PCI core does for drivers that need not be told.
+    fn reset_prepare(&self) {
         dev_warn!(self.core.function(), "resetting\n");
         if let Some(device) = self.device() {
             self.core.begin_reset(&device);
         }
     }
 
-    /// The reset is over.
-    pub fn reset_done(&self) {
+    fn reset_done(&self) {
         self.core.end_reset();
         dev_warn!(self.core.function(), "reset done\n");
     }
 
-    /// The bus reported an error of the device.
-    pub fn error_detected(&self, state: ChannelState) {
+    fn error_detected(&self, state: ChannelState) {
         if let Some(device) = self.device() {
             self.core.begin_recovery(&device, state);
         }
     }
 
-    /// The link to the device has been reset to recover from an error.
-    pub fn link_reset(&self) {
+    fn link_reset(&self) {
         if let Some(device) = self.device() {
             let memory = self.core.memory();
             self.core.recovery().link_reset(memory, &device);
         }
     }
 
-    /// The device has recovered from an error.
-    pub fn error_recovered(&self) {
+    fn error_recovered(&self) {
         self.core.recovery().end(self.core.memory());
     }
 }

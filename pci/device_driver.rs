@@ -3,21 +3,19 @@
 //! What drivers of PCI devices for users differ in.
 //!
 //! A driver implements [`DeviceDriver`] and is registered as
-//! `kernel::driver::Registration<Adapter<Serviced<T>>>`; all that the bus tells it goes to the
-//! [`Binding`] of the device.
+//! `kernel::driver::Registration<Adapter<T>>`; what the bus tells it of a device goes to the
+//! [`Binding`] of that.
 
 use crate::{
     binding::Binding,
     device::Options,
     driver::{
-        ChannelState,
         Driver,
         DynamicIds,
         IdTable, //
     },
     variant::Variant, //
 };
-use core::marker::PhantomData;
 use kernel::{
     device::Core,
     pci,
@@ -72,25 +70,18 @@ pub trait DeviceDriver: 'static {
     }
 }
 
-/// Makes a [`DeviceDriver`] a [`Driver`] whose devices have a [`Binding`].
-pub struct Serviced<T: DeviceDriver>(PhantomData<T>);
-
-impl<T: DeviceDriver> Driver for Serviced<T> {
+impl<T: DeviceDriver> Driver for T {
     type Data = Binding;
 
-    const NAME: &'static CStr = T::NAME;
+    const NAME: &'static CStr = <T as DeviceDriver>::NAME;
 
     fn id_table() -> IdTable {
-        T::id_table()
+        <T as DeviceDriver>::id_table()
     }
 
     fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
         pin_init::pin_init_scope(move || {
-            Ok(Binding::with_variant(
-                device,
-                T::options(),
-                T::variant(device)?,
-            ))
+            Ok(Binding::new(device, T::options(), T::variant(device)?))
         })
     }
 
@@ -98,38 +89,6 @@ impl<T: DeviceDriver> Driver for Serviced<T> {
         T::check(device)?;
 
         data.start(device, T::module())
-    }
-
-    fn unbind(_device: &pci::Device<Core<'_>>, data: Pin<&Binding>) {
-        data.stop();
-    }
-
-    fn runtime_suspend(data: Pin<&Binding>) {
-        data.suspend();
-    }
-
-    fn runtime_resume(data: Pin<&Binding>) {
-        data.resume();
-    }
-
-    fn reset_prepare(data: Pin<&Binding>) {
-        data.reset_prepare();
-    }
-
-    fn reset_done(data: Pin<&Binding>) {
-        data.reset_done();
-    }
-
-    fn error_detected(data: Pin<&Binding>, state: ChannelState) {
-        data.error_detected(state);
-    }
-
-    fn link_reset(data: Pin<&Binding>) {
-        data.link_reset();
-    }
-
-    fn error_recovered(data: Pin<&Binding>) {
-        data.error_recovered();
     }
 
     fn configure_virtual_functions(
@@ -145,6 +104,6 @@ impl<T: DeviceDriver> Driver for Serviced<T> {
     }
 
     fn registered(ids: &DynamicIds<'_>) {
-        T::registered(ids);
+        <T as DeviceDriver>::registered(ids);
     }
 }

@@ -31,15 +31,12 @@ use kernel::{
     InPlaceModule,
     ThisModule, //
 };
-use vfio_pci_core::{
-    device_driver::Serviced,
-    driver::Adapter, //
-};
+use vfio_pci_core::driver::Adapter;
 
 #[pin_data]
 struct VfioPciModule {
     #[pin]
-    _driver: Registration<Adapter<Serviced<VfioPci>>>,
+    _driver: Registration<Adapter<VfioPci>>,
 }
 
 impl InPlaceModule for VfioPciModule {

@@ -30,10 +30,7 @@ use vfio::abstractions::mm::pfnmap::{
     FaultResult, //
 };
 use vfio_pci_core::{
-    device_driver::{
-        DeviceDriver,
-        Serviced, //
-    },
+    device_driver::DeviceDriver,
     device_region::{
         DeviceRegion,
         OpenDevice,
@@ -196,7 +193,7 @@ impl DeviceDriver for VfioPciEdu {
 #[pin_data]
 struct VfioPciEduModule {
     #[pin]
-    _driver: Registration<Adapter<Serviced<VfioPciEdu>>>,
+    _driver: Registration<Adapter<VfioPciEdu>>,
 }
 
 impl InPlaceModule for VfioPciEduModule {

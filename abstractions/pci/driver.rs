@@ -153,10 +153,41 @@ pub enum ChannelState {
     Failed,
 }
 
+/// What a driver keeps for each device that it is bound to, and what the bus tells that.
+pub trait DriverData: Send + Sync + 'static {
+    /// Ends service for a device. When this returns, nobody uses the device.
+    fn unbind(&self);
+
+    /// Runtime power management is about to suspend the device.
+    fn runtime_suspend(&self) {}
+
+    /// Runtime power management has resumed the device.
+    fn runtime_resume(&self) {}
+
+    /// The device is about to be reset, by whomever. Until [`Self::reset_done`] nobody may touch
+    /// it, users included: that is why there is no default.
+    fn reset_prepare(&self);
+
+    /// The reset is over, successful or not, and config space is as it was before.
+    fn reset_done(&self);
+
+    /// The bus reported an error of the device. Users may not touch a device whose link is frozen
+    /// until [`Self::error_recovered`]: that is why there is no default.
+    fn error_detected(&self, state: ChannelState);
+
+    /// The link to the device has been reset, without a call of [`Self::reset_prepare`]. The
+    /// device has lost its config space.
+    fn link_reset(&self);
+
+    /// Recovery from an error has ended, and the link works. After a fatal error it has been reset,
+    /// perhaps without a call of [`Self::link_reset`].
+    fn error_recovered(&self);
+}
+
 /// A PCI driver that hands its devices to user space.
 pub trait Driver: 'static {
     /// What the driver keeps for each device that it is bound to.
-    type Data: Send + Sync + 'static;
+    type Data: DriverData;
 
     /// The driver's name in sysfs.
     const NAME: &'static CStr;
@@ -177,38 +208,6 @@ pub trait Driver: 'static {
     ///
     /// Any error refuses the device; whatever was started is stopped before it is returned.
     fn bind(device: &pci::Device<device::Core<'_>>, data: Pin<&Self::Data>) -> Result;
-
-    /// Ends service for a device. When this returns, nobody uses the device.
-    fn unbind(device: &pci::Device<device::Core<'_>>, data: Pin<&Self::Data>);
-
-    /// Runtime power management is about to suspend the device.
-    fn runtime_suspend(data: Pin<&Self::Data>) {
-        let _ = data;
-    }
-
-    /// Runtime power management has resumed the device.
-    fn runtime_resume(data: Pin<&Self::Data>) {
-        let _ = data;
-    }
-
-    /// The device is about to be reset, by whomever. Until [`Self::reset_done`] nobody may touch
-    /// it, users included: that is why there is no default.
-    fn reset_prepare(data: Pin<&Self::Data>);
-
-    /// The reset is over, successful or not, and config space is as it was before.
-    fn reset_done(data: Pin<&Self::Data>);
-
-    /// The bus reported an error of the device. Users may not touch a device whose link is frozen
-    /// until [`Self::error_recovered`]: that is why there is no default.
-    fn error_detected(data: Pin<&Self::Data>, state: ChannelState);
-
-    /// The link to the device has been reset, without a call of [`Self::reset_prepare`]. The
-    /// device has lost its config space.
-    fn link_reset(data: Pin<&Self::Data>);
-
-    /// Recovery from an error has ended, and the link works. After a fatal error it has been reset,
-    /// perhaps without a call of [`Self::link_reset`].
-    fn error_recovered(data: Pin<&Self::Data>);
 
     /// Somebody asked for `count` virtual functions. Returns how many there are then.
     ///
@@ -330,7 +329,7 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::unbind(device, data);
+        data.unbind();
     }
 
     extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
@@ -339,7 +338,8 @@ impl<T: Driver> Adapter<T> {
         let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
         // SAFETY: `probe()` sets the data before it lets the device be suspended, and it is
         // dropped after `remove()`, which the PCI core runs with the device resumed.
-        T::runtime_suspend(unsafe { device.drvdata_borrow::<T::Data>() });
+        let data = unsafe { device.drvdata_borrow::<T::Data>() };
+        data.runtime_suspend();
 
         0
     }
@@ -348,7 +348,8 @@ impl<T: Driver> Adapter<T> {
         // SAFETY: As in `runtime_suspend()`.
         let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
         // SAFETY: As in `runtime_suspend()`.
-        T::runtime_resume(unsafe { device.drvdata_borrow::<T::Data>() });
+        let data = unsafe { device.drvdata_borrow::<T::Data>() };
+        data.runtime_resume();
 
         0
     }
@@ -378,7 +379,7 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::reset_prepare(data);
+        data.reset_prepare();
     }
 
     extern "C" fn reset_done(raw: *mut bindings::pci_dev) {
@@ -388,7 +389,7 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::reset_done(data);
+        data.reset_done();
     }
 
     extern "C" fn error_detected(
@@ -407,7 +408,7 @@ impl<T: Driver> Adapter<T> {
             bindings::pci_channel_io_frozen => ChannelState::Frozen,
             _ => ChannelState::Failed,
         };
-        T::error_detected(data, state);
+        data.error_detected(state);
         bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER
     }
 
@@ -418,7 +419,7 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::link_reset(data);
+        data.link_reset();
         bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
     }
 
@@ -429,6 +430,6 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        T::error_recovered(data);
+        data.error_recovered();
     }
 }
