@@ -126,7 +126,7 @@ pub(super) struct Candidate {
     /// The driver.
     pub(super) driver: Arc<dyn IommuDriver>,
     /// Its module.
-    pub(super) module: Arc<ModuleRef>,
+    pub(super) module: ModuleRef,
 }
 
 /// The drivers at this moment.
@@ -142,7 +142,7 @@ pub(super) fn drivers() -> Result<KVec<Candidate>> {
         if let Ok(module) = ModuleRef::get(entry.module) {
             let candidate = Candidate {
                 driver: entry.driver.clone(),
-                module: Arc::new(module, GFP_KERNEL_ACCOUNT)?,
+                module,
             };
             found.push(candidate, GFP_KERNEL)?;
         }

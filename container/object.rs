@@ -59,7 +59,7 @@ use kernel::{
 /// Fields are dropped in order: the backend before its code.
 struct Backend {
     backend: Arc<dyn IommuBackend>,
-    _module: Arc<ModuleRef>,
+    _module: ModuleRef,
 }
 
 /// What SET_IOMMU has chosen.

@@ -36,10 +36,7 @@ use kernel::{
         UserSlice, //
     }, //
 };
-use vfio::{
-    abstractions::uapi,
-    capability::CapabilityChain, //
-};
+use vfio::capability::CapabilityChain;
 
 const READ: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_READ;
 const WRITE: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_WRITE;
@@ -51,19 +48,11 @@ const MMAP: u32 = uapi_pci::VFIO_REGION_INFO_FLAG_MMAP;
 ///
 /// EFAULT, EINVAL if the user's structure is too short, ENOMEM.
 pub(crate) fn device(opened: &Opened, address: usize) -> Result<isize> {
-    // The first version of the structure: up to and including the number of interrupts.
-    let [argsz, ..] = uapi::read::<[u32; 4]>(address)?;
-    if (argsz as usize) < size_of::<[u32; 4]>() {
-        return Err(EINVAL);
-    }
-
-    let mut info = DeviceInfo {
-        argsz,
-        flags: uapi_pci::VFIO_DEVICE_FLAGS_PCI,
-        num_regions: number_of_regions(opened),
-        num_irqs: uapi_pci::VFIO_PCI_NUM_IRQS,
-        ..DeviceInfo::default()
-    };
+    let mut info = DeviceInfo::read(address)?;
+    let argsz = info.argsz;
+    info.flags = uapi_pci::VFIO_DEVICE_FLAGS_PCI;
+    info.num_regions = number_of_regions(opened);
+    info.num_irqs = uapi_pci::VFIO_PCI_NUM_IRQS;
     if opened.reset_works {
         info.flags |= uapi_pci::VFIO_DEVICE_FLAGS_RESET;
     }
@@ -74,7 +63,7 @@ pub(crate) fn device(opened: &Opened, address: usize) -> Result<isize> {
         info.argsz = needed;
         info.cap_offset = offset;
     }
-    write_start(address, &info, argsz)?;
+    info.write(address, argsz)?;
 
     Ok(0)
 }
@@ -252,11 +241,8 @@ pub(crate) fn region(
     opened: impl Fn() -> Result<Arc<Opened>>,
     address: usize,
 ) -> Result<isize> {
-    let mut info = uapi::read::<RegionInfo>(address)?;
+    let mut info = RegionInfo::read(address)?;
     let argsz = info.argsz;
-    if (argsz as usize) < size_of::<RegionInfo>() {
-        return Err(EINVAL);
-    }
 
     let region = Region::from_index(info.index).ok_or(EINVAL)?;
     let description = Description::of(region, function, memory, opened)?;
@@ -269,7 +255,7 @@ pub(crate) fn region(
         info.argsz = needed;
         info.cap_offset = offset;
     }
-    uapi::write(address, &info)?;
+    info.write(address)?;
 
     Ok(0)
 }
@@ -298,14 +284,4 @@ fn write_chain(
         .write_slice(&bytes)?;
 
     Ok((argsz, u32::try_from(size).map_err(|_| ENOMEM)?))
-}
-
-/// Writes as much of a structure as the user has room for.
-fn write_start<T: AsBytes>(address: usize, value: &T, argsz: u32) -> Result {
-    let bytes = value.as_bytes();
-    let part = bytes.get(..argsz as usize).unwrap_or(bytes);
-
-    UserSlice::new(UserPtr::from_addr(address), part.len())
-        .writer()
-        .write_slice(part)
 }

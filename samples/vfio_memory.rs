@@ -104,7 +104,7 @@ impl Memory {
         let mut info = DeviceInfo::read(arg)?;
         info.flags = VFIO_DEVICE_FLAGS_RESET;
         info.num_regions = 2;
-        info.write(arg)
+        info.write(arg, info.argsz)
     }
 
     fn region_info(&self, arg: usize) -> Result {

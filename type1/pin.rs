@@ -53,15 +53,6 @@ pub(crate) struct Pinner<'a> {
     run_limit: u64,
 }
 
-/// The outcome of a look-up of device memory.
-enum DeviceRun {
-    Found(DmaRun),
-    /// The address is in no VMA of plain page frames.
-    NotPfnmap,
-    /// It was zapped, or the VMA became another one, between the fault and our look.
-    Vanished,
-}
-
 impl<'a> Pinner<'a> {
     /// Prepares to go through `pages` pages of `mm`.
     ///
@@ -123,9 +114,9 @@ impl<'a> Pinner<'a> {
                 Err(error) => error,
             };
             match self.device_run(&mut mm, address, pages, devices)? {
-                DeviceRun::Found(run) => return Ok(run),
-                DeviceRun::NotPfnmap => return Err(error),
-                DeviceRun::Vanished => {}
+                Lookup::Present(run) => return Ok(run),
+                Lookup::NotPfnmap => return Err(error),
+                Lookup::Absent => {}
             }
         }
         self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
@@ -144,13 +135,13 @@ impl<'a> Pinner<'a> {
         address: usize,
         pages: u64,
         devices: &mut Devices<'_, impl Holder>,
-    ) -> Result<DeviceRun> {
+    ) -> Result<Lookup<DmaRun>> {
         let limit = pages.min(self.run_limit);
         if let Some(run) = self.device_frames(mm, address, limit, devices)? {
-            return Ok(DeviceRun::Found(run));
+            return Ok(Lookup::Present(run));
         }
         let mut run = match self.device_leaf(mm, address, limit, devices)? {
-            DeviceRun::Found(run) => run,
+            Lookup::Present(run) => run,
             other => return Ok(other),
         };
         for _ in 1..BATCH_LEAVES {
@@ -160,14 +151,14 @@ impl<'a> Pinner<'a> {
             }
             // CAST: Still inside of the range of addresses.
             let next = address.wrapping_add((run.pages() as usize) << PAGE_SHIFT);
-            let Ok(DeviceRun::Found(leaf)) = self.device_leaf(mm, next, left, devices) else {
+            let Ok(Lookup::Present(leaf)) = self.device_leaf(mm, next, left, devices) else {
                 break;
             };
             if run.append(leaf, limit).is_err() {
                 break;
             }
         }
-        Ok(DeviceRun::Found(run))
+        Ok(Lookup::Present(run))
     }
 
     /// The page frames of a device that knows which ones they are.
@@ -198,7 +189,7 @@ impl<'a> Pinner<'a> {
         address: usize,
         limit: u64,
         devices: &mut Devices<'_, impl Holder>,
-    ) -> Result<DeviceRun> {
+    ) -> Result<Lookup<DmaRun>> {
         let address = mm.untagged(address);
         let found = mm.pfnmap_leaf(address);
         if let Lookup::Absent = found {
@@ -206,19 +197,19 @@ impl<'a> Pinner<'a> {
         }
         let Some(vma) = mm.pfnmap_vma(address) else {
             return Ok(match found {
-                Lookup::NotPfnmap => DeviceRun::NotPfnmap,
+                Lookup::NotPfnmap => Lookup::NotPfnmap,
                 // The lock was dropped for the fault, and what is there now may be pinned.
-                Lookup::Absent | Lookup::Present(_) => DeviceRun::Vanished,
+                Lookup::Absent | Lookup::Present(_) => Lookup::Absent,
             });
         };
         let source = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {
             Lookup::Present(leaf) => {
                 let run = leaf.into_run(limit, self.write, source)?;
-                Ok(DeviceRun::Found(run))
+                Ok(Lookup::Present(run))
             }
-            Lookup::Absent => Ok(DeviceRun::Vanished),
-            Lookup::NotPfnmap => Ok(DeviceRun::NotPfnmap),
+            Lookup::Absent => Ok(Lookup::Absent),
+            Lookup::NotPfnmap => Ok(Lookup::NotPfnmap),
         }
     }
 }

@@ -30,14 +30,14 @@ pub(crate) struct Leaf {
     writable: bool,
 }
 
-/// The answer of [`ReadLockedMm::pfnmap_leaf()`].
-pub(crate) enum Lookup {
+/// What there is at an address.
+pub(crate) enum Lookup<T = Leaf> {
     /// The address is in no VMA of plain page frames.
     NotPfnmap,
     /// The address is in such a VMA, but nothing is mapped there now.
     Absent,
     /// What is mapped there.
-    Present(Leaf),
+    Present(T),
 }
 
 impl ReadLockedMm<'_> {

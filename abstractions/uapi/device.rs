@@ -68,7 +68,7 @@ impl DeviceInfo {
     /// `EFAULT`: the memory is not readable. `EINVAL`: `argsz` is less than the
     /// first version needs.
     pub fn read(address: usize) -> Result<Self> {
-        let argsz = uapi::read::<u32>(address)?;
+        let [argsz, ..] = uapi::read::<[u32; Self::MIN_SIZE / size_of::<u32>()]>(address)?;
         if (argsz as usize) < Self::MIN_SIZE {
             return Err(EINVAL);
         }
@@ -78,14 +78,14 @@ impl DeviceInfo {
         })
     }
 
-    /// Writes as much as the user has room for.
+    /// Writes as much as fits into `room` bytes, which are as many as the user has said.
     ///
     /// # Errors
     ///
     /// `EFAULT`: the memory is not writable.
-    pub fn write(&self, address: usize) -> Result {
+    pub fn write(&self, address: usize, room: u32) -> Result {
         let bytes = self.as_bytes();
-        let part = bytes.get(..self.argsz as usize).unwrap_or(bytes);
+        let part = bytes.get(..room as usize).unwrap_or(bytes);
         UserSlice::new(UserPtr::from_addr(address), part.len())
             .writer()
             .write_slice(part)

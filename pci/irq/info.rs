@@ -11,6 +11,7 @@ use crate::abstractions::{
     }, //
 };
 use kernel::{
+    bindings,
     prelude::*,
     uaccess::{
         UserPtr,
@@ -52,24 +53,26 @@ const AUTOMASKED: u32 = 1 << 2;
 /// The number in use can be changed only by disabling all first.
 const NORESIZE: u32 = 1 << 3;
 
-/// Offset of the control word in the MSI and in the MSI-X capability.
-const CONTROL: u16 = 2;
+/// Offset of Message Control in the MSI capability.
+const MSI_CONTROL: u16 = bindings::PCI_MSI_FLAGS as u16;
+/// The same in the MSI-X capability.
+const MSIX_CONTROL: u16 = bindings::PCI_MSIX_FLAGS as u16;
 /// MSI: the binary logarithm of the number of vectors.
-const MSI_LOG2_VECTORS: u16 = 0x000e;
+const MSI_LOG2_VECTORS: u16 = bindings::PCI_MSI_FLAGS_QMASK as u16;
 /// MSI-X: the number of vectors less one.
-const MSIX_LAST_VECTOR: u16 = 0x07ff;
+const MSIX_LAST_VECTOR: u16 = bindings::PCI_MSIX_FLAGS_QSIZE as u16;
 
 /// Returns the number of interrupts of an index.
 pub(super) fn count(function: &Function, facts: &Facts, index: Index) -> u32 {
-    let control = |capability: u16| function.read_word(capability.saturating_add(CONTROL));
+    let control = |capability: u16, offset| function.read_word(capability.saturating_add(offset));
 
     match index {
         Index::Intx => u32::from(facts.intx),
         Index::Msi => function.msi_capability().map_or(0, |capability| {
-            1 << ((control(capability) & MSI_LOG2_VECTORS) >> 1)
+            1 << ((control(capability, MSI_CONTROL) & MSI_LOG2_VECTORS) >> 1)
         }),
         Index::Msix => function.msix_capability().map_or(0, |capability| {
-            u32::from(control(capability) & MSIX_LAST_VECTOR) + 1
+            u32::from(control(capability, MSIX_CONTROL) & MSIX_LAST_VECTOR) + 1
         }),
         Index::Error | Index::Request => 1,
     }
