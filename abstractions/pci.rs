@@ -2,8 +2,8 @@
 
 //! A PCI function: identity, config space, resources, power state.
 //!
-//! What the kernel crate's `pci::Device` lacks. Resets are in [`crate::abstractions::pci::reset`], BAR mappings
-//! in [`crate::abstractions::pci::bar`].
+//! What the kernel crate's `pci::Device` lacks. Resets are in [`reset`], BAR mappings
+//! in [`bar`].
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -441,7 +441,7 @@ impl Function {
     }
 
     /// Writes an aligned word. A function that is gone does not notice. The Command Register is
-    /// written by [`crate::abstractions::pci::command`] only.
+    /// written by [`command`] only.
     pub(crate) fn write_word(&self, offset: u16, value: u16) {
         // SAFETY: `as_raw()` is valid.
         unsafe { bindings::pci_write_config_word(self.as_raw(), c_int::from(offset), value) };

@@ -41,8 +41,8 @@
 //!
 //! # Files
 //!
-//! The lock and its guards, [`Exclusive`] and [`Held`], are one thing in three files: each makes the
-//! others, and none is of use alone.
+//! The lock and its guards, [`Exclusive`] and [`Held`], are one thing in three files: each makes
+//! the others, and none is of use alone.
 
 mod exclusive;
 mod held;

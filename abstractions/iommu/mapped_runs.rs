@@ -166,7 +166,7 @@ impl DmaRuns {
             return Ok(());
         };
         let (end, first) = (self.pages, self.pages.saturating_sub(run.pages()));
-        // SAFETY: It is pinned, or watched, as long as it is in the list, which is borrowed.
+        // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
         let run = unsafe { HeldRun::new(*run) };
         let domains = self.domains.read();
         let round = domains.round();
@@ -213,7 +213,7 @@ impl DmaRuns {
                 return Err(EIO);
             }
             if run.kind() != Kind::Revoked {
-                // SAFETY: It is pinned, or watched, as long as it is in the list, which is borrowed.
+                // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
                 let run = unsafe { HeldRun::new(*run) };
                 paging.map(self.address_of(position.page), run, self.access)?;
             }

@@ -61,12 +61,13 @@ struct Part<'a> {
 
 /// Pages that users map by their page frame numbers.
 ///
-/// They are freed when this is dropped. Who maps them by
-/// [`Fault::insert_page()`](crate::abstractions::mm::pfnmap::Fault::insert_page) has the inode of the device keep
-/// them, which goes after the device's last file and its release notifiers: no mapping is left
-/// then, be it of a CPU or of an IOMMU.
+/// They are freed when this is dropped. Who maps them by [`Fault::insert_page()`] has the inode of
+/// the device keep them, which goes after the device's last file and its release notifiers: no
+/// mapping is left then, be it of a CPU or of an IOMMU.
 ///
 /// Users change the bytes at any time, so they are only ever copied.
+///
+/// [`Fault::insert_page()`]: super::pfnmap::Fault::insert_page
 pub struct PageFrames(KVec<PageFrame>);
 
 impl PageFrames {

@@ -223,11 +223,14 @@ impl Fault<'_> {
     }
 
     /// Maps the page of `pages` with the given index, if a single one is wanted. The inode that
-    /// the file's mappings go to ([`FileOperations::address_space()`](crate::abstractions::fs::file::FileOperations::address_space)) keeps all of them from now
+    /// the file's mappings go to ([`FileOperations::address_space()`]) keeps all of them from now
     /// on. May sleep.
     ///
     /// If there is no such page, or the file has no inode that keeps pages, that is
     /// `SIGBUS`.
+    ///
+    /// [`FileOperations::address_space()`]:
+    /// crate::abstractions::fs::file::FileOperations::address_space
     pub fn insert_page(&self, pages: &Arc<PageFrames>, index: u64) -> FaultResult {
         if self.order != 0 {
             return FaultResult::FALLBACK;
