@@ -5,15 +5,15 @@
 pub(crate) mod cdev;
 pub mod feature;
 pub(crate) mod file;
-pub mod hold;
 pub(crate) mod node;
 pub mod notifiers;
 pub(crate) mod object;
 pub mod ops;
+pub mod registered;
 pub mod set;
 pub mod user_memory;
 
 pub use object::{
     Device,
-    Use, //
+    RegisteredDevice, //
 };

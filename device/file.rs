@@ -39,7 +39,7 @@ use crate::{
         object::Opener,
         set::SetState,
         Device,
-        Use, //
+        RegisteredDevice, //
     },
     noiommu,
     LocalModule, //
@@ -82,14 +82,14 @@ pub(crate) struct DeviceFile {
     #[pin]
     kvm: KvmSlot,
     /// Last: the device may go when this is dropped.
-    registered: Use,
+    registered: RegisteredDevice,
 }
 
 pub(crate) static OPERATIONS: CharDeviceTable<DeviceFile> =
     CharDeviceTable::new(this_module::<LocalModule>());
 
 impl DeviceFile {
-    fn new(origin: Origin, registered: Use) -> Result<Arc<Self>> {
+    fn new(origin: Origin, registered: RegisteredDevice) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 origin,
@@ -107,7 +107,7 @@ impl DeviceFile {
     /// # Errors
     ///
     /// `EPERM`: the device is in no-IOMMU mode, and the user may not have it. `ENOMEM`.
-    pub(crate) fn open_from_node(registered: Use) -> Result<Arc<Self>> {
+    pub(crate) fn open_from_node(registered: RegisteredDevice) -> Result<Arc<Self>> {
         if registered.device().is_no_iommu() {
             noiommu::permit()?;
         }
@@ -132,7 +132,7 @@ impl DeviceFile {
     /// `EINVAL`: the group has no container and no iommufd, or the container
     /// no IOMMU type. Otherwise as [`Device::open`].
     pub(crate) fn open_from_group(
-        registered: Use,
+        registered: RegisteredDevice,
         group: Arc<Group>,
         group_file: ARef<File>,
     ) -> Result<ARef<File>> {

@@ -28,7 +28,7 @@ use crate::{
             OPERATIONS, //
         },
         Device,
-        Use, //
+        RegisteredDevice, //
     },
     noiommu,
     static_mutex,
@@ -77,8 +77,11 @@ impl NodeTarget {
     }
 
     /// Begins a use of the device, unless it is not registered.
-    fn begin_use(&self) -> Option<Use> {
-        self.device.lock().as_ref().and_then(Use::begin)
+    fn begin_use(&self) -> Option<RegisteredDevice> {
+        self.device
+            .lock()
+            .as_ref()
+            .and_then(RegisteredDevice::begin)
     }
 }
 

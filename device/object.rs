@@ -3,7 +3,7 @@
 //! Devices: what a bus driver registers and users open.
 //!
 //! A device has three lives, one inside the other. As an *object* it lives as
-//! long as somebody has an `Arc`. It is *registered* as long as a [`Use`] may
+//! long as somebody has an `Arc`. It is *registered* as long as a [`RegisteredDevice`] may
 //! begin; unregistering waits for all uses to end, so the bus driver's device
 //! stays bound as long as there is one. It is *open* from its first file to
 //! its last one; only then does the bus driver touch the hardware for users.
@@ -31,12 +31,12 @@ use crate::{
         object::GroupBackend, //
     },
     device::{
-        hold::{
-            Hold,
-            Uses, //
-        },
         notifiers::ReleaseNotifiers,
         ops::DeviceOps,
+        registered::{
+            RegistrationCount,
+            RegistrationRef, //
+        },
         set::{
             DeviceSet,
             DeviceSetKey,
@@ -122,7 +122,7 @@ pub struct Device {
     group: Arc<Group>,
     open: LockedBy<OpenState, SetState>,
     through_cdev: Atomic<bool>,
-    uses: Arc<Uses>,
+    uses: Arc<RegistrationCount>,
     log_limit: RateLimit,
     user_memory: Arc<UserMemory>,
     #[pin]
@@ -161,7 +161,7 @@ impl Device {
                 set,
                 group,
                 open,
-                uses: Uses::new()?,
+                uses: RegistrationCount::new()?,
                 log_limit: RateLimit::new(),
                 through_cdev: Atomic::new(false),
                 user_memory,
@@ -188,9 +188,9 @@ impl Device {
 
     /// Keeps the device registered for as long as the result exists. `None` if
     /// it is not, or if the module of its bus driver is being unloaded.
-    pub fn hold(&self) -> Option<Hold> {
+    pub fn hold(&self) -> Option<RegistrationRef> {
         let module = self.hold_module().ok()?;
-        Hold::begin(&self.uses, &self.parent, module)
+        RegistrationRef::begin(&self.uses, &self.parent, module)
     }
 
     /// The bus driver's device.
@@ -233,7 +233,7 @@ impl Device {
     }
 
     /// Who keeps the device registered.
-    pub(crate) fn uses(&self) -> &Uses {
+    pub(crate) fn uses(&self) -> &RegistrationCount {
         &self.uses
     }
 
@@ -428,12 +428,12 @@ impl OpenIommu {
 ///
 /// Fields are dropped in order: the last reference to the device drops what the
 /// bus driver gave it, and that is code of the module that is held.
-pub struct Use {
+pub struct RegisteredDevice {
     device: Arc<Device>,
-    _hold: Hold,
+    _hold: RegistrationRef,
 }
 
-impl Use {
+impl RegisteredDevice {
     /// Begins a use, unless the device is not registered, or the module of its
     /// bus driver is being unloaded.
     pub fn begin(device: &Arc<Device>) -> Option<Self> {

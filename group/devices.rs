@@ -6,7 +6,7 @@ use crate::{
     container::group::Group,
     device::{
         Device,
-        Use, //
+        RegisteredDevice, //
     }, //
 };
 use kernel::{
@@ -78,10 +78,10 @@ impl GroupDevices {
     ///
     /// `ENODEV`: there is none. `EINVAL`, `EACCES`: the options behind the
     /// name are wrong.
-    pub(crate) fn find(&self, name: &CStr) -> Result<Use> {
+    pub(crate) fn find(&self, name: &CStr) -> Result<RegisteredDevice> {
         for device in self.devices.lock().iter() {
             if device.matches(name)? {
-                if let Some(registered) = Use::begin(device) {
+                if let Some(registered) = RegisteredDevice::begin(device) {
                     return Ok(registered);
                 }
             }

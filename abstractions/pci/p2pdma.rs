@@ -20,7 +20,7 @@ use vfio::{
         bindings,
         device, //
     },
-    device::hold::Hold, //
+    device::registered::RegistrationRef, //
 };
 
 /// Prepares a function that is being bound for [`PeerMemory`], until it is unbound.
@@ -103,7 +103,7 @@ impl BarRanges {
 pub(crate) struct PeerMemory {
     provider: NonNull<bindings::p2pdma_provider>,
     ranges: KVVec<PhysicalRange>,
-    _hold: Hold,
+    _hold: RegistrationRef,
 }
 
 // SAFETY: The provider is only read, by functions that lock; nothing of this belongs to a thread.
@@ -117,7 +117,7 @@ impl PeerMemory {
     /// # Errors
     ///
     /// EINVAL if that is no memory BAR, or `hold` is of another device.
-    pub(crate) fn new(ranges: BarRanges, hold: Hold) -> Result<Self> {
+    pub(crate) fn new(ranges: BarRanges, hold: RegistrationRef) -> Result<Self> {
         let BarRanges {
             function,
             index,

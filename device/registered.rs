@@ -24,14 +24,14 @@ use kernel::{
 /// The uses of a device, the registration itself included; there are none when
 /// it is not registered.
 #[pin_data]
-pub(crate) struct Uses {
+pub(crate) struct RegistrationCount {
     #[pin]
     count: SpinLock<usize>,
     #[pin]
     ended: Completion,
 }
 
-impl Uses {
+impl RegistrationCount {
     /// Of a device that is not registered yet.
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
@@ -85,16 +85,16 @@ impl Uses {
 /// Keeps a device registered, hence bound to its bus driver, and the module of
 /// that driver loaded.
 #[must_use = "the device may go once this is dropped"]
-pub struct Hold {
+pub struct RegistrationRef {
     parent: ARef<device::Device>,
-    uses: Arc<Uses>,
+    uses: Arc<RegistrationCount>,
     _module: ModuleRef,
 }
 
-impl Hold {
+impl RegistrationRef {
     /// Begins a use, unless there is none.
     pub(crate) fn begin(
-        uses: &Arc<Uses>,
+        uses: &Arc<RegistrationCount>,
         parent: &ARef<device::Device>,
         module: ModuleRef,
     ) -> Option<Self> {
@@ -111,7 +111,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for RegistrationRef {
     fn drop(&mut self) {
         self.uses.end();
     }
