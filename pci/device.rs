@@ -260,11 +260,11 @@ impl CoreDevice {
     pub(crate) fn remember_config(&self) {
         self.function.save_state();
         let config = self.function.store_saved_state();
-        self.memory.with_reach(|reach| reach.open(config));
+        self.memory.with_channel(|channel| channel.open(config));
     }
 
     fn begin_session(&self) -> Result<(Session, ConfigSpace)> {
-        if self.memory.with_reach(|reach| reach.is_recovering()) {
+        if self.memory.with_channel(|channel| channel.is_recovering()) {
             return Err(EAGAIN);
         }
         self.memory.revive();

@@ -76,9 +76,9 @@ use crate::{
         Holder, //
     },
     bars::Bars,
+    channel::Channel,
     command::Command,
     dma_buf::Exports,
-    reach::Reach,
     region::{
         PageAddress,
         Region,
@@ -176,7 +176,7 @@ impl MemoryLock {
             state <- Memory::new_lock(),
             gate: ResetGate::new()?,
             command,
-            leaf <- new_rwsem!(Leaf::new(), c"vfio_pci_reach"),
+            leaf <- new_rwsem!(Leaf::new(), c"vfio_pci_channel"),
             physical,
             may_sleep: Atomic::new(false),
         })
@@ -194,7 +194,7 @@ impl MemoryLock {
 
         Availability::of(Facts {
             holders,
-            link: leaf.reach.link(),
+            link: leaf.channel.link(),
             suspended,
             // Of a device that is suspended, the power state is not ours to look at.
             disabled: !decode || (!suspended && self.function.is_in_d3()),
@@ -380,8 +380,8 @@ impl MemoryLock {
     fn awaited_physical(&self) -> Option<&MemoryLock> {
         self.physical
             .as_deref()
-            .filter(|_| self.leaf.read().reach.is_to_be_put_back())
-            .filter(|physical| !physical.leaf.read().reach.is_up())
+            .filter(|_| self.leaf.read().channel.is_to_be_put_back())
+            .filter(|physical| !physical.leaf.read().channel.is_up())
     }
 
     /// Takes the lock for writing, whoever keeps others from the memory.
@@ -515,9 +515,9 @@ impl MemoryLock {
 
 /// Errors of the bus.
 impl MemoryLock {
-    /// Changes what is known of the link; see [`Reach`].
-    pub(crate) fn with_reach<R>(&self, change: impl FnOnce(&mut Reach<SavedState>) -> R) -> R {
-        change(&mut self.leaf.write().reach)
+    /// Changes what is known of the link; see [`Channel`].
+    pub(crate) fn with_channel<R>(&self, change: impl FnOnce(&mut Channel<SavedState>) -> R) -> R {
+        change(&mut self.leaf.write().channel)
     }
 
     /// The link to the function is not to be relied upon any more: keeps everybody from the memory
@@ -527,14 +527,14 @@ impl MemoryLock {
     /// has been exported stays: to revoke it is to wait for drivers that may be waiting themselves
     /// for the recovery of their devices. Their DMA finds nobody who answers.
     pub(crate) fn cut_off(&self, device: &Device) {
-        self.with_reach(Reach::cut_off);
+        self.with_channel(Channel::cut_off);
         device.zap(0, FILE_SPAN);
     }
 
     /// Recovery has ended. If the link was [`Self::cut_off`], config space is put back by whoever
     /// takes the memory lock next, which is this, unless somebody else has it.
     pub(crate) fn recover(&self) {
-        self.with_reach(Reach::recover);
+        self.with_channel(Channel::recover);
         if let Some(physical) = self.awaited_physical() {
             drop(physical.try_exclusive());
         }
@@ -544,7 +544,7 @@ impl MemoryLock {
     /// If recovery has failed, the link is what it is when recovery has succeeded, as far as the
     /// function answers.
     fn revive_link(&self) {
-        self.with_reach(|reach| reach.revive(|| self.function.is_present()));
+        self.with_channel(|channel| channel.revive(|| self.function.is_present()));
     }
 
     /// The device is about to be opened, and is to be found as it was last, though recovery may have
@@ -585,7 +585,7 @@ impl MemoryLock {
         memory.open = true;
         memory.decode = decode;
         memory.bars = Some(bars);
-        self.with_reach(|reach| reach.open(config));
+        self.with_channel(|channel| channel.open(config));
     }
 
     /// Closes the device, and takes away what has been exported, for ever. User space has nothing

@@ -26,11 +26,11 @@ use crate::{
         reset::SavedState,
         Function, //
     },
+    channel::Channel, //
     memory::{
         Exclusive,
         MemoryLock, //
     },
-    reach::Reach, //
 };
 use vfio::device::Device;
 
@@ -49,12 +49,12 @@ impl Recovery {
     /// An error has been reported.
     pub(crate) fn begin(&self, memory: &MemoryLock, device: &Device, state: ChannelState) {
         if matches!(state, ChannelState::Failed) {
-            return memory.with_reach(Reach::give_up);
+            return memory.with_channel(Channel::give_up);
         }
         let saved = memory
             .try_exclusive()
             .and_then(|exclusive| self.save(&exclusive));
-        memory.with_reach(|reach| reach.report(saved));
+        memory.with_channel(|channel| channel.report(saved));
         if matches!(state, ChannelState::Frozen) {
             memory.cut_off(device);
         }
@@ -82,6 +82,6 @@ impl Recovery {
 
     /// The device is being closed: nothing that its user did is to be put back.
     pub(crate) fn forget(&self, memory: &MemoryLock) {
-        memory.with_reach(Reach::forget);
+        memory.with_channel(Channel::forget);
     }
 }

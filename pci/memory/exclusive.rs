@@ -42,7 +42,7 @@ impl<'a> Exclusive<'a> {
         // From here on nobody gets at a register without the memory lock, nor is anybody at one.
         let mut leaf = lock.leaf.write();
         leaf.published = None;
-        let config_is_lost = leaf.reach.is_to_be_put_back();
+        let config_is_lost = leaf.channel.is_to_be_put_back();
         drop(leaf);
 
         Self {
@@ -114,7 +114,7 @@ impl Exclusive<'_> {
 
     /// Is the link to the function to be relied upon?
     pub(crate) fn is_reachable(&self) -> bool {
-        self.lock.leaf.read().reach.is_up()
+        self.lock.leaf.read().channel.is_up()
     }
 
     /// Puts config space back if the function has lost it and the link works again. A virtual
@@ -122,8 +122,8 @@ impl Exclusive<'_> {
     pub(super) fn put_back(&self) {
         let function = &self.lock.function;
         let is_there = self.lock.awaited_physical().is_none();
-        self.lock.with_reach(|reach| {
-            reach.put_back(|saved| {
+        self.lock.with_channel(|channel| {
+            channel.put_back(|saved| {
                 if !is_there
                     || !function.is_present()
                     || function.load_saved_state(Some(saved)).is_err()

@@ -27,7 +27,7 @@ pub(crate) struct NoReset<'a> {
 impl<'a> NoReset<'a> {
     /// Nothing if the link is not to be relied upon.
     fn new(leaf: ReadGuard<'a, Leaf>, memory: Option<ReadGuard<'a, Memory>>) -> Option<Self> {
-        let is_up = leaf.reach.is_up();
+        let is_up = leaf.channel.is_up();
 
         is_up.then_some(Self {
             _leaf: leaf,

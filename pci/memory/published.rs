@@ -20,7 +20,7 @@ use super::state::{
 use crate::{
     abstractions::pci::reset::SavedState,
     bars::Bars,
-    reach::Reach, //
+    channel::Channel, //
 };
 use kernel::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Published {
 /// What the lock of the leaf protects.
 pub(super) struct Leaf {
     /// The state of the link.
-    pub(super) reach: Reach<SavedState>,
+    pub(super) channel: Channel<SavedState>,
     /// Nothing while somebody has got the memory lock for writing, or the device is closed.
     pub(super) published: Option<Published>,
 }
@@ -52,7 +52,7 @@ impl Leaf {
     /// Of a device that has not been opened yet.
     pub(super) const fn new() -> Self {
         Self {
-            reach: Reach::new(),
+            channel: Channel::new(),
             published: None,
         }
     }

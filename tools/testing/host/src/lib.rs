@@ -26,9 +26,9 @@ pub mod notifier {
 #[path = "../../../../pci"]
 pub mod pci {
     pub mod availability;
+    pub mod channel;
     pub mod config;
     pub mod intx_disable;
-    pub mod reach;
     #[cfg(test)]
     pub(crate) mod tests;
 

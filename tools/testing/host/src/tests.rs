@@ -3,6 +3,7 @@
 //! Tests, a module for each part.
 
 mod availability_cases;
+mod channel_cases;
 mod config_cases;
 mod config_fuzz;
 mod config_laws;
@@ -12,6 +13,5 @@ mod irq_laws;
 // Miri has no threads that are switched by hand, as loom does.
 #[cfg(not(miri))]
 mod model;
-mod reach_cases;
 mod type1_dirty;
 mod type1_iova;

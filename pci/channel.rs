@@ -22,14 +22,15 @@ enum Link<S> {
     Recovered(Option<S>),
 }
 
-/// The link to a function, from an error to the end of recovery.
-pub struct Reach<S> {
+/// The link to a function, from an error to the end of recovery: what the PCI core calls its
+/// channel (`pci_channel_state_t`).
+pub struct Channel<S> {
     link: Link<S>,
     /// Config space as it was when the device was opened last, or bound.
     opened: Option<S>,
 }
 
-impl<S> Reach<S> {
+impl<S> Channel<S> {
     /// A function without errors, of a device that has not been opened yet.
     pub const fn new() -> Self {
         Self {
