@@ -63,6 +63,7 @@ impl Function {
 /// The PCI core resumes a function and takes a usage count for the time it is bound. A driver
 /// that supports runtime power management gives that count away, and takes it back before it is
 /// unbound; so this has to be dropped before the driver's `remove()` returns.
+/// Named after `pm_runtime_allow()`.
 #[must_use = "runtime power management ends when this is dropped"]
 pub(crate) struct Allowed {
     function: Function,
@@ -100,7 +101,8 @@ impl Drop for Allowed {
 
 /// A count that keeps the function resumed, given away for a while.
 ///
-/// Whoever makes this has such a count, and keeps it until this is dropped.
+/// Whoever makes this has such a count, and keeps it until this is dropped. It is a
+/// `pm_runtime_put()` that is undone, for which the PM core has no word.
 #[must_use = "the count is taken back when this is dropped"]
 pub(crate) struct Lent(Function);
 

@@ -19,6 +19,8 @@ use kernel::prelude::*;
 ///
 /// Dropping it disables the function and lets it be suspended. A function that has been in the
 /// hands of a user is given to [`Self::end`] before.
+///
+/// The C driver says enabling, which to the PCI core is one step of this.
 pub(crate) struct Activation {
     /// Config space as it was after the reset. Bus mastering is off in it.
     saved: Option<SavedState>,

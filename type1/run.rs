@@ -21,7 +21,8 @@ pub enum Kind {
     Revoked,
 }
 
-/// Consecutive page frames of one kind.
+/// Consecutive page frames of one kind. A folio is something else: a run may have many, or part of
+/// one, or memory of a device.
 ///
 /// # Invariants
 ///

@@ -6,6 +6,8 @@ use core::fmt;
 
 /// Something that was noticed while the config space of a device was examined.
 ///
+/// The PCI core calls what it knows of in advance a quirk; this is what was found.
+///
 /// Its text, from [`Display`](fmt::Display), is one line for the kernel log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Finding {
