@@ -60,8 +60,8 @@ lint_imports() {
 		python3 -B /vfio/tools/testing/imports.py --try >/dev/null' >&2
 }
 
-# The page "where is what" is true.
-lint_where() { in_root -- python3 -B /vfio/tools/testing/where.py >&2; }
+# What pages say of the source is true.
+lint_pages() { in_root -- python3 -B /vfio/tools/testing/pages.py >&2; }
 
 # A build of its own: a complaint is printed only when a file is compiled, so
 # what a failed check leaves behind must not be reused.

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tells whether where.rst, the page "where is what", is true.
+"""Tells whether pages are true that say what is in the source.
 
-Every function that it names is in the file that it names, every message in the source of
-one of the functions' files, and every ioctl of the user interface has a row.
+Every function that where.rst names is in the file that it names, every message in the source
+of one of the functions' files, and every ioctl of the user interface has a row.
+The code in drivers.rst is that of the files that it names.
 
 The exit status is 0 if nothing is wrong.
 """
@@ -63,6 +64,19 @@ def complaint_of(seen, where):
     return None if found else "no function"
 
 
+def code_complaints():
+    """What is wrong with the code in drivers.rst."""
+    pattern = r"``([\w/]+\.rs)``:\n\n\.\. code-block:: rust\n\n((?:   [^\n]*\n|\n)+)"
+    found = re.findall(pattern, source("drivers.rst") + "\n")
+    for file, block in found:
+        code = "\n".join(line[3:] for line in block.split("\n")).strip()
+        if code != source(file).strip():
+            yield f"drivers.rst: the code is not that of {file}"
+    print(f"drivers.rst: {len(found)} programs")
+    if not found:
+        yield "drivers.rst has no code"
+
+
 def main():
     text = (TREE / "where.rst").read_text(encoding="utf-8")
     table = rows(text)
@@ -74,6 +88,7 @@ def main():
     complaints += [f"where.rst has no row for {name}" for name in sorted(ioctls - listed)]
     complaints += [f"where.rst: there is no ioctl {name}" for name in sorted(listed - ioctls)]
     print(f"where.rst: {len(table)} rows, {len(ioctls)} ioctls")
+    complaints += code_complaints()
     for complaint in complaints:
         print(f"error: {complaint}")
     sys.exit(1 if complaints else 0)
