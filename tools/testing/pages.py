@@ -4,7 +4,8 @@
 
 Every function that where.rst names is in the file that it names, every message in the source
 of one of the functions' files, and every ioctl of the user interface has a row.
-The code in drivers.rst is that of the files that it names.
+The code in drivers.rst is that of the files that it names. Every source file that a page names
+with its folder is there.
 
 The exit status is 0 if nothing is wrong.
 """
@@ -77,6 +78,14 @@ def code_complaints():
         yield "drivers.rst has no code"
 
 
+def file_complaints():
+    """Which source files pages name that are not there."""
+    for page in sorted(TREE.glob("*.rst")):
+        for name in re.findall(r"``(\w+(?:/\w+)+\.(?:rs|c|h|py|sh))``", page.read_text("utf-8")):
+            if not (TREE / name).is_file():
+                yield f"{page.name}: there is no {name}"
+
+
 def main():
     text = (TREE / "where.rst").read_text(encoding="utf-8")
     table = rows(text)
@@ -88,7 +97,7 @@ def main():
     complaints += [f"where.rst has no row for {name}" for name in sorted(ioctls - listed)]
     complaints += [f"where.rst: there is no ioctl {name}" for name in sorted(listed - ioctls)]
     print(f"where.rst: {len(table)} rows, {len(ioctls)} ioctls")
-    complaints += code_complaints()
+    complaints += [*code_complaints(), *file_complaints()]
     for complaint in complaints:
         print(f"error: {complaint}")
     sys.exit(1 if complaints else 0)
