@@ -116,7 +116,7 @@ struct vfio_rust_changes {
 void vfio_rust_changes_init(struct vfio_rust_changes *changes, const char *name,
 			    struct lock_class_key *key);
 int vfio_rust_changes_seen(struct vfio_rust_changes *changes);
-void vfio_rust_changes_count(struct vfio_rust_changes *changes);
+bool vfio_rust_changes_count(struct vfio_rust_changes *changes);
 void vfio_rust_changes_wake(struct vfio_rust_changes *changes);
 int vfio_rust_changes_wait_killable(struct vfio_rust_changes *changes, int seen);
 

@@ -139,16 +139,19 @@ int vfio_rust_changes_seen(struct vfio_rust_changes *changes)
 	return atomic_read(&changes->count);
 }
 
-void vfio_rust_changes_count(struct vfio_rust_changes *changes)
+/*
+ * Counts one more; whether anybody is to be woken. Who goes to sleep after this has
+ * looked finds that the count has changed.
+ */
+bool vfio_rust_changes_count(struct vfio_rust_changes *changes)
 {
 	atomic_inc(&changes->count);
+	return wq_has_sleeper(&changes->queue);
 }
 
-/* The mutex that was released meanwhile orders the count before this looks. */
 void vfio_rust_changes_wake(struct vfio_rust_changes *changes)
 {
-	if (wq_has_sleeper(&changes->queue))
-		wake_up_all(&changes->queue);
+	wake_up_all(&changes->queue);
 }
 
 int vfio_rust_changes_wait_killable(struct vfio_rust_changes *changes, int seen)

@@ -64,9 +64,11 @@ impl<T: Unpin> Monitor for Monitored<T> {
     }
 
     fn wake(&self, guard: MutexGuard<'_, T>) {
-        self.changes.count();
+        let any_sleeper = self.changes.count();
         drop(guard);
-        self.changes.wake();
+        if any_sleeper {
+            self.changes.wake();
+        }
     }
 }
 
@@ -107,9 +109,10 @@ impl Changes {
         unsafe { bindings::vfio_rust_changes_seen(self.inner.get()) }
     }
 
-    fn count(&self) {
+    /// One more change. Whether somebody sleeps who has not seen it.
+    fn count(&self) -> bool {
         // SAFETY: As above.
-        unsafe { bindings::vfio_rust_changes_count(self.inner.get()) };
+        unsafe { bindings::vfio_rust_changes_count(self.inner.get()) }
     }
 
     fn wake(&self) {
