@@ -11,6 +11,7 @@ use super::{
             PagingDomain,
             ReservedRegion, //
         },
+        mm::locked_memory::Uncharge,
         parameters::type1 as type1_parameters, //
     },
     claims,
@@ -218,7 +219,7 @@ impl Container {
             let last = mapping.range().last();
             if begun {
                 // Without a domain nothing can fail.
-                let _ = mapping.clear();
+                let _ = mapping.clear(&mut Uncharge::new());
                 claims::settle_as_is(&self.table, last);
             }
             next = last.checked_add(1);

@@ -3,6 +3,7 @@
 //! How a mapping is made, and how it goes: the work of who has the claim on its addresses.
 
 use super::{
+    abstractions::mm::locked_memory::Uncharge,
     claims::{
         self,
         Cancelled,
@@ -80,7 +81,7 @@ impl LockedTable {
         let last = mapping.range().last();
         claims::settle::<_, MapFailure>(self, last, has_pages, |lack| match lack {
             Lack::Pages => Ok(mapping.populate()?),
-            Lack::NoPages => Ok(mapping.clear()?),
+            Lack::NoPages => Ok(mapping.clear(&mut Uncharge::new())?),
         })
         .map_err(|MapFailure(error)| error)
     }
@@ -140,16 +141,24 @@ impl LockedTable {
 
     /// Removes `mapping`, on which the caller works, or settles what cannot be unmapped.
     pub(super) fn remove(&self, mapping: &Mapping) -> Result {
-        let last = mapping.range().last();
-        while let Err(error) = mapping.clear() {
-            if claims::settle_stuck(self, last) {
+        let mut uncharge = Uncharge::new();
+        self.clear(mapping, &mut uncharge)?;
+        drop(uncharge);
+        let mut table = self.lock();
+        let removed = table.mappings.remove(mapping.range().last());
+        self.wake(table);
+        drop(removed);
+        Ok(())
+    }
+
+    /// Takes all pages of `mapping`, on which the caller works, or settles what cannot be unmapped.
+    #[inline]
+    pub(super) fn clear(&self, mapping: &Mapping, uncharge: &mut Uncharge) -> Result {
+        while let Err(error) = mapping.clear(uncharge) {
+            if claims::settle_stuck(self, mapping.range().last()) {
                 return Err(error);
             }
         }
-        let mut table = self.lock();
-        let removed = table.mappings.remove(last);
-        self.wake(table);
-        drop(removed);
         Ok(())
     }
 }

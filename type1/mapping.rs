@@ -26,8 +26,10 @@ use super::{
         },
         mm::{
             locked_memory::{
+                Charging,
                 LockedMemory,
-                Owner, //
+                Owner,
+                Uncharge, //
             },
             pinned_pages::{
                 DmaRun,
@@ -197,9 +199,9 @@ impl Mapping {
         } else {
             Run::MAX_PAGES
         };
-        let mm = self.memory.mm().ok_or(ENODEV)?;
+        let charging = self.memory.charging().ok_or(ENODEV)?;
         let vaddr = self.vaddr.load(Relaxed);
-        let mut pinner = Pinner::new(&mm, total, self.access.write, run_limit)?;
+        let mut pinner = Pinner::new(charging.mm(), total, self.access.write, run_limit)?;
         let mut devices = Devices::new(self);
         // A run goes to the IOMMU only when it cannot grow any more, so that
         // the largest pages can be used.
@@ -211,7 +213,7 @@ impl Mapping {
             }
             // CAST: The memory fits the address space, as the door has checked.
             let address = vaddr.wrapping_add((position as usize) << PAGE_SHIFT);
-            let charge = |batch: &PinBatch| self.charge(position, batch);
+            let charge = |batch: &PinBatch| self.charge(&charging, position, batch);
             let run = pinner.next(address, total - position, charge, &mut devices)?;
             devices.hand_over()?;
             position += run.pages();
@@ -295,7 +297,7 @@ impl Mapping {
         }
     }
 
-    /// Takes all pages away from devices, unpins them and ends the charge. Waits
+    /// Takes all pages away from devices and unpins them; their charge ends with `uncharge`. Waits
     /// until nobody is told any more that a device goes whose memory was mapped: no lock
     /// is held that the handler takes.
     ///
@@ -306,26 +308,30 @@ impl Mapping {
     ///
     /// `EIO`: an IOMMU driver failed to unmap some of the pages. The mapping keeps
     /// these, and those below them.
-    pub(super) fn clear(&self) -> Result {
+    pub(super) fn clear(&self, uncharge: &mut Uncharge) -> Result {
         let mut released = ReleasedRuns::new();
-        while self.clear_step(&mut released)? {}
-        let charged = self.pages.lock().drivers.clear_mark();
-        self.memory.uncharge(charged);
+        while self.clear_step(&mut released, uncharge)? {}
         Ok(())
     }
 
     /// A step of [`clear()`](Self::clear): whether there is more to do.
-    fn clear_step(&self, released: &mut ReleasedRuns) -> Result<bool> {
+    fn clear_step(&self, released: &mut ReleasedRuns, uncharge: &mut Uncharge) -> Result<bool> {
         let mut pages = self.pages.lock();
         let mut tail = self.unmap_tail(&mut pages)?;
         loop {
             pages.runs.take(&mut tail, released);
             let is_empty = pages.runs.pages() == 0;
             let devices = pages.devices.take_if(|_| is_empty);
+            let charged = if is_empty {
+                pages.drivers.clear_mark()
+            } else {
+                0
+            };
             // The rest is done without the lock: it unpins, and waits.
             drop(pages);
             released.unpin();
             drop(devices);
+            uncharge.add(&self.memory, charged);
             if is_empty || tail.is_empty() {
                 return Ok(!is_empty);
             }
@@ -348,13 +354,23 @@ impl Mapping {
         );
     }
 
-    /// Takes the lock once the user is charged for as many pages as `needed` tells then.
+    /// Takes the lock once the user is charged for as many pages as `needed` tells then, which
+    /// are `expected` unless bus drivers have some.
     ///
     /// # Errors
     ///
-    /// Those of [`LockedMemory::charge()`].
-    fn lock_charged(&self, needed: impl Fn(&Pages) -> usize) -> Result<MutexGuard<'_, Pages>> {
-        let mut charged = 0usize;
+    /// Those of [`Charging::charge()`].
+    fn lock_charged(
+        &self,
+        charging: &Charging<'_>,
+        expected: usize,
+        needed: impl Fn(&Pages) -> usize,
+    ) -> Result<MutexGuard<'_, Pages>> {
+        // Where that is beyond the limit, less may not be.
+        let mut charged = match charging.try_charge(expected) {
+            Ok(()) => expected,
+            Err(_) => 0,
+        };
         loop {
             let pages = self.pages.lock();
             let needed = needed(&pages);
@@ -364,8 +380,7 @@ impl Mapping {
             // Whoever charges waits for the mmap lock, and bus drivers come and go meanwhile.
             drop(pages);
             match needed.checked_sub(charged) {
-                Some(more) => self
-                    .memory
+                Some(more) => charging
                     .charge(more)
                     .inspect_err(|_| self.memory.uncharge(charged))?,
                 None => self.memory.uncharge(charged.saturating_sub(needed)),
@@ -376,11 +391,11 @@ impl Mapping {
 
     /// Charges the pages of `batch`, the first of which has the index `first`, but for those that
     /// bus drivers have: they are charged already.
-    fn charge(&self, first: u64, batch: &PinBatch) -> Result {
+    fn charge(&self, charging: &Charging<'_>, first: u64, batch: &PinBatch) -> Result {
         let pages = first..first.saturating_add(batch.len() as u64);
         let chargeable = batch.chargeable();
         let needed = |it: &Pages| it.drivers.uncharged_of(&pages, chargeable);
-        self.lock_charged(needed)?
+        self.lock_charged(charging, chargeable, needed)?
             .drivers
             .raise_mark(pages.end, chargeable);
         Ok(())
@@ -423,7 +438,7 @@ impl Mapping {
     /// # Errors
     ///
     /// `ENODEV`: the process has exited. `EINVAL`: this is memory of a device. Those of
-    /// [`PinBatch::pin()`] and [`LockedMemory::charge()`]. None of them is pinned then.
+    /// [`PinBatch::pin()`] and [`Charging::charge()`]. None of them is pinned then.
     pub(super) fn pin_for_driver(&self, pages: Range<u64>, list: &mut PageList) -> Result {
         let mut next = pages.start;
         while next < pages.end {
@@ -448,7 +463,9 @@ impl Mapping {
         for _ in &fresh {
             slots.push(Slot::new()?, GFP_KERNEL)?;
         }
-        let mut held = self.lock_charged(|it| it.drivers.uncharged(&pages))?;
+        let charging = self.memory.charging().ok_or(ENODEV)?;
+        let needed = |it: &Pages| it.drivers.uncharged(&pages);
+        let mut held = self.lock_charged(&charging, 0, needed)?;
         for (index, page) in pages.clone().zip(&fresh) {
             // Another one may have come first.
             let page = match held.drivers.share(index) {

@@ -194,6 +194,28 @@ impl Mappings {
         self.tree.insert(slot.0.into_node(key, entry));
     }
 
+    /// Removes those in `range` that who has `ticket` works on. He has references to them, since
+    /// mappings are not to go with the lock held.
+    pub(super) fn remove_worked_on(&mut self, range: &IovaRange, ticket: Ticket) {
+        let mut next = self.tree.cursor_lower_bound_mut(&range.start());
+        while let Some(mut cursor) = next {
+            let entry = cursor.current_mut().1;
+            let found = entry.mapping.range();
+            if !found.overlaps(range) {
+                return;
+            }
+            if !entry.claim.is_worked_on_by(ticket) {
+                next = CursorMut::move_next(cursor);
+                continue;
+            }
+            self.available = self.available.saturating_add(1);
+            // INVARIANT: It does not count any more.
+            self.invalid = self.invalid.saturating_sub(entry.invalid.into());
+            // Without a next one this is the one before, which is not in the range, or stays.
+            next = cursor.remove_current().0;
+        }
+    }
+
     /// Removes the mapping that ends at `last`.
     pub(super) fn remove(&mut self, last: u64) -> Option<Entry> {
         let entry = self.tree.remove(&last)?;

@@ -55,6 +55,13 @@ pub(super) enum Version {
     V2,
 }
 
+/// How many mappings are removed in one go, so that to find them, and to end their charge,
+/// costs as much as for one. That they all are gone is known at the end of it.
+const REMOVE_STEP: usize = 16;
+
+/// Mappings on which one works, in ascending order.
+type Step = [Option<Arc<Mapping>>; REMOVE_STEP];
+
 /// The mappings of a container, and what its groups permit.
 pub(super) struct Table {
     pub(super) mappings: Mappings,
@@ -252,6 +259,23 @@ impl Table {
             true
         });
         count
+    }
+
+    /// The first mappings from `address` on that who has `ticket` works on, which has `count`.
+    pub(super) fn taken_step(&mut self, address: u64, ticket: Ticket, count: usize) -> Step {
+        let mut step = Step::default();
+        let mut slots = step.iter_mut().take(count).peekable();
+        if let Some(range) = IovaRange::new(address, u64::MAX) {
+            self.mappings.visit(&range, |entry| {
+                if entry.claim.is_worked_on_by(ticket) {
+                    if let Some(slot) = slots.next() {
+                        *slot = Some(entry.mapping.clone());
+                    }
+                }
+                slots.peek().is_some()
+            });
+        }
+        step
     }
 
     /// The first mapping from `address` on that who has `ticket` works on.

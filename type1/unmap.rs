@@ -3,10 +3,12 @@
 //! Removing mappings by their addresses.
 
 use super::{
+    abstractions::mm::locked_memory::Uncharge,
     claims::{
         self,
         Ticket, //
     },
+    range::IovaRange,
     request::{
         Extent,
         UserBitmap, //
@@ -87,23 +89,39 @@ impl LockedTable {
     ) -> Result<u64> {
         let mut size = 0u64;
         let mut result = Ok(());
+        let mut left = count;
         let mut next = Some(address);
-        for done in 0..count {
-            let taken = next.and_then(|next| self.lock().taken(next, ticket));
-            let Some(mapping) = taken else {
-                break;
-            };
-            let range = mapping.range();
-            if let Some(reporter) = reporter.as_mut() {
-                reporter.report(&range).inspect_err(|_| {
-                    self.give_back_taken(range.start(), ticket, count.saturating_sub(done));
-                })?;
+        while let Some(first) = next.filter(|_| left != 0) {
+            let step = self.lock().taken_step(first, ticket, left);
+            let mut uncharge = Uncharge::new();
+            let (mut done, mut refused) = (None, None);
+            next = None;
+            for mapping in step.iter().flatten() {
+                let range = mapping.range();
+                let report = reporter.as_mut().map(|reporter| reporter.report(&range));
+                if let Some(Err(error)) = report {
+                    refused = Some((range.start(), error));
+                    break;
+                }
+                match self.clear(mapping, &mut uncharge) {
+                    Ok(()) => size = size.saturating_add(range.size()),
+                    Err(error) => result = Err(error),
+                }
+                left = left.saturating_sub(1);
+                next = range.last().checked_add(1);
+                done = IovaRange::new(first, range.last());
             }
-            match self.remove(&mapping) {
-                Ok(()) => size = size.saturating_add(range.size()),
-                Err(error) => result = Err(error),
+            // Who gets the addresses may need what was charged for them.
+            drop(uncharge);
+            if let Some(done) = done {
+                let mut table = self.lock();
+                table.mappings.remove_worked_on(&done, ticket);
+                self.wake(table);
             }
-            next = range.last().checked_add(1);
+            if let Some((start, error)) = refused {
+                self.give_back_taken(start, ticket, left);
+                return Err(error);
+            }
         }
         result.map(|()| size)
     }

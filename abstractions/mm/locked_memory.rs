@@ -66,6 +66,11 @@ impl Owner {
         core::ptr::eq(&*self.mm, &*other.mm)
     }
 
+    /// Whether its address space is `mm`.
+    fn has(&self, mm: &MmWithUser) -> bool {
+        core::ptr::eq(self.mm.as_raw(), mm.as_raw())
+    }
+
     /// The address space, if the process still has it.
     fn mm(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
@@ -113,22 +118,6 @@ impl Account {
         charged
     }
 
-    /// Ends the charge of `pages`.
-    fn uncharge(&self, pages: usize) {
-        // Not killable: a process that others share its memory with would keep
-        // the charge for good.
-        //
-        // SAFETY: The address space is alive.
-        unsafe { bindings::vfio_rust_mmap_write_lock(self.mm.as_raw()) };
-        // SAFETY: Address space and task are alive, the mmap lock is held, and
-        // giving back never fails.
-        unsafe {
-            bindings::__account_locked_vm(self.mm.as_raw(), pages, false, self.task.as_ptr(), true)
-        };
-        // SAFETY: We took the lock.
-        unsafe { bindings::vfio_rust_mmap_write_unlock(self.mm.as_raw()) };
-    }
-
     /// The limit in bytes, in whole pages.
     fn limit(&self) -> usize {
         // SAFETY: The task is alive, and the limit's number is valid.
@@ -137,6 +126,22 @@ impl Account {
         };
         limit >> PAGE_SHIFT << PAGE_SHIFT
     }
+}
+
+/// Ends a charge of `pages` of locked memory of `mm`.
+fn uncharge(mm: &MmWithUser, pages: usize) {
+    // Not killable: a process that others share its memory with would keep
+    // the charge for good.
+    //
+    // SAFETY: The address space is alive.
+    unsafe { bindings::vfio_rust_mmap_write_lock(mm.as_raw()) };
+    // Whose limit it is matters only to who charges.
+    //
+    // SAFETY: Address space and task are alive, the mmap lock is held, and
+    // giving back never fails.
+    unsafe { bindings::__account_locked_vm(mm.as_raw(), pages, false, current!().as_ptr(), true) };
+    // SAFETY: We took the lock.
+    unsafe { bindings::vfio_rust_mmap_write_unlock(mm.as_raw()) };
 }
 
 /// A charge of locked memory to a process; it ends when this is dropped.
@@ -161,8 +166,15 @@ impl LockedMemory {
         })
     }
 
-    fn account(&self) -> Option<Account> {
-        self.owner.lock().account()
+    /// What is needed to charge more, if the process still has its address space, which stays
+    /// as long as that. Nobody [moves](Self::move_to_current) the charge meanwhile, or the
+    /// accounts will be wrong.
+    pub(crate) fn charging(&self) -> Option<Charging<'_>> {
+        let account = self.owner.lock().account()?;
+        Some(Charging {
+            memory: self,
+            account,
+        })
     }
 
     /// The address space, if the process still has it.
@@ -170,38 +182,10 @@ impl LockedMemory {
         self.owner.lock().mm()
     }
 
-    /// Charges `pages` more.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`: that is beyond the limit; the log tells.
-    /// `EINTR`: the task was killed while it waited for the mmap lock.
-    /// `ENODEV`: the process has exited.
-    pub(crate) fn charge(&self, pages: usize) -> Result {
-        if pages == 0 {
-            return Ok(());
-        }
-        let account = self.account().ok_or(ENODEV)?;
-        account.charge(pages).inspect_err(|error| {
-            if *error == ENOMEM {
-                pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", account.limit());
-            }
-        })?;
-        // INVARIANT: Charged above.
-        self.pages.fetch_add(pages, Relaxed);
-        Ok(())
-    }
-
-    /// Ends the charge of `pages`, which are charged. There is nothing else to do if the process
-    /// has exited: then it has gone with the address space.
+    /// Ends the charge of `pages`, which are charged.
     pub(crate) fn uncharge(&self, pages: usize) {
-        if pages == 0 {
-            return;
-        }
-        // INVARIANT: As many are given back.
-        self.pages.fetch_sub(pages, Relaxed);
-        if let Some(account) = self.account() {
-            account.uncharge(pages);
+        if pages != 0 {
+            Uncharge::new().add(self, pages);
         }
     }
 
@@ -224,8 +208,8 @@ impl LockedMemory {
         }
         // INVARIANT: As many pages of the new owner are charged.
         let old = core::mem::replace(&mut *self.owner.lock(), new);
-        if let Some(account) = old.account().filter(|_| pages != 0) {
-            account.uncharge(pages);
+        if let Some(mm) = old.mm().filter(|_| pages != 0) {
+            uncharge(&mm, pages);
         }
         Ok(())
     }
@@ -235,5 +219,100 @@ impl LockedMemory {
 impl PinnedDrop for LockedMemory {
     fn drop(self: Pin<&mut Self>) {
         self.uncharge(self.pages.load(Relaxed));
+    }
+}
+
+/// Charges that end together, when this is dropped at the latest: so the mmap lock of a process
+/// that had many is taken once.
+///
+/// # Invariants
+///
+/// `pages` pages of the locked memory of `mm` are those charges.
+pub(crate) struct Uncharge {
+    mm: Option<ARef<MmWithUser>>,
+    pages: usize,
+}
+
+impl Uncharge {
+    /// None.
+    pub(crate) fn new() -> Self {
+        // INVARIANT: There are none.
+        Self { mm: None, pages: 0 }
+    }
+
+    /// Adds a charge of `pages` to `memory`. There is nothing to do if the process has exited: then
+    /// it has gone with the address space.
+    pub(crate) fn add(&mut self, memory: &LockedMemory, pages: usize) {
+        if pages == 0 {
+            return;
+        }
+        // INVARIANT: As many are to be given back, here.
+        memory.pages.fetch_sub(pages, Relaxed);
+        let owner = memory.owner.lock();
+        if self.mm.as_ref().is_none_or(|mm| !owner.has(mm)) {
+            let mm = owner.mm();
+            drop(owner);
+            self.finish();
+            self.mm = mm;
+        }
+        self.pages = self.pages.saturating_add(pages);
+    }
+
+    /// Ends them now.
+    fn finish(&mut self) {
+        // INVARIANT: They are given back.
+        let pages = core::mem::take(&mut self.pages);
+        if let Some(mm) = self.mm.take() {
+            uncharge(&mm, pages);
+        }
+    }
+}
+
+impl Drop for Uncharge {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A [`LockedMemory`] to which more is charged, and the process that it is charged to.
+pub(crate) struct Charging<'a> {
+    memory: &'a LockedMemory,
+    account: Account,
+}
+
+impl Charging<'_> {
+    /// The address space.
+    pub(crate) fn mm(&self) -> &MmWithUser {
+        &self.account.mm
+    }
+
+    /// Charges `pages` more, as [`charge()`](Self::charge), but does not tell anybody if that
+    /// is beyond the limit.
+    ///
+    /// # Errors
+    ///
+    /// Those of `charge()`.
+    pub(crate) fn try_charge(&self, pages: usize) -> Result {
+        if pages == 0 {
+            return Ok(());
+        }
+        self.account.charge(pages)?;
+        // INVARIANT: Just charged.
+        self.memory.pages.fetch_add(pages, Relaxed);
+        Ok(())
+    }
+
+    /// Charges `pages` more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: that is beyond the limit; the log tells.
+    /// `EINTR`: the task was killed while it waited for the mmap lock.
+    pub(crate) fn charge(&self, pages: usize) -> Result {
+        self.try_charge(pages).inspect_err(|error| {
+            if *error == ENOMEM {
+                pr_warn!("RLIMIT_MEMLOCK ({}) exceeded\n", self.account.limit());
+            }
+        })
     }
 }
