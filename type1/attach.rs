@@ -80,23 +80,42 @@ impl Container {
         let attachment = Attachment::new(paging.clone(), group)?;
         let reserved = reserved_regions(group)?;
         let valid = groups.valid_iova_with(paging.aperture(), &reserved)?;
-        let mut room = Reservation::new(self.table.lock().writers.len())?;
         self.announce(valid)?;
-        let result = check_interrupts(group).and_then(|()| {
-            self.place_group(groups, Domain::new(paging), attachment, group, reserved)
-        });
+        let result = check_interrupts(group)
+            .and_then(|()| self.add_writer(group))
+            .and_then(|()| {
+                self.place_group(groups, Domain::new(paging), attachment, group, reserved)
+            });
 
         let mut table = self.table.lock();
         let coming = table.coming.take();
         if let (Ok(()), Some(valid)) = (result, coming) {
             table.valid = valid;
             table.has_groups = true;
-            // No group has come since, with the groups locked.
-            let _has_room = table.writers.push(group.into(), &mut room);
             groups.describe(&mut table);
+        } else {
+            table.writers_remove(group);
         }
         self.table.wake(table);
         result
+    }
+
+    /// From now on the devices of `group` may write where nobody sees it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn add_writer(&self, group: &iommu::Group) -> Result {
+        loop {
+            let count = self.table.lock().writers.len();
+            let mut room = Reservation::new(count)?;
+            let mut table = self.table.lock();
+            let added = table.writers.push(group.into(), &mut room);
+            drop(table);
+            if added {
+                return Ok(());
+            }
+        }
     }
 
     /// From now on only what is in `valid` is mapped, until it is known whether the group comes
