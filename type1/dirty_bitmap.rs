@@ -156,6 +156,31 @@ impl Place {
         self.pages.div_ceil(WORD_BITS) as usize
     }
 
+    /// How many words of the user's have any of them.
+    pub const fn user_words(&self) -> u64 {
+        self.end().div_ceil(WORD_BITS)
+    }
+
+    /// Those in the word of the user's with the given index, from the first one on.
+    pub const fn user_bits(&self, index: u64) -> u64 {
+        // CAST: The bits are in memory.
+        let index = index as usize;
+        all_dirty(index, self.end()) & !all_dirty(index, self.shift as u64)
+    }
+
+    /// How many words of the user's from the one with the given index on have no others.
+    pub const fn whole_words_from(&self, index: u64) -> u64 {
+        if index == 0 && self.shift != 0 {
+            return 0;
+        }
+        (self.end() / WORD_BITS).saturating_sub(index)
+    }
+
+    /// How many bits there are from the start of the first word on.
+    const fn end(&self) -> u64 {
+        self.pages.saturating_add(self.shift as u64)
+    }
+
     /// Whether the last bits are in a word more of the user's.
     pub const fn has_carry(&self) -> bool {
         let last = self.pages % WORD_BITS;

@@ -166,7 +166,6 @@ pub(crate) enum Extent {
 pub(crate) struct UserBitmap {
     address: usize,
     page_size: u64,
-    pages: u64,
 }
 
 impl UserBitmap {
@@ -187,18 +186,12 @@ impl UserBitmap {
         Ok(Self {
             address,
             page_size: raw.pgsize,
-            pages,
         })
     }
 
     /// The size of the pages that its bits stand for, as the user has it.
     pub(crate) fn page_size(&self) -> u64 {
         self.page_size
-    }
-
-    /// How many bits there are, at least one.
-    pub(crate) fn pages(&self) -> u64 {
-        self.pages
     }
 
     /// Reads the word with the given index.

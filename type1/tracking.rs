@@ -17,7 +17,6 @@ use super::{
     abstractions::scheduler::cond_resched,
     claims,
     dirty_bitmap::{
-        all_dirty,
         shift_up,
         DirtyBits,
         Place,
@@ -25,6 +24,7 @@ use super::{
     },
     mappings::{
         Dirty,
+        Entry,
         Tracking, //
     },
     page_sizes::PageSizes,
@@ -52,8 +52,11 @@ use vfio::monitor::{
     WaitKillable, //
 };
 
-/// How many words to report in one go.
-const CHUNK: usize = 512;
+/// How many words of a mapping to report in one go: those are on the stack, twice.
+const CHUNK: usize = 64;
+
+/// What is reported of a mapping all of which is dirty.
+static ALL_DIRTY: [u64; 512] = [u64::MAX; 512];
 
 /// How many pages of bus drivers to look at in one go.
 const PINNED_CHUNK: usize = 64;
@@ -89,6 +92,11 @@ impl Table {
         } else {
             Err(EINVAL)
         }
+    }
+
+    /// Whether devices write where nobody sees it, so that all that is mapped is dirty.
+    fn is_written_anywhere(&self) -> bool {
+        self.has_domains && !self.writers.is_empty()
     }
 
     /// Whether `request` can be answered.
@@ -223,33 +231,39 @@ impl LockedTable {
     ///
     /// `EINVAL`: the range cuts a mapping or a page; nobody keeps track of dirty pages, or not
     /// in pages of that size. `EFAULT`: the bitmap is not writable, or not readable where
-    /// other bits are kept. `EINTR`: the task was killed while it waited. `ENOMEM`.
+    /// other bits are kept. `EINTR`: the task was killed while it waited.
     pub(super) fn report(&self, request: &ReportRequest) -> Result {
         let range = &request.range;
-        self.lock().may_report(request)?;
-        let mut reporter = Reporter::new(self, range.start(), &request.bitmap)?;
         let (mut table, ticket) = claims::wait_for_older(self, range).map_err(|Killed| EINTR)?;
         table.may_report(request)?;
         // Tracking is for the second version alone.
         table.may_unmap(range, ticket, Version::V2)?;
-        drop(table);
 
+        let reporter = Reporter::new(self, range.start(), &request.bitmap);
         let mut next = Some(range.start());
         while let Some(rest) = next.and_then(|next| IovaRange::new(next, range.last())) {
+            let is_written_anywhere = table.is_written_anywhere();
             let mut found = None;
-            self.lock().mappings.visit(&rest, |entry| {
+            table.mappings.visit(&rest, |entry| {
                 // Those that came since then may be cut by the range.
                 if entry.claim.is_older_than(ticket) {
-                    found = Some(entry.mapping.range());
+                    found = Some((
+                        entry.mapping.range(),
+                        reporter.source(entry, is_written_anywhere),
+                    ));
                 }
                 found.is_none()
             });
-            let Some(mapping) = found else {
+            drop(table);
+            let Some((mapping, source)) = found else {
                 break;
             };
-            reporter.report(&mapping)?;
-            self.set_pinned_dirty(&mapping);
+            reporter.report_from(&mapping, source)?;
             next = mapping.last().checked_add(1);
+            if next.is_none_or(|next| next > range.last()) {
+                break;
+            }
+            table = self.lock();
         }
         Ok(())
     }
@@ -301,29 +315,20 @@ pub(super) struct Reporter<'a> {
     /// The address of the page with the first bit.
     base: u64,
     bitmap: &'a UserBitmap,
-    /// The bits that are being reported: as the mapping has them,
-    taken: KVec<u64>,
-    /// and as the user gets them.
-    words: KVec<u64>,
 }
 
 impl<'a> Reporter<'a> {
     /// Prepares to report to `bitmap`, whose first bit is for the page at `base`.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn new(table: &'a LockedTable, base: u64, bitmap: &'a UserBitmap) -> Result<Self> {
-        // CAST: At most `CHUNK`.
-        let words = bitmap.pages().div_ceil(u64::BITS.into()).min(CHUNK as u64) as usize;
-        Ok(Self {
+    pub(super) fn new(table: &'a LockedTable, base: u64, bitmap: &'a UserBitmap) -> Self {
+        Self {
             table,
             base,
             bitmap,
-            taken: KVec::from_elem(0, words.max(1), GFP_KERNEL)?,
-            // The last bits may be in a word more.
-            words: KVec::with_capacity(words.saturating_add(1), GFP_KERNEL)?,
-        })
+        }
+    }
+
+    fn page_shift(&self) -> u32 {
+        self.bitmap.page_size().trailing_zeros()
     }
 
     /// Reports the mapping of `range`, whose dirty pages are not dirty any more. There is
@@ -333,87 +338,113 @@ impl<'a> Reporter<'a> {
     ///
     /// `EFAULT`: the bitmap is not writable, or not readable where the mapping begins
     /// in a word. Then the pages are still dirty.
-    pub(super) fn report(&mut self, range: &IovaRange) -> Result {
-        let shift = self.bitmap.page_size().trailing_zeros();
-        let place = Place::of(range, self.base, shift).ok_or(EINVAL)?;
-        let Some(source) = self.source(range, place.pages) else {
+    pub(super) fn report(&self, range: &IovaRange) -> Result {
+        let mut table = self.table.lock();
+        let is_written_anywhere = table.is_written_anywhere();
+        let entry = table.mappings.at(range.last());
+        let Some(source) = entry.map(|entry| self.source(entry, is_written_anywhere)) else {
             return Ok(());
         };
+        drop(table);
+        self.report_from(range, source)
+    }
+
+    /// Where the bits of a mapping come from.
+    fn source(&self, entry: &Entry, is_written_anywhere: bool) -> Source {
+        let pages = entry.mapping.range().size() >> self.page_shift();
+        let dirty = entry.dirty.as_ref();
+        // Bits for pages of another size, which a domain has brought, tell nothing; nor do
+        // none, which somebody has just taken away.
+        if is_written_anywhere || dirty.is_none_or(|dirty| dirty.pages() != pages) {
+            return Source::All;
+        }
+        Source::Bits
+    }
+
+    fn report_from(&self, range: &IovaRange, source: Source) -> Result {
+        let place = Place::of(range, self.base, self.page_shift()).ok_or(EINVAL)?;
         // What others have in the first word stays.
-        let mut kept = match place.shift {
+        let kept = match place.shift {
             0 => 0,
             _ => self.bitmap.read(place.first_word)?,
         };
-        let mut carry = 0;
-        let chunk = self.taken.len().max(1);
-        for first in (0..place.words()).step_by(chunk) {
-            let count = self.take(range, source, &place, first);
-            carry = self.move_up(count, place.shift, carry)?;
-            if let Some(word) = self.words.first_mut() {
-                *word |= core::mem::take(&mut kept);
+        match source {
+            Source::All => self.report_all(&place, kept),
+            Source::Bits => {
+                self.report_bits(range, &place, kept)?;
+                self.table.set_pinned_dirty(range);
+                Ok(())
             }
-            if first.saturating_add(chunk) >= place.words() && place.has_carry() {
-                self.words.push(carry, GFP_KERNEL)?;
+        }
+    }
+
+    /// Reports that all pages of a mapping are dirty, behind `kept` in the first word.
+    fn report_all(&self, place: &Place, kept: u64) -> Result {
+        let mut kept = kept;
+        let mut index = 0u64;
+        while index < place.user_words() {
+            let at = place.first_word.saturating_add(index);
+            let whole = place.whole_words_from(index).min(ALL_DIRTY.len() as u64);
+            // CAST: At most that many.
+            let whole = ALL_DIRTY.get(..whole as usize).unwrap_or_default();
+            if whole.is_empty() {
+                let word = place.user_bits(index) | core::mem::take(&mut kept);
+                self.bitmap.write(at, &[word])?;
+            } else {
+                self.bitmap.write(at, whole)?;
             }
-            // CAST: An index fits.
-            let at = place.first_word.saturating_add(first as u64);
-            self.bitmap
-                .write(at, &self.words)
-                .inspect_err(|_| self.give_back(range, first, count))?;
+            index = index.saturating_add(whole.len().max(1) as u64);
             cond_resched();
         }
         Ok(())
     }
 
-    /// Where the bits of the mapping of `range` come from, if it is there.
-    fn source(&self, range: &IovaRange, pages: u64) -> Option<Source> {
+    /// Reports the bits that the mapping of `range` has, behind `kept` in the first word.
+    fn report_bits(&self, range: &IovaRange, place: &Place, kept: u64) -> Result {
+        let (mut kept, mut carry) = (kept, 0);
+        for first in (0..place.words()).step_by(CHUNK) {
+            let left = place.words().saturating_sub(first);
+            let mut taken = [0; CHUNK];
+            let taken = taken.get_mut(..left.min(CHUNK)).unwrap_or_default();
+            self.take(range, first, taken);
+
+            // Moved to where the user has them in his words.
+            let mut words = [0; CHUNK + 1];
+            for (word, taken) in words.iter_mut().zip(taken.iter()) {
+                *word = *taken;
+            }
+            let end = words.get_mut(..taken.len()).unwrap_or_default();
+            carry = shift_up(end, place.shift, carry);
+            if let Some(word) = words.get_mut(taken.len()) {
+                *word = carry;
+            }
+            if let Some(word) = words.first_mut() {
+                *word |= core::mem::take(&mut kept);
+            }
+            let is_last = left <= CHUNK;
+            let extra = usize::from(is_last && place.has_carry());
+            let words = words.get(..taken.len().saturating_add(extra));
+            // CAST: An index fits.
+            let at = place.first_word.saturating_add(first as u64);
+            self.bitmap
+                .write(at, words.unwrap_or_default())
+                .inspect_err(|_| self.give_back(range, first, taken))?;
+            cond_resched();
+        }
+        Ok(())
+    }
+
+    /// Takes the bits of a mapping from the word with the index `first` on.
+    fn take(&self, range: &IovaRange, first: usize, taken: &mut [u64]) {
         let mut table = self.table.lock();
-        let written_anywhere = table.has_domains && !table.writers.is_empty();
-        let entry = table.mappings.at(range.last())?;
-        let dirty = entry.dirty.as_ref();
-        // Bits for pages of another size, which a domain has brought, tell nothing; nor do
-        // none, which somebody has just taken away.
-        if written_anywhere || dirty.is_none_or(|dirty| dirty.pages() != pages) {
-            return Some(Source::All);
+        if let Some(dirty) = bits_of(&mut table, range) {
+            dirty.take(first, taken);
         }
-        Some(Source::Bits)
-    }
-
-    /// Takes the bits of a mapping from the word with the index `first` on; gives the number
-    /// of words.
-    fn take(&mut self, range: &IovaRange, source: Source, place: &Place, first: usize) -> usize {
-        let count = self.taken.len().min(place.words().saturating_sub(first));
-        let taken = self.taken.get_mut(..count).unwrap_or_default();
-        match source {
-            Source::All => {
-                for (index, word) in (first..).zip(taken.iter_mut()) {
-                    *word = all_dirty(index, place.pages);
-                }
-            }
-            Source::Bits => {
-                taken.fill(0);
-                let mut table = self.table.lock();
-                if let Some(dirty) = bits_of(&mut table, range) {
-                    dirty.take(first, taken);
-                }
-            }
-        }
-        count
-    }
-
-    /// Moves what was taken to where the user has it in his words; gives the bits that belong
-    /// to the word behind.
-    fn move_up(&mut self, count: usize, shift: u32, carry: u64) -> Result<u64> {
-        self.words.clear();
-        let taken = self.taken.get(..count).unwrap_or_default();
-        self.words.extend_from_slice(taken, GFP_KERNEL)?;
-        Ok(shift_up(&mut self.words, shift, carry))
     }
 
     /// The words from the one with the index `first` on have not been reported. Of those
     /// before them nobody remembers which bits were set.
-    fn give_back(&self, range: &IovaRange, first: usize, count: usize) {
-        let taken = self.taken.get(..count).unwrap_or_default();
+    fn give_back(&self, range: &IovaRange, first: usize, taken: &[u64]) {
         let mut table = self.table.lock();
         if let Some(dirty) = bits_of(&mut table, range) {
             // CAST: An index fits.

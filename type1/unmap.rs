@@ -58,9 +58,7 @@ impl LockedTable {
             }
             range
         };
-        let mut reporter = bitmap
-            .map(|bitmap| Reporter::new(self, range.start(), bitmap))
-            .transpose()?;
+        let reporter = bitmap.map(|bitmap| Reporter::new(self, range.start(), bitmap));
         let (mut table, ticket) = claims::wait_to_remove(self, &range).map_err(|Killed| EINTR)?;
         table.check_report(bitmap)?;
         let count = table.take(&range, ticket, version)?;
@@ -70,7 +68,7 @@ impl LockedTable {
             self.evict_drivers(range.start(), ticket, count)
                 .inspect_err(|_| self.give_back_taken(range.start(), ticket, count))?;
         }
-        self.remove_taken(range.start(), ticket, count, reporter.as_mut())
+        self.remove_taken(range.start(), ticket, count, reporter.as_ref())
     }
 
     /// Removes `count` mappings from `address` on, on which who has `ticket` works, each after
@@ -85,7 +83,7 @@ impl LockedTable {
         address: u64,
         ticket: Ticket,
         count: usize,
-        mut reporter: Option<&mut Reporter<'_>>,
+        reporter: Option<&Reporter<'_>>,
     ) -> Result<u64> {
         let mut size = 0u64;
         let mut result = Ok(());
@@ -98,7 +96,7 @@ impl LockedTable {
             next = None;
             for mapping in step.iter().flatten() {
                 let range = mapping.range();
-                let report = reporter.as_mut().map(|reporter| reporter.report(&range));
+                let report = reporter.map(|reporter| reporter.report(&range));
                 if let Some(Err(error)) = report {
                     refused = Some((range.start(), error));
                     break;

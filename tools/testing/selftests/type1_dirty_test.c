@@ -156,7 +156,10 @@ TEST_F(dirty, get_structure)
 	EXPECT_EQ(-EFAULT, vfio_ioctl(container, VFIO_IOMMU_DIRTY_PAGES, cut));
 }
 
-/* 5-70 to 5-72, 5-78, 12-33, with GET_BITMAP and with UNMAP alike, but for their range. */
+/*
+ * 5-40, 5-46, 5-70 to 5-72, 5-78, 12-33, with GET_BITMAP and with UNMAP alike, but for their
+ * range.
+ */
 TEST_F(dirty, numbers)
 {
 	static const struct {
@@ -582,10 +585,13 @@ TEST_F(dirty, fault_half_way)
 {
 	uint64_t *edge = edge_of(PAGE_SIZE);
 	const unsigned long far = PAGE_BITS;
+	unsigned long page;
 
 	ASSERT_NE(NULL, edge);
 	ASSERT_EQ(0, dirty_tracking(container, DIRTY_START));
 	ASSERT_EQ(0, map_pages(0, 2));
+	for (page = 64; page < 104; page += 2)
+		ASSERT_EQ(0, map_pages(page, 1));
 	ASSERT_EQ(0, map_pages(far - 64, 1));
 	ASSERT_EQ(0, map_pages(far + 5, 1));
 	ASSERT_EQ(0, map_pages(far + 9, 1));
@@ -595,12 +601,16 @@ TEST_F(dirty, fault_half_way)
 	memset(edge, 0, PAGE_SIZE);
 	EXPECT_EQ(-EFAULT, unmap_dirty_pages(0, 2 * far, edge));
 	EXPECT_EQ(3, edge[0]);
+	EXPECT_EQ(0x5555555555, edge[1] & ~(-1UL << 40));
 	EXPECT_EQ(1, edge[511]);
+	EXPECT_EQ(65533, type1_dma_avail(container));
 	EXPECT_EQ(0, map_pages(0, 2));
+	for (page = 64; page < 104; page++)
+		EXPECT_EQ(0, map_pages(page, 1));
 	EXPECT_EQ(0, map_pages(far - 64, 1));
 	EXPECT_EQ(-EEXIST, map_pages(far + 5, 1));
 	EXPECT_EQ(-EEXIST, map_pages(far + 9, 1));
-	EXPECT_EQ(5, unmap_pages(0, 2 * far));
+	EXPECT_EQ(45, unmap_pages(0, 2 * far));
 }
 
 /* A mapping of which only a part of the bits can be told: it is all there still. */

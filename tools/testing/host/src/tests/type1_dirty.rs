@@ -213,4 +213,31 @@ proptest! {
             prop_assert_eq!(is_set, page < pages && dirty.contains(&page));
         }
     }
+
+    /// Where all of a mapping is dirty, whole words tell so wherever they can.
+    #[test]
+    fn a_dirty_mapping_is_its_own_words_and_parts_of_two(
+        first in 0..200u64,
+        pages in 1..300u64,
+    ) {
+        let start = 0x1000_0000 + (first << PAGE_SHIFT);
+        let range = IovaRange::from_size(start, pages << PAGE_SHIFT).expect("no overflow");
+        let place = Place::of(&range, 0x1000_0000, PAGE_SHIFT).expect("not below");
+        let mut user = vec![0u64; 10];
+        let mut index = 0;
+        while index < place.user_words() {
+            let at = (place.first_word + index) as usize;
+            let whole = place.whole_words_from(index);
+            user[at..at + whole as usize].fill(u64::MAX);
+            if whole == 0 {
+                prop_assert_ne!(place.user_bits(index), u64::MAX);
+                user[at] = place.user_bits(index);
+            }
+            index += whole.max(1);
+        }
+        for (bit, is_set) in bits(&user).into_iter().enumerate() {
+            let page = (bit as u64).wrapping_sub(first);
+            prop_assert_eq!(is_set, page < pages);
+        }
+    }
 }
