@@ -175,16 +175,21 @@ impl<'a, M: Holder> Devices<'a, M> {
     /// when its page frames go, unless the kernel was configured to accept
     /// that; or the device is being released. `ENOMEM`.
     pub(super) fn watch(&mut self, vma: &VmaRef) -> Result<Option<u64>> {
-        let Some(device) = Device::from_vma(vma) else {
-            return refuse_foreign();
-        };
-        let address = Arc::as_ptr(&device).addr();
+        match Device::from_vma(vma) {
+            Some(device) => self.watch_device(&device).map(Some),
+            None => refuse_foreign(),
+        }
+    }
+
+    /// Watches `device`, as [`watch()`](Self::watch).
+    fn watch_device(&mut self, device: &Arc<Device>) -> Result<u64> {
+        let address = Arc::as_ptr(device).addr();
         let known = self
             .known()
             .iter()
             .find(|known| known.device == address && !known.revoke.is_lost());
         if let Some(known) = known {
-            return Ok(Some(known.revoke.source()));
+            return Ok(known.revoke.source());
         }
         let revoke = Arc::new(
             Revoke {
@@ -197,7 +202,7 @@ impl<'a, M: Holder> Devices<'a, M> {
         let all = self.known.get_or_insert_default();
         all.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let module = ModuleRef::get(this_module::<LocalModule>())?;
-        let notifier = ReleaseNotifier::register(&device, revoke.clone(), module).map_err(
+        let notifier = ReleaseNotifier::register(device, revoke.clone(), module).map_err(
             |error| match error {
                 ENOMEM => ENOMEM,
                 _ => EFAULT,
@@ -214,7 +219,7 @@ impl<'a, M: Holder> Devices<'a, M> {
             watched,
         };
         all.push(known, GFP_KERNEL_ACCOUNT)?;
-        Ok(Some(source))
+        Ok(source)
     }
 
     /// The page frames that `vma` maps from `address` on, and the name of their device in
@@ -228,9 +233,12 @@ impl<'a, M: Holder> Devices<'a, M> {
         vma: &VmaRef,
         address: usize,
     ) -> Result<Option<(FrameRange, Option<u64>)>> {
-        let source = self.watch(vma)?;
-        let frames = Device::from_vma(vma).and_then(|device| device.frames(vma, address));
-        Ok(frames.map(|frames| (frames, source)))
+        let Some(device) = Device::from_vma(vma) else {
+            return refuse_foreign().map(|_| None);
+        };
+        let source = self.watch_device(&device)?;
+        let frames = device.frames(vma, address);
+        Ok(frames.map(|frames| (frames, Some(source))))
     }
 
     /// Gives the mapping what watches the devices that were found, so that it goes when they

@@ -490,10 +490,10 @@ impl Mapping {
         let mut batch = PinBatch::new(count, self.access.write)?;
         let mut locked = ReadLockedMm::lock(&mm);
         if let Err(error) = batch.pin(&mut locked, vaddr, count) {
-            let vaddr = locked.untagged(vaddr);
-            return Err(match locked.pfnmap_vma(vaddr) {
-                Some(_) => EINVAL,
-                None => error,
+            return Err(if locked.is_pfnmap(vaddr) {
+                EINVAL
+            } else {
+                error
             });
         }
         drop(locked);

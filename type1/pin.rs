@@ -104,19 +104,21 @@ impl<'a> Pinner<'a> {
             }
             // Whether there is memory, and which, is to be asked under one lock.
             let mut mm = ReadLockedMm::lock(self.mm);
-            let error = match self.batch.pin(&mut mm, address, count) {
-                Ok(()) => {
-                    // Charging takes the lock for writing.
-                    drop(mm);
-                    self.charge(&charge)?;
-                    break;
+            if !mm.is_pfnmap(address) {
+                match self.batch.pin(&mut mm, address, count) {
+                    Ok(()) => {
+                        // Charging takes the lock for writing.
+                        drop(mm);
+                        self.charge(&charge)?;
+                        break;
+                    }
+                    // The lock may have been dropped, and what is there now be a device's.
+                    Err(error) if !mm.is_pfnmap(address) => return Err(error),
+                    Err(_) => {}
                 }
-                Err(error) => error,
-            };
-            match self.device_run(&mut mm, address, pages, devices)? {
-                Lookup::Present(run) => return Ok(run),
-                Lookup::NotPfnmap => return Err(error),
-                Lookup::Absent => {}
+            }
+            if let Some(run) = self.device_run(&mut mm, address, pages, devices)? {
+                return Ok(run);
             }
         }
         self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
@@ -128,21 +130,21 @@ impl<'a> Pinner<'a> {
 
     /// Consecutive page frames of a device, from the device if that can tell, or else from the
     /// page table, into which they are faulted if need be. Errors after the first entry are left
-    /// for the next call to find.
+    /// for the next call to find. `None`: it was zapped, or the VMA became another one, between the
+    /// fault and our look.
     fn device_run(
         &self,
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         pages: u64,
         devices: &mut Devices<'_, impl Holder>,
-    ) -> Result<Lookup<DmaRun>> {
+    ) -> Result<Option<DmaRun>> {
         let limit = pages.min(self.run_limit);
         if let Some(run) = self.device_frames(mm, address, limit, devices)? {
-            return Ok(Lookup::Present(run));
+            return Ok(Some(run));
         }
-        let mut run = match self.device_leaf(mm, address, limit, devices)? {
-            Lookup::Present(run) => run,
-            other => return Ok(other),
+        let Some(mut run) = self.device_leaf(mm, address, limit, devices)? else {
+            return Ok(None);
         };
         for _ in 1..BATCH_LEAVES {
             let left = limit.saturating_sub(run.pages());
@@ -151,14 +153,14 @@ impl<'a> Pinner<'a> {
             }
             // CAST: Still inside of the range of addresses.
             let next = address.wrapping_add((run.pages() as usize) << PAGE_SHIFT);
-            let Ok(Lookup::Present(leaf)) = self.device_leaf(mm, next, left, devices) else {
+            let Ok(Some(leaf)) = self.device_leaf(mm, next, left, devices) else {
                 break;
             };
             if run.append(leaf, limit).is_err() {
                 break;
             }
         }
-        Ok(Lookup::Present(run))
+        Ok(Some(run))
     }
 
     /// The page frames of a device that knows which ones they are.
@@ -182,34 +184,26 @@ impl<'a> Pinner<'a> {
         leaf.into_run(limit, self.write, source).map(Some)
     }
 
-    /// The page frames behind one page table entry.
+    /// The page frames behind one page table entry. `None` as [`device_run()`](Self::device_run).
     fn device_leaf(
         &self,
         mm: &mut ReadLockedMm<'_>,
         address: usize,
         limit: u64,
         devices: &mut Devices<'_, impl Holder>,
-    ) -> Result<Lookup<DmaRun>> {
+    ) -> Result<Option<DmaRun>> {
         let address = mm.untagged(address);
-        let found = mm.pfnmap_leaf(address);
-        if let Lookup::Absent = found {
+        if let Lookup::Absent = mm.pfnmap_leaf(address) {
             mm.fault_in(address, self.write)?;
         }
+        // The lock may have been dropped for the fault, and what is there now may be pinned.
         let Some(vma) = mm.pfnmap_vma(address) else {
-            return Ok(match found {
-                Lookup::NotPfnmap => Lookup::NotPfnmap,
-                // The lock was dropped for the fault, and what is there now may be pinned.
-                Lookup::Absent | Lookup::Present(_) => Lookup::Absent,
-            });
+            return Ok(None);
         };
         let source = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {
-            Lookup::Present(leaf) => {
-                let run = leaf.into_run(limit, self.write, source)?;
-                Ok(Lookup::Present(run))
-            }
-            Lookup::Absent => Ok(Lookup::Absent),
-            Lookup::NotPfnmap => Ok(Lookup::NotPfnmap),
+            Lookup::Present(leaf) => leaf.into_run(limit, self.write, source).map(Some),
+            Lookup::Absent | Lookup::NotPfnmap => Ok(None),
         }
     }
 }

@@ -123,6 +123,12 @@ impl<'a> ReadLockedMm<'a> {
             .filter(|vma| vma.flags() & PFNMAP != 0)
     }
 
+    /// Whether `address`, with or without the bits that the CPU ignores, is in a VMA of plain page
+    /// frames: the kernel pins nothing there.
+    pub(crate) fn is_pfnmap(&self, address: usize) -> bool {
+        self.pfnmap_vma(self.untagged(address)).is_some()
+    }
+
     /// Runs the page fault handler for `address`, as if the user had touched it.
     ///
     /// The lock may be dropped and taken again in between, which is why this
