@@ -159,7 +159,7 @@ FIXTURE_TEARDOWN(joined)
 	close(self->container);
 }
 
-/* 2-11: a value that no driver claims leaves the container as it was. */
+/* 2-11, 5-63: a value that no driver claims leaves the container as it was. */
 TEST_F(joined, unknown_iommu)
 {
 	static const long values[] = { 0, 2, 4, 6, 7, 8, 10, 99, -1 };
@@ -216,7 +216,7 @@ TEST_F(joined, extensions_with_iommu)
 	EXPECT_EQ(0, vfio_ioctl(self->container, VFIO_CHECK_EXTENSION, 999));
 }
 
-/* 2-6: coherency is enforced where the IOMMU can: ECAP.SC of VT-d, bit 7. */
+/* 2-6, 5-95: coherency is enforced where the IOMMU can: ECAP.SC of VT-d, bit 7. */
 TEST_F(joined, dma_cc_follows_the_iommu)
 {
 	unsigned long long ecap;

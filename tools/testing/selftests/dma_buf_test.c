@@ -447,7 +447,7 @@ TEST_F(refusals, file)
 	close(fd);
 }
 
-/* 4-44: an address space of iommufd takes a buffer of one range. */
+/* 4-44, 9-18: an address space of iommufd takes a buffer of one range. */
 TEST_F(dma_buf, map)
 {
 	struct export request = good_export();

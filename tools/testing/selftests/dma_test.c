@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Real DMA by the edu device: what reaches memory and what must not. */
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include <linux/iommufd.h>
 #include <linux/pci_regs.h>
@@ -96,6 +97,27 @@ TEST_F(dma, scattered_memory)
 	EXPECT_EQ(0, memcmp(memory + PAGE_SIZE, memory + 3 * PAGE_SIZE + 2048,
 			    2048));
 	EXPECT_EQ(0, memcmp(memory + PAGE_SIZE + 2048, memory, 2048));
+}
+
+/* 5-35: what was only read so far is a page of zeroes of the kernel's, but not for a device. */
+TEST_F(dma, memory_only_read)
+{
+	long before = memory_locked_kb();
+	uint8_t *fresh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)fresh);
+	EXPECT_TRUE(is_filled_with(fresh, PAGE_SIZE, 0));
+	ASSERT_EQ(0, type1_map(self->container, fresh, IOVA, PAGE_SIZE,
+			       VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_EQ(before + 4, memory_locked_kb());
+	ASSERT_EQ(0, type1_map(self->container, self->memory, IOVA + PAGE_SIZE,
+			       PAGE_SIZE, DMA_RW));
+	fill(fresh, PAGE_SIZE, 5);
+	EXPECT_EQ(0, edu_load(self->device, IOVA, PAGE_SIZE));
+	EXPECT_EQ(0, edu_store(self->device, IOVA + PAGE_SIZE, PAGE_SIZE));
+	EXPECT_EQ(0, memcmp(fresh, self->memory, PAGE_SIZE));
+	EXPECT_EQ(0, munmap(fresh, PAGE_SIZE));
 }
 
 /* An address that was never mapped leaves memory and mappings intact. */
@@ -249,7 +271,7 @@ TEST_F(dma, peer)
 	session_close(&peer);
 }
 
-/* 12-1: with its owner goes the way to its memory, whatever the IOMMU is. */
+/* 5-31, 12-1: with its owner goes the way to its memory, whatever the IOMMU is. */
 TEST_F(dma, peer_whose_owner_has_gone)
 {
 	const char *bdf = pci_device("IVSHMEM");

@@ -66,7 +66,7 @@ static long ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size)
 		ASSERT_EQ(self->ioas, cdev_attach(self->device, self->ioas));	\
 	} while (0)
 
-/* 9-8 */
+/* 5-108, 9-8 */
 TEST_F(iommufd, copies)
 {
 	int device = self->device;
@@ -87,7 +87,7 @@ TEST_F(iommufd, copies)
 	EXPECT_EQ(-ENOENT, load(device, VFIO_MEMORY_READ, IOVA + SIZE - 1, 2));
 }
 
-/* 9-8: the driver is told, and lets go. */
+/* 5-108, 9-8: the driver is told, and lets go. */
 TEST_F(iommufd, pins)
 {
 	int device = self->device;

@@ -445,7 +445,7 @@ TEST_F(mixed, addresses_are_valid_again)
 	}
 }
 
-/* What cannot be pinned or translated keeps the device out, and only that. */
+/* 5-91, 5-92: what cannot be pinned or translated keeps the device out, and only that. */
 TEST_F(mixed, first_domain_gets_all_or_nothing)
 {
 	int container = self->memory.container;
@@ -459,6 +459,11 @@ TEST_F(mixed, first_domain_gets_all_or_nothing)
 	EXPECT_EQ(-EINVAL, group_device(self->group, self->bdf));
 	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, IOVA + SIZE_2M, PAGE_SIZE,
 					 0));
+	/* Beyond what the IOMMU translates. */
+	ASSERT_EQ(0, type1_map(container, self->page, 1UL << 60, PAGE_SIZE,
+			       DMA_RW));
+	EXPECT_EQ(-EINVAL, group_set_container(self->group, container));
+	EXPECT_EQ(PAGE_SIZE, type1_unmap(container, 1UL << 60, PAGE_SIZE, 0));
 	/* Where the IOMMU has the doorbell of MSIs. */
 	ASSERT_EQ(0, type1_map(container, self->page, 0xfee00000, PAGE_SIZE,
 			       DMA_RW));

@@ -118,6 +118,19 @@ long iommu_entries(const char *bdf, uint64_t start, uint64_t size)
 	return found;
 }
 
+/* How many entries of @bdf's table are for the @size bytes from @iova on. */
+long iommu_leaves(const char *bdf, uint64_t iova, uint64_t size)
+{
+	FILE *table = table_open(bdf);
+	struct leaf leaf;
+	long found = 0;
+
+	while (table_next(table, &leaf))
+		found += leaf.iova < iova + size && leaf.iova + leaf.size > iova;
+	fclose(table);
+	return found;
+}
+
 /* Where @bdf's table is: devices with the same one are in one domain. */
 uint64_t iommu_table(const char *bdf)
 {

@@ -10,6 +10,7 @@ bool iommu_table_seen(void);
 uint64_t iommu_mapped(const char *bdf, uint64_t iova, uint64_t size);
 bool iommu_maps_iova(const char *bdf, uint64_t iova);
 long iommu_entries(const char *bdf, uint64_t start, uint64_t size);
+long iommu_leaves(const char *bdf, uint64_t iova, uint64_t size);
 uint64_t iommu_table(const char *bdf);
 long iommu_flushes(void);
 bool fault_logged(int log, uint64_t iova);

@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(kvm)
 	close(self->kvm);
 }
 
-/* 9-20, 9-21 */
+/* 9-1, 9-20, 9-21 */
 TEST_F(kvm, group)
 {
 	struct vfio_session session;
@@ -110,7 +110,7 @@ TEST_F(kvm, outlives_files)
 	session_close(&session);
 }
 
-/* The machine goes while it has a group whose device is not open. */
+/* 9-23: the machine goes while it has a group whose device is not open. */
 TEST_F(kvm, machine_goes_first)
 {
 	struct vfio_session session;

@@ -439,7 +439,7 @@ TEST_F(on, hot_reset_with_a_stranger)
 	EXPECT_EQ(0, pci_bind(bdf, NULL));
 }
 
-/* 3-2, 3-13, 3-35, 3-43 */
+/* 2-12, 3-2, 3-13, 3-35, 3-43 */
 TEST_F(on, needs_rawio)
 {
 	struct vfio_session session = { .bdf = self->bdf };

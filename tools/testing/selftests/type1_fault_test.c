@@ -90,6 +90,7 @@ static void map_with_failures(struct __test_metadata *_metadata, int container,
 	EXPECT_EQ(0, ret);
 }
 
+/* 5-15 to 5-17: whosever allocation it is. */
 TEST_F(fault, map_memory)
 {
 	map_with_failures(_metadata, self->container, self->buffer, BUFFER);

@@ -11,7 +11,9 @@
 #define IOVA	0x10000000UL
 #define BUFFER	(64 * PAGE_SIZE)
 
-#define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+#define PARAMETERS	"/sys/module/vfio_iommu_type1/parameters/"
+#define ENTRY_LIMIT	PARAMETERS "dma_entry_limit"
+#define NO_HUGEPAGES	PARAMETERS "disable_hugepages"
 
 FIXTURE(map)
 {
@@ -530,6 +532,53 @@ TEST_F(limit, number_of_mappings)
 	EXPECT_EQ(3 * PAGE_SIZE, type1_unmap(container, 0, 0,
 					     VFIO_DMA_UNMAP_FLAG_ALL));
 	EXPECT_EQ(3, type1_dma_avail(container));
+	session_close(&self->session);
+}
+
+FIXTURE(huge)
+{
+	struct vfio_session session;
+	char *memory;
+	char old[32];
+};
+
+FIXTURE_SETUP(huge)
+{
+	const char *bdf;
+
+	NEED_DEVICE(bdf, "EDU");
+	NEED_IOMMU_TABLE();
+	self->memory = mmap(NULL, SIZE_2M, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (self->memory == MAP_FAILED)
+		SKIP(return, "no huge page");
+	ASSERT_EQ(0, session_join(&self->session, bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_LT(0, file_read(NO_HUGEPAGES, self->old, sizeof(self->old)));
+}
+
+/* In the parent, so that the parameter is put back in any case. */
+FIXTURE_TEARDOWN_PARENT(huge)
+{
+	if (self->old[0]) {
+		EXPECT_EQ(0, file_write(NO_HUGEPAGES, self->old));
+	}
+}
+
+/* 5-36: who changes the parameter changes mappings that are made from then on. */
+TEST_F(huge, disabled)
+{
+	const char *bdf = self->session.bdf;
+	int container = self->session.container;
+
+	ASSERT_EQ(0, type1_map(container, self->memory, IOVA, SIZE_2M, DMA_RW));
+	EXPECT_EQ(1, iommu_leaves(bdf, IOVA, SIZE_2M));
+	ASSERT_EQ(0, file_write(NO_HUGEPAGES, "Y"));
+	EXPECT_EQ(1, iommu_leaves(bdf, IOVA, SIZE_2M));
+	ASSERT_EQ(0, type1_map(container, self->memory, IOVA + SIZE_2M, SIZE_2M,
+			       DMA_RW));
+	EXPECT_EQ(512, iommu_leaves(bdf, IOVA + SIZE_2M, SIZE_2M));
+	EXPECT_EQ(2 * SIZE_2M, type1_unmap(container, IOVA, 2 * SIZE_2M, 0));
+	EXPECT_EQ(0, iommu_leaves(bdf, IOVA, 2 * SIZE_2M));
 	session_close(&self->session);
 }
 
