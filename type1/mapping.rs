@@ -132,12 +132,14 @@ impl Mapping {
     /// `ENODEV`: there is no process, the current task is a kernel thread. `ENOMEM`.
     pub(super) fn new(request: &MapRequest, domains: &Arc<Domains>) -> Result<Arc<Self>> {
         let owner = Owner::current()?;
+        // Made where it is to be, since it is large.
+        //
         // INVARIANT: There are no runs.
-        let pages = Pages {
+        let pages = init!(Pages {
             runs: DmaRuns::new(request.range.start(), request.access, domains.clone()),
             devices: None,
             drivers: DriverPins::new(),
-        };
+        });
         Arc::pin_init(
             pin_init!(Self {
                 range: request.range,

@@ -16,6 +16,7 @@ use kernel::{
     rbtree::{
         CursorMut,
         RBTree,
+        RBTreeNode,
         RBTreeNodeReservation, //
     },
     sync::Arc, //
@@ -56,11 +57,19 @@ impl Entry {
         }
     }
 
+    /// Whether it is in `range`, and who has `ticket` works on it.
+    fn is_worked_on(&self, range: &IovaRange, ticket: Ticket) -> bool {
+        self.claim.is_worked_on_by(ticket) && self.mapping.range().overlaps(range)
+    }
+
     /// Whether the user's address of its memory is not valid any more.
     pub(super) fn is_invalid(&self) -> bool {
         self.invalid
     }
 }
+
+/// A mapping that is not there any more, to be dropped without the lock.
+pub(super) struct Removed(#[expect(dead_code)] RBTreeNode<u64, Entry>);
 
 /// Room for one more mapping.
 pub(super) struct Slot(RBTreeNodeReservation<u64, Entry>);
@@ -199,29 +208,38 @@ impl Mappings {
     pub(super) fn remove_worked_on(&mut self, range: &IovaRange, ticket: Ticket) {
         let mut next = self.tree.cursor_lower_bound_mut(&range.start());
         while let Some(mut cursor) = next {
-            let entry = cursor.current_mut().1;
-            let found = entry.mapping.range();
-            if !found.overlaps(range) {
+            // To remove one behind another costs less than to remove the first.
+            while let Some((_, entry)) = cursor.peek_next() {
+                if !entry.is_worked_on(range, ticket) {
+                    break;
+                }
+                // INVARIANT: It does not count any more.
+                self.invalid = self.invalid.saturating_sub(entry.invalid.into());
+                self.available = self.available.saturating_add(1);
+                drop(cursor.remove_next());
+            }
+            let entry = cursor.current().1;
+            if !entry.mapping.range().overlaps(range) {
                 return;
             }
-            if !entry.claim.is_worked_on_by(ticket) {
-                next = CursorMut::move_next(cursor);
-                continue;
-            }
-            self.available = self.available.saturating_add(1);
-            // INVARIANT: It does not count any more.
-            self.invalid = self.invalid.saturating_sub(entry.invalid.into());
-            // Without a next one this is the one before, which is not in the range, or stays.
-            next = cursor.remove_current().0;
+            next = if entry.is_worked_on(range, ticket) {
+                // INVARIANT: It does not count any more.
+                self.invalid = self.invalid.saturating_sub(entry.invalid.into());
+                self.available = self.available.saturating_add(1);
+                // Without a next one this is the one before, which is not in the range, or stays.
+                cursor.remove_current().0
+            } else {
+                CursorMut::move_next(cursor)
+            };
         }
     }
 
     /// Removes the mapping that ends at `last`.
-    pub(super) fn remove(&mut self, last: u64) -> Option<Entry> {
-        let entry = self.tree.remove(&last)?;
+    pub(super) fn remove(&mut self, last: u64) -> Option<Removed> {
+        let entry = self.tree.find_mut(&last)?;
         self.available = self.available.saturating_add(1);
         // INVARIANT: It does not count any more.
-        self.invalid = self.invalid.saturating_sub(entry.invalid.into());
-        Some(entry)
+        self.invalid = self.invalid.saturating_sub(entry.get().invalid.into());
+        Some(Removed(entry.remove_node()))
     }
 }
