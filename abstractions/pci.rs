@@ -2,8 +2,8 @@
 
 //! A PCI function: identity, config space, resources, power state.
 //!
-//! What the kernel crate's `pci::Device` lacks. Resets are in [`reset`], BAR mappings
-//! in [`bar`].
+//! What the kernel crate's `pci::Device` lacks. Resets are in `reset`, BAR mappings
+//! in `bar`.
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 

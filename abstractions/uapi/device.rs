@@ -67,6 +67,7 @@ impl DeviceInfo {
     ///
     /// `EFAULT`: the memory is not readable. `EINVAL`: `argsz` is less than the
     /// first version needs.
+    #[inline]
     pub fn read(address: usize) -> Result<Self> {
         let [argsz, ..] = uapi::read::<[u32; Self::MIN_SIZE / size_of::<u32>()]>(address)?;
         if (argsz as usize) < Self::MIN_SIZE {
@@ -83,6 +84,7 @@ impl DeviceInfo {
     /// # Errors
     ///
     /// `EFAULT`: the memory is not writable.
+    #[inline]
     pub fn write(&self, address: usize, room: u32) -> Result {
         let bytes = self.as_bytes();
         let part = bytes.get(..room as usize).unwrap_or(bytes);
@@ -121,6 +123,7 @@ impl RegionInfo {
     /// # Errors
     ///
     /// `EFAULT`: the memory is not readable. `EINVAL`: `argsz` is too small.
+    #[inline]
     pub fn read(address: usize) -> Result<Self> {
         let info: Self = uapi::read(address)?;
         if (info.argsz as usize) < size_of::<Self>() {
@@ -134,6 +137,7 @@ impl RegionInfo {
     /// # Errors
     ///
     /// `EFAULT`: the memory is not writable.
+    #[inline]
     pub fn write(&self, address: usize) -> Result {
         uapi::write(address, self)
     }
