@@ -52,8 +52,8 @@ image_make() {
 		die "the guest image could not be made" "Is the disk full?"
 }
 
-# slot_take: no more machines at a time than there are processors: tests have
-# time limits. Who waits is served in turn. Sets slot_fd.
+# slot_take: one machine more at a time than there are processors, as tests wait now and then,
+# and no more: they have time limits. Who waits is served in turn. Sets slot_fd.
 slot_take() {
 	local number queue_fd waiting=
 	exec {queue_fd}>"$CACHE/.lock-machines"
@@ -63,7 +63,7 @@ slot_take() {
 		flock "$queue_fd"
 	}
 	while :; do
-		for number in $(seq "$(nproc)"); do
+		for number in $(seq $(($(nproc) + 1))); do
 			exec {slot_fd}>"$CACHE/.lock-machine-$number"
 			if flock -n "$slot_fd"; then
 				exec {queue_fd}>&-
@@ -71,7 +71,7 @@ slot_take() {
 			fi
 			exec {slot_fd}>&-
 		done
-		[ -n "$waiting" ] || say "    all processors have a test machine already; waiting for one to end"
+		[ -n "$waiting" ] || say "    enough test machines run already; waiting for one to end"
 		waiting=1
 		sleep 1
 	done

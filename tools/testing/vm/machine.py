@@ -28,6 +28,8 @@ BOOT_LIMIT = 400
 # How much longer than the guest's own limit a program may take before the host
 # steps in.
 GRACE = 120
+# Of a guest, unless told otherwise.
+MEMORY = "6G"
 # For unloading the modules and looking for leaks.
 UNLOAD_LIMIT = 900
 # QEMU with a thread for each processor loses a write to a device once in a great while
@@ -199,8 +201,8 @@ class Machine:
         append = ("console=ttyS0 intel_iommu=on,sm_off panic=-1 loglevel=7 "
                   "pcie_ports=native initcall_blacklist=shpcd_init iomem=relaxed "
                   "tsc=reliable no_timer_check highres=off nohz=off "
-                  "hugepagesz=1G hugepages=2 "
-                  "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
+                  + ("hugepagesz=1G hugepages=2 " if options.memory == MEMORY else "")
+                  + "hugepagesz=2M hugepages=64 default_hugepagesz=2M "
                   + options.append)
         # Most of the time of the debug kernel is kmemleak's: it walks the stack twice for each
         # allocation, and ACPI makes thousands of them whenever a device is enabled.
@@ -513,7 +515,7 @@ def main():
                         help="emulate all processors in one thread, for guests without x2APIC")
     parser.add_argument("--iommu", choices=IOMMUS, default="intel",
                         help="but for the default: emulated in one thread, without x2APIC")
-    parser.add_argument("--memory", default="6G")
+    parser.add_argument("--memory", default=MEMORY, help="with less, no pages of 1 GiB")
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--console", action="store_true", help="show the kernel log too")
     parser.add_argument("--quiet", action="store_true")
