@@ -69,7 +69,11 @@ impl Entry {
 }
 
 /// A mapping that is not there any more, to be dropped without the lock.
-pub(super) struct Removed(#[expect(dead_code)] RBTreeNode<u64, Entry>);
+pub(super) type Removed = RBTreeNode<u64, Entry>;
+
+/// How many mappings are removed in one go, so that to find them, and to end their charge,
+/// costs as much as for one. That they all are gone is known at the end of it.
+pub(super) const REMOVE_STEP: usize = 16;
 
 /// Room for one more mapping.
 pub(super) struct Slot(RBTreeNodeReservation<u64, Entry>);
@@ -203,9 +207,14 @@ impl Mappings {
         self.tree.insert(slot.0.into_node(key, entry));
     }
 
-    /// Removes those in `range` that who has `ticket` works on. He has references to them, since
-    /// mappings are not to go with the lock held.
-    pub(super) fn remove_worked_on(&mut self, range: &IovaRange, ticket: Ticket) {
+    /// Removes those in `range` that who has `ticket` works on, [`REMOVE_STEP`] at most.
+    pub(super) fn remove_worked_on(
+        &mut self,
+        range: &IovaRange,
+        ticket: Ticket,
+    ) -> [Option<Removed>; REMOVE_STEP] {
+        let mut removed = [const { None }; REMOVE_STEP];
+        let mut slots = removed.iter_mut();
         let mut next = self.tree.cursor_lower_bound_mut(&range.start());
         while let Some(mut cursor) = next {
             // To remove one behind another costs less than to remove the first.
@@ -213,25 +222,34 @@ impl Mappings {
                 if !entry.is_worked_on(range, ticket) {
                     break;
                 }
+                let Some(slot) = slots.next() else {
+                    return removed;
+                };
                 // INVARIANT: It does not count any more.
                 self.invalid = self.invalid.saturating_sub(entry.invalid.into());
                 self.available = self.available.saturating_add(1);
-                drop(cursor.remove_next());
+                *slot = cursor.remove_next();
             }
             let entry = cursor.current().1;
             if !entry.mapping.range().overlaps(range) {
-                return;
+                break;
             }
             next = if entry.is_worked_on(range, ticket) {
+                let Some(slot) = slots.next() else {
+                    break;
+                };
                 // INVARIANT: It does not count any more.
                 self.invalid = self.invalid.saturating_sub(entry.invalid.into());
                 self.available = self.available.saturating_add(1);
                 // Without a next one this is the one before, which is not in the range, or stays.
-                cursor.remove_current().0
+                let (next, node) = cursor.remove_current();
+                *slot = Some(node);
+                next
             } else {
                 CursorMut::move_next(cursor)
             };
         }
+        removed
     }
 
     /// Removes the mapping that ends at `last`.
@@ -240,6 +258,6 @@ impl Mappings {
         self.available = self.available.saturating_add(1);
         // INVARIANT: It does not count any more.
         self.invalid = self.invalid.saturating_sub(entry.get().invalid.into());
-        Some(Removed(entry.remove_node()))
+        Some(entry.remove_node())
     }
 }

@@ -19,7 +19,8 @@ use super::{
     mapping::Mapping,
     mappings::{
         Mappings,
-        Tracking, //
+        Tracking,
+        REMOVE_STEP, //
     },
     page_sizes::PageSizes,
     range::IovaRange,
@@ -54,10 +55,6 @@ pub(super) enum Version {
     /// A range that would cut a mapping in two is refused.
     V2,
 }
-
-/// How many mappings are removed in one go, so that to find them, and to end their charge,
-/// costs as much as for one. That they all are gone is known at the end of it.
-const REMOVE_STEP: usize = 16;
 
 /// Mappings on which one works, in ascending order.
 type Step = [Option<Arc<Mapping>>; REMOVE_STEP];

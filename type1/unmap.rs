@@ -113,8 +113,9 @@ impl LockedTable {
             drop(uncharge);
             if let Some(done) = done {
                 let mut table = self.lock();
-                table.mappings.remove_worked_on(&done, ticket);
+                let removed = table.mappings.remove_worked_on(&done, ticket);
                 self.wake(table);
+                drop(removed);
             }
             if let Some((start, error)) = refused {
                 self.give_back_taken(start, ticket, left);
