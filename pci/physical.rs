@@ -29,22 +29,24 @@ pub(crate) struct Entry {
 /// All of those. A leaf lock.
 static PHYSICAL: StaticMutex<KVec<Entry>> = static_mutex!(KVec::new(), c"vfio_pci_sriov_physical");
 
-/// Returns the token of a physical function, if we have enabled its virtual functions.
-pub(crate) fn token_of(physical: &Function) -> Option<Arc<SharedToken>> {
-    PHYSICAL
-        .lock()
+/// Returns what `part` takes of the entry of a physical function, if it has one.
+fn find<T>(physical: &Function, part: impl FnOnce(&Entry) -> T) -> Option<T> {
+    let entries = PHYSICAL.lock();
+
+    entries
         .iter()
         .find(|entry| entry.physical.is_same(physical))
-        .map(|entry| entry.token.clone())
+        .map(part)
+}
+
+/// Returns the token of a physical function, if we have enabled its virtual functions.
+pub(crate) fn token_of(physical: &Function) -> Option<Arc<SharedToken>> {
+    find(physical, |entry| entry.token.clone())
 }
 
 /// Returns the memory lock of a physical function, if we have enabled its virtual functions.
 pub(crate) fn memory_above(physical: &Function) -> Option<Arc<MemoryLock>> {
-    PHYSICAL
-        .lock()
-        .iter()
-        .find(|entry| entry.physical.is_same(physical))
-        .map(|entry| entry.memory.clone())
+    find(physical, |entry| entry.memory.clone())
 }
 
 /// Lets virtual functions find what they need of their physical one.
