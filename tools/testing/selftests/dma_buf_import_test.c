@@ -190,13 +190,13 @@ TEST_F(import, slow)
 	int other = importer_open();
 	struct dma_buf_importer_map map_other;
 	uint64_t began;
-	int round;
+	int round, quick = 0;
 
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, attach(self, fd, GOOD, SLOW));
 	ASSERT_EQ(0, attach_for(other, fd, GOOD, 0, self->peer_bdf));
-	for (round = 0; round < 2; round++) {
+	for (round = 0; round < 3; round++) {
 		ASSERT_EQ(0, map(self));
 		ASSERT_EQ(0, vfio_ioctl(other, DMA_BUF_IMPORTER_MAP,
 					&map_other));
@@ -207,8 +207,10 @@ TEST_F(import, slow)
 		EXPECT_EQ(0, state(other).mapped);
 		began = milliseconds();
 		ASSERT_EQ(0, memory_enable(self->device, true));
-		EXPECT_GT(SLOW, milliseconds() - began);
+		quick += milliseconds() - began < SLOW;
 	}
+	/* A busy host may be slow now and then. */
+	EXPECT_LT(0, quick);
 	close(other);
 }
 

@@ -199,7 +199,7 @@ TEST_F(owner, other_process)
 	EXPECT_EQ(stage->before, stage->locked);
 	EXPECT_EQ(locked, memory_locked_kb());
 	stage->step = 4;
-	EXPECT_TRUE(waiter_ends(pid, 30000, &status));
+	EXPECT_TRUE(waiter_ends(pid, 60000, &status));
 }
 
 /* And back again to the first process, when the second one has ended. 5-34 */
@@ -528,13 +528,13 @@ TEST_F(waiting, others)
 	if (on_c_modules())
 		SKIP(return, "one lock for the whole container");
 	pid = waiter_start(use_elsewhere, NULL);
-	EXPECT_TRUE(waiter_ends(pid, 5000, &status));
+	EXPECT_TRUE(waiter_ends(pid, 60000, &status));
 	EXPECT_EQ(0, status);
 	pid = waiter_start(unmap_it, NULL);
-	EXPECT_FALSE(waiter_ends(pid, 300, &status));
-	EXPECT_TRUE(waiter_dies(pid, 5000));
+	EXPECT_TRUE(waiter_waits(pid, 300));
+	EXPECT_TRUE(waiter_dies(pid, 60000));
 	pid = waiter_start(unmap_it, NULL);
-	EXPECT_FALSE(waiter_ends(pid, 100, &status));
+	EXPECT_TRUE(waiter_waits(pid, 100));
 	slow_memory_release(&slow);
 	EXPECT_TRUE(waiter_ends(self->updater, 60000, &status));
 	EXPECT_EQ(0, status);

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "waiter.h"
+
+/* What a process may take to be started in earnest. */
+#define START_LIMIT_MS	60000
 
 uint64_t milliseconds(void)
 {
@@ -40,6 +44,39 @@ bool waiter_ends(pid_t pid, unsigned int limit_ms, int *status)
 		usleep(5000);
 	}
 	return true;
+}
+
+/* Does it sleep in an ioctl? */
+static bool sleeps_in_ioctl(pid_t pid)
+{
+	char path[40];
+	long number = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	/* "running", if it does not sleep. */
+	if (fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	fclose(file);
+	return number == __NR_ioctl;
+}
+
+/*
+ * Has it come to an ioctl that takes longer than @while_ms? On a busy host it may be long before
+ * it gets there.
+ */
+bool waiter_waits(pid_t pid, unsigned int while_ms)
+{
+	const uint64_t end = milliseconds() + START_LIMIT_MS;
+	int status;
+
+	while (!sleeps_in_ioctl(pid))
+		if (waiter_ends(pid, 1, &status) || milliseconds() >= end)
+			return false;
+	return !waiter_ends(pid, while_ms, &status) && sleeps_in_ioctl(pid);
 }
 
 /* Kills it, and tells whether it was that, within the time, that ended it. */
