@@ -49,10 +49,31 @@ demo_build() {
 	}
 }
 
+# demo_build_beside: starts that; demo_ready waits for it.
+demo_build_beside() {
+	say "==> demo program (beside what follows)"
+	set -m
+	demo_build </dev/null &
+	demo_builder=$!
+	set +m
+	trap '[ -z "$demo_builder" ] || kill -TERM -- "-$demo_builder" 2>/dev/null' EXIT
+}
+
+demo_built() {
+	if [ -z "${demo_builder:-}" ]; then
+		demo_build
+		return
+	fi
+	local rc=0
+	wait "$demo_builder" || rc=$?
+	demo_builder=
+	return "$rc"
+}
+
 # demo_ready: sets DEMO, the demo program.
 demo_ready() {
 	CARGO_COPY=$CACHE/cargo-$(tree_key)
-	step "demo program" demo_build || exit 1
+	step "demo program" demo_built || exit 1
 	DEMO=$(find "$CARGO_COPY/target" -path '*/release/vfio-demo' -type f | head -n 1)
 	[ -n "$DEMO" ] || die "cargo built no vfio-demo"
 }
