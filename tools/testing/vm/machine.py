@@ -13,12 +13,14 @@ import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 
+import ivrs
 import splats
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -48,6 +50,7 @@ LOST_WRITE = 4
 IOMMUS = {
     "intel": ["-device", "intel-iommu,intremap=on,eim=on,caching-mode=on"],
     "amd": ["-device", "amd-iommu"],
+    "amd-intremap": ["-device", "amd-iommu,intremap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=0x1c"],
     "none": [],
 }
@@ -228,7 +231,7 @@ class Machine:
             # KASAN report every address.
             "-accel", f"tcg,thread={threads}", "-cpu", "max,la57=off",
             "-smp", str(processors), "-m", options.memory,
-            "-kernel", options.kernel, "-initrd", options.initrd,
+            "-kernel", options.kernel, "-initrd", self.initrd(),
             "-append", append,
         ]
         arguments += IOMMUS[options.iommu]
@@ -248,6 +251,16 @@ class Machine:
             os.makedirs(f"{options.out}/share", exist_ok=True)
             arguments += share_arguments("out", f"{options.out}/share", "readonly=off", "0x1d")
         return arguments + device_arguments(options.out, options.iommu) + options.qemu
+
+    def initrd(self):
+        """The initramfs, with the table that AMD's interrupt remapping takes."""
+        if self.options.iommu != "amd-intremap":
+            return self.options.initrd
+        path = f"{self.options.out}/initrd-ivrs.img"
+        with open(path, "wb") as image, open(self.options.initrd, "rb") as initrd:
+            image.write(ivrs.archive())
+            shutil.copyfileobj(initrd, image)
+        return path
 
     def run(self):
         """Runs QEMU to its end; returns the exit status for the caller."""
