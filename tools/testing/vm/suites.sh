@@ -56,6 +56,14 @@ job_add() {
 	fi
 }
 
+# job_add_demo SECONDS: the demo, which is one test.
+job_add_demo() {
+	files+=("$DEMO")
+	names+=(demo)
+	total=$((total + $1))
+	steps+=("program demo $1 sh -c './vfio-demo && echo 1..1 && echo ok 1 all steps'")
+}
+
 # How often a guest is booted again whose IOMMU was made to lose a write.
 REBOOTS=3
 
@@ -125,6 +133,7 @@ machines_run() {
 	local stack=$1 machines programs machine program files names steps total rc=0
 	local label iommu properties kernel name seconds where options
 	kernel_ready plain
+	demo_ready
 	mapfile -t machines < <(machine_rows machine)
 	mapfile -t programs < <(machine_rows program)
 	for machine in "${machines[@]}"; do
@@ -134,6 +143,10 @@ machines_run() {
 			read -r name seconds where program <<<"$program"
 			[[ ,$where, = *,$label,* ]] || continue
 			case $name in
+			demo)
+				job_add_demo "$seconds"
+				continue
+				;;
 			own/*) name=$OWN_SELFTESTS/${name#own/} ;;
 			*) name=$KERNEL_SELFTESTS/$name ;;
 			esac
