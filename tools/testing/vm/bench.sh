@@ -30,13 +30,18 @@ bench_prepare() {
 }
 
 # bench_guest STACK ARGUMENT...: runs the program in one guest; its log is
-# BENCH_DIR/STACK/results.log.
+# BENCH_DIR/STACK/results.log. BENCH_TEST, if set, names a selftest that compares times, and
+# runs after it with our modules.
 bench_guest() {
-	local stack=$1
+	local stack=$1 files=(-p "$BENCH/bench") command
 	shift
+	command="program bench $BENCH_LIMIT ./bench $*"
+	if [ "$stack" = rust ] && [ -n "${BENCH_TEST:-}" ]; then
+		files+=(-p "$OWN_SELFTESTS/$BENCH_TEST")
+		command+=" && export INSTRUCTIONS=1 && program $BENCH_TEST $BENCH_LIMIT ./$BENCH_TEST"
+	fi
 	"$VM/run" -L -q -B -k plain -n 1 -Q -icount -Q shift=0,sleep=off -s "$stack" \
-		-t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" -p "$BENCH/bench" \
-		-- "program bench $BENCH_LIMIT ./bench $*"
+		-t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" "${files[@]}" -- "$command"
 }
 
 # bench_two ARGUMENT...: the C modules and ours, at a time.
@@ -50,9 +55,25 @@ bench_two() {
 	return "$rc"
 }
 
+# bench_threads CPUS ARGUMENT...: what several threads reach, by the wall clock: one guest
+# after the other, since each takes all processors.
+bench_threads() {
+	local cpus=$1 stack rc=0
+	shift
+	for stack in c rust; do
+		step "threads, $stack stack, $cpus processors" "$VM/run" -L -q -B -k plain -n "$cpus" \
+			-s "$stack" -t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" -p "$BENCH/threads" \
+			-- "program threads $BENCH_LIMIT ./threads $*" || rc=1
+	done
+	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/threads/report.py /logs || rc=1
+	return "$rc"
+}
+
 # bench_short: those that do not take long, a few times each.
 bench_short() {
+	local BENCH_TEST=revoke_cost_test
 	bench_prepare
+	step "selftests of this project" own_selftests_build || return
 	bench_two -s && bench_report
 }
 
