@@ -58,6 +58,7 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Config space of a function that is being opened.
 impl Hardware for Function {
     type Error = Error;
 
@@ -80,36 +81,6 @@ impl Hardware for Function {
     }
 }
 
-/// Config space for whoever keeps resets from beginning.
-///
-/// The PCI core keeps users from config space before it announces a reset, which then waits for
-/// the memory lock: who held that and waited to get at config space would wait for ever. There is
-/// no need to wait either, as no reset begins meanwhile.
-struct Unhindered<'a>(&'a Function);
-
-impl Hardware for Unhindered<'_> {
-    type Error = Error;
-
-    fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        Ok(match width {
-            Width::Byte => u32::from(self.0.read_byte(offset)),
-            Width::Word => u32::from(self.0.read_word(offset)),
-            Width::Dword => self.0.read_dword(offset),
-        })
-    }
-
-    fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        match width {
-            // CAST: Only the low bytes are to be written.
-            Width::Byte => self.0.write_byte(offset, value as u8),
-            // CAST: As above.
-            Width::Word => self.0.write_word(offset, value as u16),
-            Width::Dword => self.0.write_dword(offset, value),
-        }
-        Ok(())
-    }
-}
-
 /// Config space for the user, who waits for the end of a reset, and can be killed meanwhile.
 struct UserConfig<'a> {
     function: &'a Function,
@@ -125,22 +96,40 @@ impl<'a> UserConfig<'a> {
     }
 }
 
+/// The PCI core keeps users from config space before it announces a reset, which then waits for
+/// the memory lock: who held that and waited to get at config space would wait for ever. There is
+/// no need to wait either while no reset can begin. When the PCI core resets the link without a
+/// word it keeps users out until it is done.
 impl Hardware for UserConfig<'_> {
     type Error = Error;
 
     fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        match self.memory.without_reset()? {
-            Some(_no_reset) => Unhindered(self.function).read(offset, width),
-            // The PCI core resets the link without a word. It keeps users out until it is done.
-            None => self.function.read(offset, width),
-        }
+        let function = self.function;
+        let Some(_no_reset) = self.memory.without_reset()? else {
+            return function.read(offset, width);
+        };
+
+        Ok(match width {
+            Width::Byte => u32::from(function.read_byte(offset)),
+            Width::Word => u32::from(function.read_word(offset)),
+            Width::Dword => function.read_dword(offset),
+        })
     }
 
     fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        match self.memory.without_reset()? {
-            Some(_no_reset) => Unhindered(self.function).write(offset, width, value),
-            None => self.function.write(offset, width, value),
+        let function = self.function;
+        let Some(_no_reset) = self.memory.without_reset()? else {
+            return function.write(offset, width, value);
+        };
+        match width {
+            // CAST: Only the low bytes are to be written.
+            Width::Byte => function.write_byte(offset, value as u8),
+            // CAST: As above.
+            Width::Word => function.write_word(offset, value as u16),
+            Width::Dword => function.write_dword(offset, value),
         }
+
+        Ok(())
     }
 }
 
