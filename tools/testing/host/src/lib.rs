@@ -16,6 +16,12 @@ extern crate self as vfio;
 #[path = "../../../../monitor.rs"]
 pub mod monitor;
 
+/// Parts of migration.
+#[path = "../../../../device/migration"]
+pub mod migration {
+    pub mod state;
+}
+
 /// Parts of the release notifiers.
 #[path = "../../../../device/notifiers"]
 pub mod notifier {

@@ -10,6 +10,7 @@ mod config_laws;
 mod intx_disable;
 mod irq_cases;
 mod irq_laws;
+mod migration_state;
 // Miri has no threads that are switched by hand, as loom does.
 #[cfg(not(miri))]
 mod model;
