@@ -135,20 +135,12 @@ impl<T: FileOperations> pfnmap::FaultHandler for T {
 }
 
 impl<T: FileOperations> FileTable<T> {
-    /// Creates the table; `open` is called for files that are opened by name.
-    ///
-    /// # Safety
-    ///
-    /// Where it succeeds, `open` sets the private data of the file as the type invariant has it,
-    /// and the table is for devices only that `open` is for.
-    pub(in crate::abstractions) const unsafe fn with_open(
-        module: &'static ThisModule,
-        open: unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
-    ) -> Self {
+    /// Creates the table of files that are only created, and never opened by name.
+    pub const fn new(module: &'static ThisModule) -> Self {
+        // INVARIANT: Files get their data when they are created.
         Self(
             bindings::file_operations {
                 owner: module.as_ptr(),
-                open: Some(open),
                 release: Some(Self::release),
                 read: if T::HAS_READ { Some(Self::read) } else { None },
                 write: if T::HAS_WRITE {
@@ -182,6 +174,22 @@ impl<T: FileOperations> FileTable<T> {
             },
             PhantomData,
         )
+    }
+
+    /// Creates the table; `open` is called for files that are opened by name.
+    ///
+    /// # Safety
+    ///
+    /// Where it succeeds, `open` sets the private data of the file as the type invariant has it,
+    /// and the table is for devices only that `open` is for.
+    pub(in crate::abstractions) const unsafe fn with_open(
+        module: &'static ThisModule,
+        open: unsafe extern "C" fn(*mut bindings::inode, *mut bindings::file) -> c_int,
+    ) -> Self {
+        let mut table = Self::new(module);
+        table.0.open = Some(open);
+        // INVARIANT: By this function's contract.
+        table
     }
 
     pub(in crate::abstractions) const fn as_raw(&'static self) -> *const bindings::file_operations {
@@ -226,6 +234,40 @@ impl<T: FileOperations> FileTable<T> {
         name: &'static CStr,
         data: T::Data,
     ) -> Result<ARef<File>, (Error, T::Data)> {
+        self.create(
+            name,
+            data,
+            bindings::O_RDWR,
+            bindings::VFIO_RUST_FMODE_PREAD_PWRITE,
+        )
+    }
+
+    /// Creates a file on the anonymous inode that is read, or written, from its
+    /// begin to its end: what it has no operation for it is not open for.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_anonymous`](Self::create_anonymous).
+    pub fn create_stream(
+        &'static self,
+        name: &'static CStr,
+        data: T::Data,
+    ) -> Result<ARef<File>, (Error, T::Data)> {
+        let access = match (T::HAS_READ, T::HAS_WRITE) {
+            (true, true) => bindings::O_RDWR,
+            (false, true) => bindings::O_WRONLY,
+            _ => bindings::O_RDONLY,
+        };
+        self.create(name, data, access, 0)
+    }
+
+    fn create(
+        &'static self,
+        name: &'static CStr,
+        data: T::Data,
+        access: u32,
+        mode: bindings::fmode_t,
+    ) -> Result<ARef<File>, (Error, T::Data)> {
         let private = data.into_foreign();
         // SAFETY: Name and operations are static, the private data is what the
         // operations expect.
@@ -234,8 +276,9 @@ impl<T: FileOperations> FileTable<T> {
                 name.as_char_ptr(),
                 self.as_raw(),
                 private,
-                bindings::O_RDWR as c_int,
-                bindings::VFIO_RUST_FMODE_PREAD_PWRITE,
+                // CAST: An access mode, which the kernel takes as an `int`.
+                access as c_int,
+                mode,
             )
         });
         match file {
