@@ -8,6 +8,7 @@
 #include <linux/device.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/iommufd.h>
+#include <linux/iova_bitmap.h>
 #include <linux/irqbypass.h>
 #include <linux/msi.h>
 #include <linux/pseudo_fs.h>

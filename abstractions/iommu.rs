@@ -28,6 +28,11 @@ pub mod iommufd;
 #[cfg(not(CONFIG_IOMMUFD))]
 #[path = "iommu/no_iommufd.rs"]
 pub mod iommufd;
+#[cfg(CONFIG_IOMMUFD_DRIVER)]
+pub mod iova_bitmap;
+#[cfg(not(CONFIG_IOMMUFD_DRIVER))]
+#[path = "iommu/no_iova_bitmap.rs"]
+pub mod iova_bitmap;
 
 /// A set of devices that the IOMMU cannot tell apart, or that can reach each
 /// other without it.
