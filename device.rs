@@ -3,8 +3,10 @@
 //! Devices: what bus drivers [register](crate::registration), and users open.
 
 pub(crate) mod cdev;
+pub mod dma_logging;
 pub mod feature;
 pub(crate) mod file;
+pub mod migration;
 pub(crate) mod node;
 pub mod notifiers;
 pub(crate) mod object;

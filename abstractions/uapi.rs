@@ -26,6 +26,7 @@ use kernel::{
 };
 
 pub mod device;
+pub mod migration;
 
 const TYPE: u32 = b';' as u32;
 const BASE: u32 = 100;

@@ -13,7 +13,10 @@ use crate::abstractions::uapi::{
 };
 use kernel::{
     prelude::*,
-    transmute::FromBytes,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
     uaccess::{
         UserPtr,
         UserSlice,
@@ -123,6 +126,15 @@ impl Operations {
     }
 }
 
+/// What is to be done with a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It is read.
+    Get,
+    /// It is set.
+    Set,
+}
+
 /// What a user wants of a feature.
 pub struct Request {
     feature: Option<Feature>,
@@ -157,22 +169,6 @@ impl Request {
         self.feature
     }
 
-    /// Whether the feature is the core's, for bus drivers that have what it takes. None has yet.
-    pub(crate) fn is_of_core(&self) -> bool {
-        matches!(
-            self.feature,
-            Some(
-                Feature::Migration
-                    | Feature::MigrationState
-                    | Feature::MigrationDataSize
-                    | Feature::MigrationPrecopyInfo2
-                    | Feature::DmaLoggingStart
-                    | Feature::DmaLoggingStop
-                    | Feature::DmaLoggingReport
-            )
-        )
-    }
-
     /// Checks a request for a feature that can be set, by `size` bytes, but not
     /// read. `None` was only a probe: the answer is 0.
     ///
@@ -199,6 +195,22 @@ impl Request {
             return Err(EINVAL);
         }
         self.payload_of(size)
+    }
+
+    /// Checks a request for a feature that can be read and set, as `size` bytes. `None` was only a
+    /// probe: the answer is 0.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: it was to be neither read nor set, or what follows the header is shorter than
+    /// `size`.
+    pub fn get_or_set(&self, size: usize) -> Result<Option<(Operation, &Payload)>> {
+        let operation = if self.operations.get {
+            Operation::Get
+        } else {
+            Operation::Set
+        };
+        Ok(self.payload_of(size)?.map(|payload| (operation, payload)))
     }
 
     fn payload_of(&self, size: usize) -> Result<Option<&Payload>> {
@@ -232,6 +244,15 @@ impl Payload {
     /// `EFAULT`: the memory is not readable.
     pub fn read<T: FromBytes>(&self) -> Result<T> {
         uapi::read(self.address)
+    }
+
+    /// Writes the value that it begins with.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the memory is not writable.
+    pub fn write<T: AsBytes>(&self, value: &T) -> Result {
+        uapi::write(self.address, value)
     }
 
     /// A reader of all of it.
@@ -281,6 +302,20 @@ mod tests {
         assert_eq!(set(0, 4, 4), None);
         assert!(request(SET, 4).is_ok_and(|request| request.get(4).is_err()));
         assert!(request(GET, 4).is_ok_and(|request| request.get(4).is_ok()));
+    }
+
+    #[test]
+    fn a_feature_may_have_both_operations() {
+        let operation = |flags, len| {
+            let request = request(flags, len).ok()?;
+            let found = request.get_or_set(4).ok()?;
+            Some(found.map(|(operation, _)| operation))
+        };
+        assert_eq!(operation(GET, 4), Some(Some(Operation::Get)));
+        assert_eq!(operation(SET, 4), Some(Some(Operation::Set)));
+        assert_eq!(operation(GET | SET | PROBE, 0), Some(None));
+        assert_eq!(operation(SET, 3), None);
+        assert_eq!(operation(0, 4), None);
     }
 
     #[test]

@@ -35,7 +35,11 @@ use crate::{
             BindRequest,
             Binding, //
         },
-        feature::Request,
+        dma_logging,
+        feature::{
+            Feature,
+            Request, //
+        },
         object::Opener,
         set::SetState,
         Device,
@@ -260,10 +264,22 @@ fn wake_up(device: &Device) -> Result<Awake<'_>> {
 /// VFIO_DEVICE_FEATURE
 fn feature(device: &Device, arg: usize) -> Result<isize> {
     let request = Request::parse(arg)?;
-    if request.is_of_core() {
-        return Err(ENOTTY);
+    let ops = device.ops();
+    match request.feature() {
+        Some(
+            Feature::Migration
+            | Feature::MigrationState
+            | Feature::MigrationDataSize
+            | Feature::MigrationPrecopyInfo2,
+        ) => {
+            let migration = ops.migration().ok_or(ENOTTY)?;
+            device.migration().answer(migration, &request)
+        }
+        Some(Feature::DmaLoggingStart | Feature::DmaLoggingStop | Feature::DmaLoggingReport) => {
+            dma_logging::answer(ops.dma_logging().ok_or(ENOTTY)?, &request)
+        }
+        _ => ops.feature(device, &request),
     }
-    device.ops().feature(device, &request)
 }
 
 /// Runs `visit` with the device behind `file`, if it is a file of one.

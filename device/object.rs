@@ -31,6 +31,7 @@ use crate::{
         object::GroupBackend, //
     },
     device::{
+        migration,
         notifiers::ReleaseNotifiers,
         ops::DeviceOps,
         registered::{
@@ -124,6 +125,7 @@ pub struct Device {
     through_cdev: Atomic<bool>,
     uses: Arc<RegistrationCount>,
     log_limit: RateLimit,
+    migration: migration::UserSide,
     user_memory: Arc<UserMemory>,
     #[pin]
     notifiers: ReleaseNotifiers,
@@ -163,6 +165,7 @@ impl Device {
                 open,
                 uses: RegistrationCount::new()?,
                 log_limit: RateLimit::new(),
+                migration: migration::UserSide::new(module)?,
                 through_cdev: Atomic::new(false),
                 user_memory,
                 notifiers <- ReleaseNotifiers::new(),
@@ -240,6 +243,11 @@ impl Device {
     /// How often its user can make the core say something about it.
     pub(crate) fn log_limit(&self) -> &RateLimit {
         &self.log_limit
+    }
+
+    /// What its user has to do with its migration.
+    pub(crate) fn migration(&self) -> &migration::UserSide {
+        &self.migration
     }
 
     /// The memory of its user, which bus drivers of emulated devices read and write.
@@ -352,6 +360,7 @@ impl Device {
         // Nothing may reach the device's memory once the bus driver lets go.
         self.notifiers.notify();
         self.ops.close(self);
+        self.migration.forget();
         if let (OpenIommu::Container, Some(users)) = (&opened.iommu, users) {
             users.unuse_container();
         }

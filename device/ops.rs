@@ -10,7 +10,9 @@ use crate::{
         NewMapping, //
     },
     device::{
+        dma_logging::DmaLogging,
         feature::Request,
+        migration::Migration,
         Device, //
     }, //
 };
@@ -54,7 +56,8 @@ pub trait DeviceOps: Send + Sync {
         false
     }
 
-    /// Probes for, reads or sets a feature.
+    /// Probes for, reads or sets a feature, but those of [migration](Self::migration) and of the
+    /// [logging of DMA](Self::dma_logging).
     ///
     /// # Errors
     ///
@@ -62,6 +65,16 @@ pub trait DeviceOps: Send + Sync {
     /// set, or what the user gave for it is wrong.
     fn feature(&self, _device: &Device, _request: &Request) -> Result<isize> {
         Err(ENOTTY)
+    }
+
+    /// How it is migrated, if it can be.
+    fn migration(&self) -> Option<&dyn Migration> {
+        None
+    }
+
+    /// How it tells where it writes to, if it can.
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        None
     }
 
     /// Reads from a region.
