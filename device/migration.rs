@@ -29,6 +29,7 @@ use crate::{
     LocalModule, //
 };
 use kernel::{
+    bindings,
     fs::{
         file::{
             flags,
@@ -99,13 +100,13 @@ pub enum Stream {
 
 /// A stream that the state of a device is read from.
 pub trait SavingStream: Send + Sync {
-    /// Reads on, and returns the number of bytes; zero at the end.
+    /// Reads on, and returns the number of bytes; zero at the end. `None`: the device runs, and
+    /// there is nothing more for now.
     ///
     /// # Errors
     ///
-    /// `ENOMSG`: the device runs, and there is nothing more for now. `ENODEV`: the transfer has
-    /// ended. `EFAULT`.
-    fn read(&self, buffer: &mut UserSliceWriter) -> Result<usize>;
+    /// `ENODEV`: the transfer has ended. `EFAULT`.
+    fn read(&self, buffer: &mut UserSliceWriter) -> Result<Option<usize>>;
 
     /// How much there is to read while the device runs.
     ///
@@ -302,7 +303,9 @@ impl FileOperations for SavingFile {
     type Data = KBox<Self>;
 
     fn read(this: &Self, mut buffer: UserSliceWriter, position: &mut i64) -> Result<usize> {
-        let done = this.stream.read(&mut buffer)?;
+        // CAST: A small number.
+        let nothing_yet = || Error::from_errno(-(bindings::ENOMSG as c_int));
+        let done = this.stream.read(&mut buffer)?.ok_or_else(nothing_yet)?;
         *position = position.saturating_add(i64::try_from(done)?);
         Ok(done)
     }

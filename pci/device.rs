@@ -201,6 +201,11 @@ impl CoreDevice {
         &self.role
     }
 
+    /// What the driver adds.
+    pub(crate) fn variant(&self) -> Option<&dyn Variant> {
+        self.variant.as_deref()
+    }
+
     /// What is reset together with the device.
     pub(crate) fn scope(&self) -> ResetScope {
         self.scope
@@ -335,6 +340,7 @@ impl CoreDevice {
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
         self.recovery.forget(&self.memory);
+        self.end_migration();
         drop((opened, config));
         let ended = activation.end(&self.command);
         self.set_needs_reset(!ended.was_reset);
@@ -364,7 +370,15 @@ impl CoreDevice {
     /// The reset is over, and the PCI core has restored config space.
     pub(crate) fn end_reset(&self) {
         self.command.take_back();
+        self.end_migration();
         self.memory.end_reset();
+    }
+
+    /// The device is not what it was when a migration began.
+    fn end_migration(&self) {
+        if let Some(variant) = self.variant() {
+            variant.forget();
+        }
     }
 
     /// The bus reported an error of the device, as the user hears last, when the memory that is to

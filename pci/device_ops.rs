@@ -19,8 +19,10 @@ use crate::{
         }, //
     },
     device::CoreDevice,
+    device_region::OpenDevice,
     hot_reset,
     info,
+    migration::VariantMigration,
     region::{
         self,
         PageAddress,
@@ -48,7 +50,16 @@ use vfio::{
         NewMapping, //
     },
     device::{
+        dma_logging::DmaLogging,
         feature::Request,
+        migration::{
+            state::{
+                State,
+                Support, //
+            },
+            Migration,
+            Stream, //
+        },
         ops::DeviceOps,
         Device, //
     }, //
@@ -140,6 +151,36 @@ impl CoreDevice {
     }
 }
 
+impl CoreDevice {
+    fn variant_migration(&self) -> Result<&dyn VariantMigration> {
+        self.variant()
+            .and_then(|variant| variant.migration())
+            .ok_or(ENOTTY)
+    }
+}
+
+impl Migration for CoreDevice {
+    fn support(&self) -> Support {
+        self.variant_migration()
+            .map_or_else(|_| Support::default(), |migration| migration.support())
+    }
+
+    fn state(&self) -> Result<State> {
+        self.variant_migration()?.state()
+    }
+
+    fn set_state(&self, to: State) -> Result<Option<Stream>> {
+        let opened = self.opened()?;
+        let device = OpenDevice::new(&opened.bars, self.memory());
+
+        self.variant_migration()?.set_state(&device, to)
+    }
+
+    fn data_size(&self) -> Result<u64> {
+        self.variant_migration()?.data_size()
+    }
+}
+
 impl DeviceOps for CoreDevice {
     fn open(&self, _device: &Device) -> Result {
         CoreDevice::open(self)
@@ -184,6 +225,16 @@ impl DeviceOps for CoreDevice {
 
     fn feature(&self, device: &Device, request: &Request) -> Result<isize> {
         self.answer_feature(device, request)
+    }
+
+    fn migration(&self) -> Option<&dyn Migration> {
+        self.variant()?.migration()?;
+
+        Some(self)
+    }
+
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        self.variant()?.dma_logging()
     }
 
     fn read(

@@ -159,7 +159,12 @@ pub struct OpenDevice<'a> {
     memory: &'a MemoryLock,
 }
 
-impl OpenDevice<'_> {
+impl<'a> OpenDevice<'a> {
+    /// The device with these BARs.
+    pub(crate) fn new(bars: &'a Bars, memory: &'a MemoryLock) -> Self {
+        Self { bars, memory }
+    }
+
     /// The registers of a BAR.
     fn registers(&self, bar: usize) -> Result<&IoMem> {
         let bar = self.bars.get(bar).ok_or(EINVAL)?;

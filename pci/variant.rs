@@ -10,12 +10,14 @@ use crate::{
         DeviceRegion,
         DeviceRegions,
         Width, //
-    }, //
+    },
+    migration::VariantMigration, //
 };
 use kernel::{
     pci,
     prelude::*, //
 };
+use vfio::device::dma_logging::DmaLogging;
 
 /// What a driver for particular devices adds to what all devices get.
 pub trait Variant: Send + Sync {
@@ -26,6 +28,20 @@ pub trait Variant: Send + Sync {
     ///
     /// Any error makes the open fail with it.
     fn open(&self, device: &mut Opening<'_>) -> Result;
+
+    /// The last user has closed the device, or it has been reset, by whomever: a migration is over.
+    /// Called with locks held; must not wait for anybody who accesses the device.
+    fn forget(&self) {}
+
+    /// How the device is migrated, if it can be.
+    fn migration(&self) -> Option<&dyn VariantMigration> {
+        None
+    }
+
+    /// How the device tells where it writes to, if it can.
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        None
+    }
 }
 
 /// A device that is being opened. Nobody else uses it yet.

@@ -37,6 +37,7 @@ mod ioeventfd;
 mod irq;
 mod low_power;
 mod memory;
+pub mod migration;
 mod opened;
 mod physical;
 mod recovery;
