@@ -4,7 +4,7 @@
 //!
 //! It gives users all that `vfio-pci` gives them, and a region of its own: the
 //! page of the registers, through which the factorial unit never looks busy. It
-//! binds to such a device only if `driver_override` says so.
+//! migrates the device. It binds to such a device only if `driver_override` says so.
 
 #![deny(unsafe_code)]
 
@@ -43,10 +43,19 @@ use vfio_pci_core::{
         IdTable,
         OverrideIds, //
     },
+    migration::VariantMigration,
     variant::{
         Opening,
         Variant, //
     }, //
+};
+
+#[path = "vfio_pci_edu_migration.rs"]
+mod migration;
+
+use migration::{
+    Migration,
+    SharedMigration, //
 };
 
 /// What QEMU calls itself on the PCI bus.
@@ -81,21 +90,32 @@ impl Registers {
         }
         Ok((first..).step_by(size).take(count / size))
     }
+}
 
-    /// Waits until the factorial unit has its result.
-    ///
-    /// # Errors
-    ///
-    /// `ETIMEDOUT`: it does not get there. `EIO`: memory is disabled.
-    fn wait(device: &OpenDevice<'_>) -> Result {
-        for _ in 0..POLLS {
-            if device.read_register(BAR, STATUS, Width::Dword)? & STATUS_COMPUTING == 0 {
-                return Ok(());
-            }
-            fsleep(POLL_PERIOD);
+/// Reads a register of 32 bits.
+///
+/// # Errors
+///
+/// `EIO`: memory is disabled.
+fn read(device: &OpenDevice<'_>, register: usize) -> Result<u32> {
+    let value = device.read_register(BAR, register, Width::Dword)?;
+    // CAST: The register has 32 bits.
+    Ok(value as u32)
+}
+
+/// Waits until the factorial unit has its result.
+///
+/// # Errors
+///
+/// `ETIMEDOUT`: it does not get there. `EIO`: memory is disabled.
+fn wait(device: &OpenDevice<'_>) -> Result {
+    for _ in 0..POLLS {
+        if device.read_register(BAR, STATUS, Width::Dword)? & STATUS_COMPUTING == 0 {
+            return Ok(());
         }
-        Err(ETIMEDOUT)
+        fsleep(POLL_PERIOD);
     }
+    Err(ETIMEDOUT)
 }
 
 impl DeviceRegion for Registers {
@@ -124,9 +144,7 @@ impl DeviceRegion for Registers {
     ) -> Result<usize> {
         let mut done = 0;
         for offset in Self::words(offset, count)? {
-            let value = device.read_register(BAR, offset, Width::Dword)?;
-            // CAST: The register has 32 bits.
-            buffer.write(&(value as u32))?;
+            buffer.write(&read(device, offset)?)?;
             done += Width::Dword.bytes();
         }
         Ok(done)
@@ -144,7 +162,7 @@ impl DeviceRegion for Registers {
             let value: u32 = buffer.read()?;
             device.write_register(BAR, offset, Width::Dword, value.into())?;
             if offset == FACTORIAL {
-                Self::wait(device)?;
+                wait(device)?;
             }
             done += Width::Dword.bytes();
         }
@@ -159,12 +177,22 @@ impl DeviceRegion for Registers {
     }
 }
 
-/// What the driver adds to a device when it is opened.
-struct Edu;
+/// What the driver adds to a device.
+struct Edu {
+    migration: SharedMigration,
+}
 
 impl Variant for Edu {
     fn open(&self, device: &mut Opening<'_>) -> Result {
         device.add_region(KBox::new(Registers, GFP_KERNEL)?)
+    }
+
+    fn forget(&self) {
+        self.migration.0.forget();
+    }
+
+    fn migration(&self) -> Option<&dyn VariantMigration> {
+        Some(&self.migration)
     }
 }
 
@@ -185,7 +213,12 @@ impl DeviceDriver for VfioPciEdu {
     }
 
     fn variant(_device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
-        let variant: KBox<dyn Variant> = KBox::new(Edu, GFP_KERNEL)?;
+        let variant: KBox<dyn Variant> = KBox::new(
+            Edu {
+                migration: SharedMigration(Migration::new()?),
+            },
+            GFP_KERNEL,
+        )?;
         Ok(Some(variant))
     }
 }
