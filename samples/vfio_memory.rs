@@ -50,6 +50,7 @@ use vfio::{
     },
     confinement::Dma,
     device::{
+        dma_logging::DmaLogging,
         ops::DeviceOps,
         set::DeviceSetKey,
         Device, //
@@ -60,6 +61,8 @@ use vfio::{
 
 #[path = "vfio_memory_dma.rs"]
 mod dma;
+#[path = "vfio_memory_log.rs"]
+mod log;
 
 use dma::Engine;
 
@@ -153,6 +156,10 @@ impl DeviceOps for Memory {
 
     fn close(&self, _device: &Device) {
         self.engine.unpin_all();
+    }
+
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        Some(self.engine.log())
     }
 
     fn pins(&self) -> bool {

@@ -6,7 +6,10 @@
 //! It shows what a bus driver owes a user whose pages it has pinned: it writes them down when it
 //! gets them, and lets go of them when it is told.
 
-use crate::CHUNK;
+use crate::{
+    log::WriteLog,
+    CHUNK, //
+};
 use core::ops::RangeInclusive;
 use kernel::{
     impl_has_work,
@@ -96,6 +99,8 @@ pub(crate) struct Engine {
     #[pin]
     registers: Mutex<[u64; REGISTERS]>,
     #[pin]
+    log: WriteLog,
+    #[pin]
     pins: Mutex<KVec<PinnedPages>>,
     /// Held by who has the worker do something.
     #[pin]
@@ -121,6 +126,7 @@ impl Engine {
             pin_init!(Self {
                 frames,
                 registers <- new_mutex!([0; REGISTERS], "vfio_memory_registers"),
+                log <- WriteLog::new(),
                 pins <- new_mutex!(KVec::new(), "vfio_memory_pins"),
                 turn <- new_mutex!((), "vfio_memory_turn"),
                 job <- new_mutex!(None, "vfio_memory_job"),
@@ -141,6 +147,12 @@ impl Engine {
     /// [`unpin_all()`](Self::unpin_all).
     pub(crate) fn reset(&self) {
         *self.registers.lock() = [0; REGISTERS];
+        self.log.forget();
+    }
+
+    /// What it has written, for a user who wants to know.
+    pub(crate) fn log(&self) -> &WriteLog {
+        &self.log
     }
 
     /// The register with the given index.
@@ -275,7 +287,11 @@ impl Engine {
             if copied != chunk.len() {
                 return Err(ERANGE);
             }
-            write(done, chunk)
+            let written = write(done, chunk);
+            // A part of it may have been, whatever has become of the rest.
+            self.log
+                .record(request.iova.saturating_add(done), chunk.len());
+            written
         })
     }
 
