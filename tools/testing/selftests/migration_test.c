@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Migration (6-87, 6-88, 9-6): the sample vfio_pci_edu moves what software can read
+ * Migration (6-87, 6-88): the sample vfio_pci_edu moves what software can read
  * of one edu device to the other one.
  */
 #include <fcntl.h>
@@ -293,7 +293,7 @@ static long go_back(int device, int fd, const uint8_t *image)
 	return change_state(device, RUNNING);
 }
 
-/* 9-6: where there is a way, and which of them begin a transfer. */
+/* 6-87: where there is a way, and which of them begin a transfer. */
 TEST_F(edu, all_pairs)
 {
 	static const uint32_t unknown[] = { 8, 9, 255, INT32_MAX, UINT32_MAX };
