@@ -228,6 +228,7 @@ TEST_F(groups, come_and_go)
 	uint64_t ranges;
 	unsigned int i;
 
+	NEED_IOMMU_TABLE();
 	begin(_metadata, self);
 	ranges = answer_sum(self->container);
 	ASSERT_NE(0, ranges);
@@ -267,6 +268,7 @@ TEST_F(groups, together)
 	unsigned int i, round;
 	long start;
 
+	NEED_IOMMU_TABLE();
 	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < self->count; i++)
 			toggle(_metadata, self, &self->members[i]);
