@@ -285,6 +285,48 @@ TEST_F(import, slow_hot_reset)
 	EXPECT_EQ(0, map(self));
 }
 
+static long reset(int device)
+{
+	return vfio_ioctl(device, VFIO_DEVICE_RESET, 0);
+}
+
+/* 6-61, 12-16: nor does a reset of one function, whose other one gets a driver meanwhile. */
+TEST(slow_reset)
+{
+	struct _test_data_import two = {};
+	struct slow slow;
+	const char *other;
+	int fd;
+
+	if (access(DMA_BUF_IMPORTER_PATH, F_OK))
+		SKIP(return, "there is no importer");
+	NEED_DEVICE(two.bdf, "DUAL_IGB_0");
+	NEED_DEVICE(other, "DUAL_IGB_1");
+	/* There is a path from a device to itself. */
+	two.peer_bdf = two.bdf;
+	NEED_IOMMUFD();
+	two.iommufd = iommufd_open();
+	two.device = cdev_open(two.bdf, O_RDWR);
+	two.importer = importer_open();
+	ASSERT_LT(0, cdev_bind(two.device, two.iommufd));
+	ASSERT_EQ(0, memory_enable(two.device, true));
+	fd = export(two.device, 1);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, slow_begin(&two, &slow, fd, reset));
+	EXPECT_LE(0, pci_hw_config(two.bdf, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, pci_hw_config(other, PCI_BASE_ADDRESS_0, 4));
+	EXPECT_LE(0, config_read(two.device, PCI_STATUS, 2));
+	EXPECT_EQ(0, pci_bind(other, NULL));
+	EXPECT_EQ(0, pci_bind(other, "vfio-pci"));
+	EXPECT_SOON(slow);
+	EXPECT_EQ(0, slow_end(&slow));
+	EXPECT_EQ(0, state(two.importer).mapped);
+	EXPECT_EQ(0, map(&two));
+	close(two.importer);
+	close(two.device);
+	close(two.iommufd);
+}
+
 /* 7-25, 12-16: a write of the command register keeps nobody from config space. */
 TEST_F(import, slow_command)
 {
@@ -340,7 +382,7 @@ TEST_F(import, slow_killed)
 	usleep(SLOW * 1000);
 	for (i = 0; i < 3; i++) {
 		EXPECT_FALSE(waiter_ends(pids[i], 0, &status));
-		killable &= waiter_dies(pids[i], SLOW);
+		killable &= waiter_dies(pids[i], 3 * SLOW);
 	}
 	EXPECT_EQ(!on_c_modules(), killable);
 	EXPECT_SOON(slow);
@@ -392,7 +434,7 @@ TEST_F(import, no_path)
 int main(int argc, char **argv)
 {
 	static const char *const devices[] = { "SHARED_TESTDEV", "SHARED_EDU",
-					       NULL };
+					       "DUAL_IGB_0", "DUAL_IGB_1", NULL };
 	static const char *const modules[] = { "vfio_dma_buf_importer", NULL };
 
 	pci_claim(devices);
