@@ -50,7 +50,6 @@ use vfio::{
         NewMapping, //
     },
     device::{
-        dma_logging::DmaLogging,
         feature::Request,
         migration::{
             state::{
@@ -231,10 +230,6 @@ impl DeviceOps for CoreDevice {
         self.variant()?.migration()?;
 
         Some(self)
-    }
-
-    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
-        self.variant()?.dma_logging()
     }
 
     fn read(

@@ -17,7 +17,6 @@ use kernel::{
     pci,
     prelude::*, //
 };
-use vfio::device::dma_logging::DmaLogging;
 
 /// What a driver for particular devices adds to what all devices get.
 pub trait Variant: Send + Sync {
@@ -35,11 +34,6 @@ pub trait Variant: Send + Sync {
 
     /// How the device is migrated, if it can be.
     fn migration(&self) -> Option<&dyn VariantMigration> {
-        None
-    }
-
-    /// How the device tells where it writes to, if it can.
-    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
         None
     }
 }

@@ -72,6 +72,16 @@ def number(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
 
 
+def layout(cells):
+    """Lines of cells, of which the first one has the heads, as a table of reStructuredText."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    rule = "  ".join("=" * width for width in widths)
+    text = ["  ".join([line[0].ljust(widths[0])] + [
+        cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]).rstrip()
+            for line in cells]
+    return "\n".join([rule, text[0], rule, *text[1:], rule])
+
+
 def table(rows):
     """The rows as a table of reStructuredText."""
     cells = [HEADS]
@@ -79,13 +89,7 @@ def table(rows):
         limit = "" if row["limit"] is None else f"{row['limit']}"
         cells.append((row["name"], number(row["c"]), number(row["here"]),
                       f"{row['ratio']:.3g}", limit))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADS))]
-    rule = "  ".join("=" * width for width in widths)
-    text = []
-    for line in cells:
-        text.append("  ".join([line[0].ljust(widths[0])] + [
-            cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]).rstrip())
-    return "\n".join([rule, text[0], rule, *text[1:], rule])
+    return layout(cells)
 
 
 def main():

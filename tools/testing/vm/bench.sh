@@ -65,7 +65,7 @@ bench_threads() {
 			-s "$stack" -t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" -p "$BENCH/threads" \
 			-- "program threads $BENCH_LIMIT ./threads $*" || rc=1
 	done
-	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/threads/report.py /logs || rc=1
+	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/threads_report.py /logs || rc=1
 	return "$rc"
 }
 

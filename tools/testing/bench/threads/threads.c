@@ -95,7 +95,7 @@ static long read_resettable(struct thread *thread)
 	return read_bar(resettable.device, REGISTERS_BAR);
 }
 
-/* A fault of a page that nobody has touched. */
+/* A mapping of a page, a fault, and the end of the mapping. */
 static long fault_once(struct thread *thread)
 {
 	uint64_t offset = WINDOW * thread->number;

@@ -12,6 +12,8 @@ import argparse
 import re
 import sys
 
+from report import layout
+
 LINE = re.compile(r"threads: (\S+) (\d+) (?:(\d+\.\d) (\S+)|error (\d+))$")
 HEADS = ("operation", "threads", "C", "x one", "here", "x one", "ratio")
 
@@ -42,11 +44,7 @@ def table(one, two):
             ratio = two[key][0] / one[key][0]
             cells.append((f"{key[0]}, {one[key][1]}", str(key[1]), *cells_of(one, key),
                           *cells_of(two, key), f"{ratio:.2f}"))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADS))]
-    rule = "  ".join("=" * width for width in widths)
-    text = ["  ".join([line[0].ljust(widths[0])] + [
-        cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]) for line in cells]
-    return "\n".join([rule, text[0], rule, *text[1:], rule])
+    return layout(cells)
 
 
 def main():
