@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -72,6 +73,13 @@ static long map_once(struct thread *thread)
 	TRY(dma_map(memory.container, thread->pages, iova, MAP_SIZE));
 	TRY(dma_unmap(memory.container, iova, MAP_SIZE, 0));
 	return MAP_SIZE >> 20;
+}
+
+/* A system call that shares nothing: more than this machine gives, nobody can reach. */
+static long call_once(struct thread *thread)
+{
+	syscall(SYS_getppid);
+	return 1;
 }
 
 static long read_bar(int device, unsigned int index)
@@ -135,6 +143,7 @@ static long reset_beside(void)
 }
 
 static const struct parallel operations[] = {
+	{ "system-call", "1/s", call_once, NULL },
 	{ "map", "MiB/s", map_once, NULL },
 	{ "read", "1/s", read_once, NULL },
 	{ "read-beside-config", "1/s", read_once, config_beside },
