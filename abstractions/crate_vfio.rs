@@ -7,6 +7,8 @@
 
 #[doc(hidden)]
 pub mod bindings;
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+pub mod debugfs;
 pub mod device;
 /// Symbols that C code looks up: the entries to this crate, which are above all of it.
 pub mod exports {
