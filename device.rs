@@ -3,6 +3,8 @@
 //! Devices: what bus drivers [register](crate::registration), and users open.
 
 pub(crate) mod cdev;
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+pub(crate) mod debugfs;
 pub mod dma_logging;
 pub mod feature;
 pub(crate) mod file;

@@ -2,6 +2,11 @@
 
 //! Registration of devices by their bus drivers.
 
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+use crate::{
+    abstractions::debugfs::DataDirectory,
+    device::debugfs, //
+};
 use crate::{
     abstractions::{
         iommu,
@@ -39,6 +44,8 @@ const REQUEST_PERIOD_MS: u32 = 10_000;
 ///
 /// Fields are dropped in order, after the wait.
 pub struct Registration {
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    debugfs: Option<DataDirectory<Device>>,
     device: Arc<Device>,
     node: Node,
     group: Membership,
@@ -74,6 +81,8 @@ impl Registration {
         let device = Device::new(parent, ops, set, module, group.group().clone())?;
         let node = Node::new(&device)?;
         let mut registration = Self {
+            #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+            debugfs: None,
             device,
             node,
             group,
@@ -89,7 +98,12 @@ impl Registration {
         device.uses().register();
         self.group.devices().publish(device.clone())?;
         self.node.show(device)?;
-        self.group.show()
+        self.group.show()?;
+        #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+        {
+            self.debugfs = debugfs::show(device);
+        }
+        Ok(())
     }
 
     /// The device.

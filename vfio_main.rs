@@ -45,11 +45,15 @@ struct Vfio {
     container: abstractions::fs::misc_device::MiscDevice,
     groups: group::node::Nodes,
     devices: device::node::Nodes,
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    debugfs: device::debugfs::Root,
 }
 
 impl kernel::InPlaceModule for Vfio {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+            debugfs: device::debugfs::Root::new()?,
             devices: device::node::Nodes::register()?,
             groups: group::node::Nodes::register()?,
             #[cfg(CONFIG_VFIO_RUST_CONTAINER)]

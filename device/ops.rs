@@ -2,6 +2,8 @@
 
 //! What the core asks of bus drivers. One thing with the [device](Device) that it is asked for.
 
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+use crate::abstractions::debugfs::DataDirectory;
 use crate::{
     abstractions::mm::pfnmap::{
         Fault,
@@ -132,6 +134,10 @@ pub trait DeviceOps: Send + Sync {
     /// while in use, and again every ten seconds, with the number of calls
     /// before.
     fn request(&self, _device: &Device, _count: u32) {}
+
+    /// Shows what the bus driver has to tell of the device in its directory in debugfs.
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    fn show_in_debugfs(&self, _directory: &DataDirectory<Device>) {}
 
     /// Whether the bus driver pins pages of its user.
     fn pins(&self) -> bool {

@@ -42,6 +42,8 @@ use kernel::{
         UserSliceWriter, //
     }, //
 };
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+use vfio::abstractions::debugfs::DataDirectory;
 use vfio::{
     abstractions::mm::pfnmap::{
         Fault,
@@ -302,6 +304,17 @@ impl DeviceOps for CoreDevice {
 
     fn frames(&self, _device: &Device, page_offset: u64) -> Option<FrameRange> {
         self.memory().frames(PageAddress::new(page_offset)?)
+    }
+
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    fn show_in_debugfs(&self, directory: &DataDirectory<Device>) {
+        // As they were when the device was bound; the parameters of the module may have changed
+        // since.
+        let options = self.options();
+        let directory = directory.subdirectory(c"pci");
+
+        directory.add_flag(c"nointxmask", options.nointxmask);
+        directory.add_flag(c"disable_idle_d3", options.disable_idle_d3);
     }
 
     fn request(&self, _device: &Device, count: u32) {
