@@ -39,7 +39,7 @@ MODULES_OPTIONS=(
 	"CONTAINER="
 	"CONTAINER= DEVICE_CDEV="
 	"DEVICE_CDEV="
-	"PCI_INTX= PCI_VGA= PCI_IGD= NOIOMMU="
+	"PCI_INTX= PCI_VGA= PCI_IGD= NOIOMMU= DEBUGFS="
 )
 
 # modules_option_build OPTIONS: for the plain kernel, with these options in place of
