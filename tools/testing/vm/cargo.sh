@@ -7,7 +7,7 @@
 # in_cargo DIRECTORY COMMAND...: runs a command in a directory of the work tree.
 in_cargo() {
 	CARGO_COPY=$CACHE/cargo-$(tree_key)
-	locked cargo cargo_run "$@"
+	locked "cargo-$(tree_key)" cargo_run "$@"
 }
 
 # The certificates that this machine trusts.
