@@ -91,7 +91,9 @@ TEST_F(lines, of_one_kind_leave_others_alone)
 	if (!on_c_modules())
 		EXPECT_LE(1, log_count(self->log, FOREIGN_LINE));
 	EXPECT_EQ(-EINVAL, open_with_token(&self->nvme));
-	EXPECT_EQ(1, log_count(self->log, TOKEN_LINE));
+	/* With the C modules that may be one line too many after those of are_limited. */
+	if (!on_c_modules())
+		EXPECT_EQ(1, log_count(self->log, TOKEN_LINE));
 	munmap(foreign, PAGE_SIZE);
 	close(fd);
 }
