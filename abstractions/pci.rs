@@ -7,6 +7,7 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
+use crate::config::PowerState;
 use core::{
     ops::Deref,
     ptr, //
@@ -486,19 +487,6 @@ impl Function {
 
         usize::try_from(written) == Ok(data.len())
     }
-}
-
-/// A power state of the PCI power management specification that software can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PowerState {
-    /// Fully on.
-    D0 = 0,
-    /// Light sleep, optional.
-    D1 = 1,
-    /// Deeper sleep, optional.
-    D2 = 2,
-    /// Off, but with power to the bus interface: only config space answers.
-    D3hot = 3,
 }
 
 /// A function that is enabled: awake, with its BARs switched on.

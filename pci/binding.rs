@@ -10,11 +10,11 @@ use crate::{
                 DriverData, //
             },
             reset::ResetScope,
-            vga::VgaClient,
-            PowerState, //
+            vga::VgaClient, //
         },
         pm_runtime::Allowed, //
     },
+    config::PowerState,
     device::{
         CoreDevice,
         Options, //

@@ -81,7 +81,7 @@ mod width;
 
 pub use self::{
     bar::{
-        Bar,
+        BarKind,
         Rom, //
     },
     cell::{

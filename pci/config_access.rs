@@ -11,10 +11,7 @@
 
 use crate::{
     abstractions::{
-        pci::{
-            Function,
-            PowerState, //
-        },
+        pci::Function,
         pm_runtime::Resumed, //
     },
     config::{
@@ -27,7 +24,7 @@ use crate::{
         Lost,
         MemoryEffect,
         Msi,
-        PowerState as ConfigPowerState,
+        PowerState,
         Width, //
     },
     config_space::ConfigSpace,
@@ -261,17 +258,12 @@ impl<'a> Effects for Access<'a> {
         self.core.irq().set_intx_disabled(disabled);
     }
 
-    fn set_power_state(&mut self, state: ConfigPowerState) {
+    fn set_power_state(&mut self, state: PowerState) {
         let Ok(mut exclusive) = self.exclusive() else {
             return;
         };
         // The user sees in the register whether the device has followed.
-        let _ = exclusive.set_power_state(match state {
-            ConfigPowerState::D0 => PowerState::D0,
-            ConfigPowerState::D1 => PowerState::D1,
-            ConfigPowerState::D2 => PowerState::D2,
-            ConfigPowerState::D3hot => PowerState::D3hot,
-        });
+        let _ = exclusive.set_power_state(state);
         exclusive.end_in_a_hurry();
         self.restores = true;
     }

@@ -105,15 +105,15 @@ fn facts(function: &Function, intx: Intx) -> config::Facts {
     }
 }
 
-fn describe_bar(resource: &Resource) -> Option<config::Bar> {
+fn describe_bar(resource: &Resource) -> Option<config::BarKind> {
     if resource.start == 0 {
         return None;
     }
 
     Some(if resource.is_io() {
-        config::Bar::Io { size: resource.len }
+        config::BarKind::Io { size: resource.len }
     } else {
-        config::Bar::Memory {
+        config::BarKind::Memory {
             size: resource.len,
             wide: resource.is_wide(),
             prefetchable: resource.is_prefetchable(),

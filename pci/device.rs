@@ -14,13 +14,13 @@ use crate::{
         pci::{
             driver::ChannelState,
             reset::ResetScope,
-            Function,
-            PowerState, //
+            Function, //
         },
         pm_runtime::Resumed, //
     },
     activation::Activation,
     command::Command,
+    config::PowerState,
     config_space::{
         ConfigSpace,
         Intx, //

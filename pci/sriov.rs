@@ -13,11 +13,11 @@ use crate::{
                 Watch,
                 Watcher, //
             },
-            Function,
-            PowerState, //
+            Function, //
         },
         pm_runtime::Resumed, //
     },
+    config::PowerState,
     memory::MemoryLock,
     physical::{
         Entry,

@@ -7,7 +7,7 @@
 
 /// Space that a BAR decodes, as the host sized it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Bar {
+pub enum BarKind {
     /// I/O ports.
     Io {
         /// Number of ports, a power of two.
@@ -67,7 +67,7 @@ impl Sizing {
     }
 
     /// The rules for the six BARs.
-    pub(super) fn of_bars(bars: &[Option<Bar>; 6]) -> [Sizing; 6] {
+    pub(super) fn of_bars(bars: &[Option<BarKind>; 6]) -> [Sizing; 6] {
         let mut sizings = [Sizing::UNIMPLEMENTED; 6];
         let mut slots = sizings.iter_mut().zip(bars);
         while let Some((low, bar)) = slots.next() {
@@ -104,21 +104,21 @@ impl Sizing {
     }
 }
 
-impl Bar {
+impl BarKind {
     fn address_mask(self) -> u64 {
         match self {
-            Bar::Io { size } | Bar::Memory { size, .. } => address_mask(size),
+            BarKind::Io { size } | BarKind::Memory { size, .. } => address_mask(size),
         }
     }
 
     fn is_wide(self) -> bool {
-        matches!(self, Bar::Memory { wide: true, .. })
+        matches!(self, BarKind::Memory { wide: true, .. })
     }
 
     fn type_bits(self) -> u32 {
         match self {
-            Bar::Io { .. } => Sizing::IO,
-            Bar::Memory {
+            BarKind::Io { .. } => Sizing::IO,
+            BarKind::Memory {
                 wide, prefetchable, ..
             } => {
                 let width = if wide { Sizing::MEMORY_64 } else { 0 };

@@ -4,7 +4,7 @@
 
 use super::{
     bar::{
-        Bar,
+        BarKind,
         Rom, //
     },
     width::Width, //
@@ -40,17 +40,18 @@ pub struct Decode {
     pub io: bool,
 }
 
-/// Power states that a function can be put into by its Power Management Control/Status Register.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Power states that a function can be put into by its Power Management Control/Status Register,
+/// with the numbers that they have there.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum PowerState {
     /// Fully on.
-    D0,
+    D0 = 0,
     /// Light sleep.
-    D1,
+    D1 = 1,
     /// Deeper sleep.
-    D2,
+    D2 = 2,
     /// Off but for config space.
-    D3hot,
+    D3hot = 3,
 }
 
 /// State of MSI, which is set up by ioctl and not through config space.
@@ -155,7 +156,7 @@ pub struct Facts {
     /// Whether Interrupt Disable must stay set in the hardware because INTx is broken.
     pub no_intx: bool,
     /// The BARs to which the host has assigned an address.
-    pub bars: [Option<Bar>; 6],
+    pub bars: [Option<BarKind>; 6],
     /// The expansion ROM.
     pub rom: Rom,
 }

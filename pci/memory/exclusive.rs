@@ -9,12 +9,12 @@ use super::{
     MemoryLock, //
 };
 use crate::{
-    abstractions::pci::PowerState,
     availability::{
         Availability,
         Holder, //
     },
     command::KeptBits,
+    config::PowerState,
     low_power::LowPower, //
 };
 use kernel::{

@@ -18,7 +18,7 @@ use super::super::{
         Fake,
         FACTS, //
     },
-    Bar,
+    BarKind,
     Decode,
     Facts,
     Finding,
@@ -174,7 +174,7 @@ pub(crate) fn missed_reset() -> Outcome {
 /// PARITY: 7-35, 7-36, 7-38.
 pub(crate) fn bar_sizing() -> Outcome {
     let memory = |size, wide, prefetchable| {
-        Some(Bar::Memory {
+        Some(BarKind::Memory {
             size,
             wide,
             prefetchable,
@@ -185,7 +185,7 @@ pub(crate) fn bar_sizing() -> Outcome {
             memory(0x2_0000, false, false),
             memory(0x1_0000_0000, true, true),
             None,
-            Some(Bar::Io { size: 0x4 }),
+            Some(BarKind::Io { size: 0x4 }),
             memory(0x10, false, false),
             None,
         ],

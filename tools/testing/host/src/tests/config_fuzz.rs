@@ -8,7 +8,7 @@
 //! a round that fails says how to repeat it.
 
 use crate::pci::config::{
-    Bar,
+    BarKind,
     Cell,
     CommandWrite,
     Effects,
@@ -189,8 +189,8 @@ fn facts(random: &mut Random) -> Facts {
         let size = random.number();
         match random.below(3) {
             0 => None,
-            1 => Some(Bar::Io { size }),
-            _ => Some(Bar::Memory {
+            1 => Some(BarKind::Io { size }),
+            _ => Some(BarKind::Memory {
                 size,
                 wide: random.flag(),
                 prefetchable: random.flag(),

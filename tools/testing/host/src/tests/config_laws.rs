@@ -4,7 +4,7 @@
 
 use crate::pci::{
     config::{
-        Bar,
+        BarKind,
         Cell,
         Facts,
         Kind,
@@ -117,9 +117,9 @@ impl Device {
 fn facts() -> impl Strategy<Value = Facts> {
     let bar = prop_oneof![
         Just(None),
-        any::<u64>().prop_map(|size| Some(Bar::Io { size })),
+        any::<u64>().prop_map(|size| Some(BarKind::Io { size })),
         (any::<u64>(), any::<bool>(), any::<bool>()).prop_map(|(size, wide, prefetchable)| {
-            Some(Bar::Memory {
+            Some(BarKind::Memory {
                 size,
                 wide,
                 prefetchable,
