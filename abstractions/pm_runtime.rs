@@ -4,12 +4,13 @@
 //!
 //! C header: [`include/linux/pm_runtime.h`](srctree/include/linux/pm_runtime.h)
 
-use crate::abstractions::pci::Function;
+use crate::abstractions::pci::{
+    driver::Probed,
+    Function, //
+};
 use core::borrow::Borrow;
 use kernel::{
-    device::Core,
     error::to_result,
-    pci,
     prelude::*, //
 };
 use vfio::abstractions::bindings;
@@ -73,7 +74,7 @@ pub(crate) struct Allowed {
 impl Allowed {
     /// Allows runtime power management of a function that is being bound; with `suspend`, an unused
     /// function may be suspended.
-    pub(crate) fn new(device: &pci::Device<Core<'_>>, suspend: bool) -> Self {
+    pub(crate) fn new(device: &Probed<'_>, suspend: bool) -> Self {
         let function = Function::new(device);
         let device = function.as_raw_device();
         // SAFETY: `device` is valid as long as `function`.

@@ -7,7 +7,8 @@ use crate::{
         pci::{
             driver::{
                 ChannelState,
-                DriverData, //
+                DriverData,
+                Probed, //
             },
             reset::ResetScope,
             vga::VgaClient, //
@@ -103,7 +104,7 @@ impl Binding {
     /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an
     /// IOMMU that keeps the device apart; EBUSY for a physical function whose virtual functions are
     /// enabled; ENOMEM; ENOSPC for too many devices.
-    pub fn start(&self, device: &pci::Device<Core<'_>>, module: &'static ThisModule) -> Result {
+    pub fn start(&self, device: &Probed<'_>, module: &'static ThisModule) -> Result {
         let function = self.core.function();
         if !function.has_normal_header() {
             return Err(EINVAL);
@@ -166,7 +167,7 @@ impl Binding {
         count: u32,
     ) -> Result<u32> {
         if count == 0 {
-            self.disable_virtual_functions();
+            self.disable_virtual_functions(device);
             return Ok(0);
         }
         if self.virtual_functions.lock().is_some() {
@@ -181,11 +182,13 @@ impl Binding {
         Ok(count)
     }
 
-    fn disable_virtual_functions(&self) {
+    fn disable_virtual_functions(&self, device: &pci::Device<Core<'_>>) {
         // Waits for their users, without the lock.
         let enabled = self.virtual_functions.lock().take();
 
-        drop(enabled);
+        if let Some(enabled) = enabled {
+            enabled.disable(device);
+        }
     }
 
     /// The device, if it is available to users.
@@ -199,8 +202,8 @@ impl Binding {
 }
 
 impl DriverData for Binding {
-    fn unbind(&self) {
-        self.disable_virtual_functions();
+    fn unbind(&self, device: &pci::Device<Core<'_>>) {
+        self.disable_virtual_functions(device);
         let service = self.service.lock().take();
 
         drop(service);

@@ -12,7 +12,8 @@ use crate::{
     driver::{
         Driver,
         DynamicIds,
-        IdTable, //
+        IdTable,
+        Probed, //
     },
     variant::Variant, //
 };
@@ -85,7 +86,7 @@ impl<T: DeviceDriver> Driver for T {
         })
     }
 
-    fn bind(device: &pci::Device<Core<'_>>, data: Pin<&Binding>) -> Result {
+    fn bind(device: &Probed<'_>, data: Pin<&Binding>) -> Result {
         T::check(device)?;
 
         data.start(device, T::module())

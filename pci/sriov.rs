@@ -9,7 +9,7 @@ use crate::{
         pci::{
             sriov::{
                 driver_name,
-                Enabled,
+                EnabledSriov,
                 Watch,
                 Watcher, //
             },
@@ -90,12 +90,12 @@ impl Watcher for Capture {
     }
 }
 
-/// The virtual functions of a function that is bound. Dropping this removes them, and waits until
-/// nobody uses them.
+/// The virtual functions of a function that is bound, to be [disabled](Self::disable) before that
+/// is unbound.
 ///
 /// Fields are dropped in order.
 pub(crate) struct VirtualFunctions {
-    _enabled: Enabled,
+    enabled: EnabledSriov,
     _watch: Pin<KBox<Watch<Capture>>>,
     _in_d0: KeptInD0,
     _listed: Listed,
@@ -131,11 +131,16 @@ impl VirtualFunctions {
         let watch = KBox::pin_init(Watch::new(function.clone(), capture), GFP_KERNEL)?;
 
         Ok(Self {
-            _enabled: Enabled::new(device, count)?,
+            enabled: EnabledSriov::new(device, count)?,
             _watch: watch,
             _in_d0: in_d0,
             _listed: listed,
             _resumed: resumed,
         })
+    }
+
+    /// Removes them from `device`, and waits until nobody uses them.
+    pub(crate) fn disable(self, device: &pci::Device<Core<'_>>) {
+        self.enabled.disable(device);
     }
 }

@@ -9,7 +9,10 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
 use kernel::{
     device,
     driver,
@@ -156,7 +159,7 @@ pub enum ChannelState {
 /// What a driver keeps for each device that it is bound to, and what the bus tells that.
 pub trait DriverData: Send + Sync + 'static {
     /// Ends service for a device. When this returns, nobody uses the device.
-    fn unbind(&self);
+    fn unbind(&self, device: &pci::Device<device::Core<'_>>);
 
     /// Runtime power management is about to suspend the device.
     fn runtime_suspend(&self) {}
@@ -184,6 +187,21 @@ pub trait DriverData: Send + Sync + 'static {
     fn error_recovered(&self);
 }
 
+/// A device that is being bound, and has its data: callbacks find that from here on.
+///
+/// # Invariants
+///
+/// The driver data of the device is set.
+pub struct Probed<'a>(&'a pci::Device<device::Core<'a>>);
+
+impl<'a> Deref for Probed<'a> {
+    type Target = pci::Device<device::Core<'a>>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
 /// A PCI driver that hands its devices to user space.
 pub trait Driver: 'static {
     /// What the driver keeps for each device that it is bound to.
@@ -207,7 +225,7 @@ pub trait Driver: 'static {
     /// # Errors
     ///
     /// Any error refuses the device; whatever was started is stopped before it is returned.
-    fn bind(device: &pci::Device<device::Core<'_>>, data: Pin<&Self::Data>) -> Result;
+    fn bind(device: &Probed<'_>, data: Pin<&Self::Data>) -> Result;
 
     /// Somebody asked for `count` virtual functions. Returns how many there are then.
     ///
@@ -316,7 +334,8 @@ impl<T: Driver> Adapter<T> {
             core.set_drvdata(T::prepare(device))?;
             // SAFETY: The data has just been set.
             let data = unsafe { core.drvdata_borrow::<T::Data>() };
-            T::bind(device, data)?;
+            // INVARIANT: As above.
+            T::bind(&Probed(device), data)?;
 
             Ok(0)
         })
@@ -329,15 +348,15 @@ impl<T: Driver> Adapter<T> {
         let data =
             unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
 
-        data.unbind();
+        data.unbind(device);
     }
 
     extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
         // SAFETY: The PCI core calls this with a valid device, only between a successful
         // `probe()` and `remove()`, or while one of them runs: in between it sees no driver.
         let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
-        // SAFETY: `probe()` sets the data before it lets the device be suspended, and it is
-        // dropped after `remove()`, which the PCI core runs with the device resumed.
+        // SAFETY: Only who has a `Probed` lets the device be suspended, so the data is set, and it
+        // is dropped after `remove()`, which the PCI core runs with the device resumed.
         let data = unsafe { device.drvdata_borrow::<T::Data>() };
         data.runtime_suspend();
 

@@ -86,13 +86,12 @@ unsafe fn bound_driver_name<'a>(device: *mut bindings::device) -> Option<&'a CSt
     Some(unsafe { CStr::from_char_ptr(driver.name) })
 }
 
-/// Virtual functions that are enabled. Dropping this removes them, and waits for their users.
-///
-/// Made and dropped in callbacks of the physical function's driver.
-#[must_use = "dropping this disables the virtual functions"]
-pub(crate) struct Enabled(Function);
+/// Virtual functions that are enabled. They stay so if this is just dropped: to disable them takes
+/// the lock of the physical function.
+#[must_use = "the virtual functions are to be disabled"]
+pub(crate) struct EnabledSriov(Function);
 
-impl Enabled {
+impl EnabledSriov {
     /// Enables virtual functions. Drivers are bound to them before this returns.
     ///
     /// # Errors
@@ -106,12 +105,13 @@ impl Enabled {
 
         Ok(Self(function))
     }
-}
 
-impl Drop for Enabled {
-    fn drop(&mut self) {
-        // SAFETY: `as_raw()` is valid, and `new()` has enabled them.
-        unsafe { bindings::vfio_rust_pci_disable_sriov(self.0.as_raw()) };
+    /// Removes them, and waits for their users. Nothing is done if `device` is another one.
+    pub(crate) fn disable(self, device: &pci::Device<Core<'_>>) {
+        if self.0.is_same(device) {
+            // SAFETY: `as_raw()` is valid; its lock is held, as in all callbacks of the bus.
+            unsafe { bindings::vfio_rust_pci_disable_sriov(self.0.as_raw()) };
+        }
     }
 }
 
