@@ -31,11 +31,9 @@ use crate::{
         RegisteredDevice, //
     },
     noiommu,
-    static_mutex,
-    LocalModule, //
+    static_mutex, //
 };
 use kernel::{
-    module::this_module,
     new_mutex,
     prelude::*,
     str::CString,
@@ -177,7 +175,6 @@ impl Node {
                 name: &name,
             },
             &OPERATIONS,
-            this_module::<LocalModule>(),
             self.target.clone(),
         )?;
         self.char_device = Some(char_device);

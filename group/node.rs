@@ -31,12 +31,10 @@ use crate::{
         file::OPERATIONS, //
     },
     noiommu,
-    static_mutex,
-    LocalModule, //
+    static_mutex, //
 };
 use kernel::{
     device,
-    module::this_module,
     prelude::*,
     str::CString,
     sync::{
@@ -257,7 +255,6 @@ impl Entry {
                 name: &name,
             },
             &OPERATIONS,
-            this_module::<LocalModule>(),
             self.group.clone(),
         )
     }

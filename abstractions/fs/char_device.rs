@@ -301,7 +301,6 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
     pub fn new<F: OpenDevice<Device = T>>(
         description: Description<'_>,
         operations: &'static CharDeviceTable<F>,
-        module: &'static ThisModule,
         data: Arc<T>,
     ) -> Result<Self> {
         let Description {
@@ -323,9 +322,9 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
         let inner = NonNull::from(KBox::leak(inner));
         // SAFETY: The allocation is valid; it is not moved any more.
         let (device, cdev) = unsafe { (inner.as_ref().device.get(), inner.as_ref().cdev.get()) };
-        // SAFETY: Both structures are zeroed and ours. From
-        // `device_initialize()` on, `release` frees the allocation with the
-        // last reference.
+        // SAFETY: Both structures are zeroed and ours, and the operations are
+        // static. From `device_initialize()` on, `release` frees the allocation
+        // with the last reference.
         unsafe {
             bindings::device_initialize(device);
             (*device).class = class.0.get();
@@ -333,7 +332,7 @@ impl<T: Send + Sync + 'static> CharDevice<T> {
             (*device).devt = devt;
             (*device).release = Some(Self::release);
             bindings::cdev_init(cdev, operations.as_raw());
-            (*cdev).owner = module.as_ptr();
+            (*cdev).owner = (*operations.as_raw()).owner;
         }
         // SAFETY: The device is initialised; the format takes one string.
         let mut result = to_result(unsafe {
