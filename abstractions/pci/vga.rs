@@ -192,9 +192,7 @@ impl LegacyAddresses {
 pub(crate) struct LegacyRange {
     function: Function,
     resource: c_uint,
-    registers: IoMem,
-    /// Are they I/O ports, not memory?
-    ports: bool,
+    mapped: Mapped,
 }
 
 impl LegacyRange {
@@ -204,70 +202,78 @@ impl LegacyRange {
     ///
     /// ENOMEM, ERESTARTSYS for a signal, or ENODEV if the arbiter does not know the device.
     pub(crate) fn new(function: &Function, addresses: LegacyAddresses) -> Result<Self> {
-        let range = addresses.range();
-        if addresses == LegacyAddresses::Memory {
-            // CAST: Widens.
-            let start = range.start as u64;
-            // SAFETY: These addresses are VGA's on every machine that has VGA, and nobody keeps
-            // anything there.
-            let cookie = unsafe { bindings::ioremap(start, range.len()) };
-            return Self::route(function, false, cookie, range.len());
-        }
-        let count = c_uint::try_from(range.len())?;
-        // SAFETY: As above.
-        let cookie = unsafe { bindings::vfio_rust_ioport_map(range.start, count) };
-
-        Self::route(function, true, cookie, range.len())
-    }
-
-    fn route(function: &Function, ports: bool, cookie: *mut c_void, len: usize) -> Result<Self> {
-        let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
-        // SAFETY: As many bytes are mapped at `cookie`, until `unmap()` or `drop()` unmaps them,
-        // after which the field is not used.
-        let registers = unsafe { IoMem::new(cookie, len) };
-        let resource = if ports {
+        let mapped = Mapped::new(addresses)?;
+        let resource = if mapped.ports {
             bindings::VFIO_RUST_VGA_LEGACY_IO
         } else {
             bindings::VFIO_RUST_VGA_LEGACY_MEM
         };
         // SAFETY: The function is valid.
-        let routed = unsafe { bindings::vfio_rust_vga_get(function.as_raw(), resource) };
-        if let Err(error) = to_result(routed) {
-            unmap(&registers, ports);
-            return Err(error);
-        }
+        to_result(unsafe { bindings::vfio_rust_vga_get(function.as_raw(), resource) })?;
 
         Ok(Self {
             function: function.clone(),
             resource,
-            registers,
-            ports,
+            mapped,
         })
     }
 
     /// The registers.
     pub(crate) fn registers(&self) -> &IoMem {
-        &self.registers
+        &self.mapped.registers
     }
 }
 
 impl Drop for LegacyRange {
     fn drop(&mut self) {
-        // SAFETY: Routed by `route()`.
+        // SAFETY: Routed by `new()`.
         unsafe { bindings::vfio_rust_vga_put(self.function.as_raw(), self.resource) };
-        unmap(&self.registers, self.ports);
     }
 }
 
-/// Unmaps what [`LegacyRange`] has mapped; called once.
-fn unmap(registers: &IoMem, ports: bool) {
-    // SAFETY: By the callers, these are ports that `vfio_rust_ioport_map()` has mapped, or memory
-    // that `ioremap()` has.
-    unsafe {
-        if ports {
-            bindings::vfio_rust_ioport_unmap(registers.cookie());
+/// Legacy addresses that are mapped.
+struct Mapped {
+    registers: IoMem,
+    /// Are they I/O ports, not memory?
+    ports: bool,
+}
+
+impl Mapped {
+    fn new(addresses: LegacyAddresses) -> Result<Self> {
+        let range = addresses.range();
+        let ports = addresses != LegacyAddresses::Memory;
+        let cookie = if ports {
+            let count = c_uint::try_from(range.len())?;
+            // SAFETY: These addresses are VGA's on every machine that has VGA, and nobody keeps
+            // anything there.
+            unsafe { bindings::vfio_rust_ioport_map(range.start, count) }
         } else {
-            bindings::iounmap(registers.cookie());
+            // CAST: Widens.
+            let start = range.start as u64;
+            // SAFETY: As above.
+            unsafe { bindings::ioremap(start, range.len()) }
+        };
+        let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
+
+        Ok(Self {
+            // SAFETY: As many bytes are mapped at `cookie`, until `drop()` unmaps them.
+            registers: unsafe { IoMem::new(cookie, range.len()) },
+            ports,
+        })
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        let cookie = self.registers.cookie();
+        // SAFETY: `new()` has mapped them, ports by `vfio_rust_ioport_map()`, memory by
+        // `ioremap()`.
+        unsafe {
+            if self.ports {
+                bindings::vfio_rust_ioport_unmap(cookie);
+            } else {
+                bindings::iounmap(cookie);
+            }
         }
     }
 }
