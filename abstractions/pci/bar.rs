@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! BARs: claiming, mapping, and the rest of the page of a small one.
+//! BARs: claiming, mapping, and the rest of the last page of one that does not fill it.
 //!
 //! C headers: [`include/linux/pci.h`](srctree/include/linux/pci.h),
 //! [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
@@ -32,6 +32,9 @@ use vfio::abstractions::{
 
 /// The name under which BARs appear in `/proc/iomem` and `/proc/ioports`.
 const OWNER: &CStr = c"vfio";
+
+/// The size of a page, as resources are measured.
+const PAGE: u64 = PAGE_SIZE as u64;
 
 /// A BAR that is claimed, without being mapped yet.
 struct Claim {
@@ -118,25 +121,25 @@ pub(crate) struct BarFrames {
 }
 
 impl BarFrames {
-    /// Finds out which ones they are. A BAR that is smaller than a page has the whole page if
-    /// nothing else is in there; then the rest is reserved.
+    /// Finds out which ones they are. A BAR that does not fill its last page, as it is smaller than
+    /// one, has the whole page if nothing else is in there; then the rest is reserved.
     ///
     /// `None`: there is no such BAR, it has no address, or it shares a page.
     pub(crate) fn new(function: &Function, index: usize) -> Option<Self> {
         let bar = function.resource(index);
-        if index >= NUM_BARS || !bar.is_memory() || bar.start == 0 {
+        if index >= NUM_BARS || !bar.is_memory() || bar.start == 0 || bar.start % PAGE != 0 {
             return None;
         }
-        let remainder = if bar.len < PAGE_SIZE as u64 {
+        let remainder = if bar.len % PAGE != 0 {
             Some(PageRemainder::reserve(function, index).ok()?)
         } else {
             None
         };
 
         Some(Self {
-            // SAFETY: A BAR is a power of two in size and aligned to it, so that these are the page
-            // frames of the BAR alone, or with what was reserved. Who gives it a caching type has
-            // claimed it, as a whole.
+            // SAFETY: The BAR starts a page. It ends one, alone or with what was reserved, so that
+            // there is nothing else in these. Who gives it a caching type has claimed it, as a
+            // whole.
             frames: unsafe { FrameRange::new(bar.start >> PAGE_SHIFT, pfnmap::pages(bar.len)) }?,
             _remainder: remainder,
         })
@@ -149,8 +152,7 @@ impl BarFrames {
     }
 }
 
-/// The rest of the page of a BAR that is smaller than a page, reserved so that nothing else is
-/// ever placed there.
+/// The rest of the last page of a BAR, reserved so that nothing else is ever placed there.
 struct PageRemainder {
     resource: Pin<KBox<Opaque<bindings::resource>>>,
     /// Keeps its bus, and with it the bridge, whose window the resource is in.
@@ -164,18 +166,18 @@ unsafe impl Send for PageRemainder {}
 unsafe impl Sync for PageRemainder {}
 
 impl PageRemainder {
-    /// Reserves what is between the end of BAR `index` and the end of the page it starts at.
+    /// Reserves what is between the end of BAR `index` and the end of the page that this is in.
     ///
     /// # Errors
     ///
-    /// EINVAL if the BAR does not start a page or is not smaller than one, EBUSY if something is
-    /// there already, ENOMEM.
+    /// EINVAL if there is no such BAR, or it has no parent; EBUSY if something is there already;
+    /// ENOMEM.
     fn reserve(function: &Function, index: usize) -> Result<Self> {
         let bar = function.resource(index);
-        let page = PAGE_SIZE as u64;
-        if index >= NUM_BARS || bar.start % page != 0 || bar.len == 0 || bar.len >= page {
+        if index >= NUM_BARS {
             return Err(EINVAL);
         }
+        let start = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
         // SAFETY: The function is valid, and `index` is within the array.
         let (parent, flags) = unsafe {
             let resource = &raw const (*function.as_raw()).resource[index];
@@ -186,8 +188,8 @@ impl PageRemainder {
         }
 
         let remainder = bindings::resource {
-            start: bar.start.saturating_add(bar.len),
-            end: bar.start.saturating_add(page - 1),
+            start,
+            end: start | (PAGE - 1),
             name: c"vfio sub-page reserved".as_char_ptr(),
             flags,
             ..pin_init::zeroed()
