@@ -153,12 +153,11 @@ impl Binding {
             // that all its users are one.
             return Err(EINVAL);
         }
-        let id = device.open(&mut set, Opener::Iommufd(&context), kvm)?;
+        let id = device.open(&mut set, Opener::Cdev(&context), kvm)?;
         *self.0.access_mut(&mut set) = Some(Bond {
             _context: context,
             _block: block,
         });
-        device.set_open_through_cdev(true);
         Ok(id)
     }
 
@@ -167,7 +166,6 @@ impl Binding {
         let mut set = device.set().lock().lock();
         let bond = self.0.access_mut(&mut set).take();
         if bond.is_some() {
-            device.set_open_through_cdev(false);
             device.close(&mut set, None);
         }
         drop(set);

@@ -70,17 +70,28 @@ use kernel::{
 /// Where a file came from.
 pub(crate) enum Origin {
     /// From the group.
-    Group(Arc<Group>),
+    Group {
+        group: Arc<Group>,
+        /// The open file of the group, once its container must stay.
+        file: SetOnce<ARef<File>>,
+    },
     /// From the character device.
     Cdev(Binding),
+}
+
+impl Origin {
+    /// Keeps the group open, with its container.
+    fn keep(&self, group_file: ARef<File>) {
+        if let Self::Group { file, .. } = self {
+            file.populate(group_file);
+        }
+    }
 }
 
 /// An open file of a device.
 #[pin_data]
 pub(crate) struct DeviceFile {
     origin: Origin,
-    /// The open file of the group, once its container must stay.
-    group_file: SetOnce<ARef<File>>,
     /// Set once the device is open for this file.
     granted: SetOnce<()>,
     #[pin]
@@ -97,7 +108,6 @@ impl DeviceFile {
         Arc::pin_init(
             try_pin_init!(Self {
                 origin,
-                group_file: SetOnce::new(),
                 granted: SetOnce::new(),
                 kvm <- KvmSlot::new(),
                 registered,
@@ -140,10 +150,13 @@ impl DeviceFile {
         group: Arc<Group>,
         group_file: ARef<File>,
     ) -> Result<ARef<File>> {
-        let origin = Origin::Group(group.clone());
+        let origin = Origin::Group {
+            group: group.clone(),
+            file: SetOnce::new(),
+        };
         let file = Self::new(origin, registered)?;
         if Self::open_in_group(file.shared_device(), &group)? {
-            file.group_file.populate(group_file);
+            file.origin.keep(group_file);
         }
         file.granted.populate(());
         let opened = OPERATIONS
@@ -210,7 +223,7 @@ impl DeviceFile {
     /// Gives up the file's share of the device.
     fn close(&self) {
         match &self.origin {
-            Origin::Group(group) => Self::close_in_group(self.device(), group),
+            Origin::Group { group, .. } => Self::close_in_group(self.device(), group),
             Origin::Cdev(binding) => binding.unbind(self.device()),
         }
     }

@@ -106,8 +106,10 @@ pub(crate) enum Opener<'a> {
         /// The group's devices that are open through it.
         users: &'a mut Users,
     },
-    /// From its group, which has an iommufd, or from the character device.
+    /// From its group, which has an iommufd.
     Iommufd(&'a Context),
+    /// From the character device, which is bound to an iommufd.
+    Cdev(&'a Context),
     /// From its group, which is in no-IOMMU mode and has an iommufd.
     NoIommu(&'a Context),
 }
@@ -122,6 +124,7 @@ pub struct Device {
     set: Membership,
     group: Arc<Group>,
     open: LockedBy<OpenState, SetState>,
+    /// Whether the open files came from the character device.
     through_cdev: Atomic<bool>,
     uses: Arc<RegistrationCount>,
     log_limit: RateLimit,
@@ -291,7 +294,9 @@ impl Device {
             state.files = state.files.checked_add(1).ok_or(EMFILE)?;
             return Ok(0);
         }
+        let through_cdev = matches!(opener, Opener::Cdev(_));
         let (opened, id) = self.open_first(opener, kvm)?;
+        self.through_cdev.store(through_cdev, Relaxed);
         let state = self.open.access_mut(set);
         state.opened = Some(opened);
         state.files = 1;
@@ -318,7 +323,7 @@ impl Device {
                 users.use_container();
                 (OpenIommu::Container, 0)
             }
-            Opener::Iommufd(context) => {
+            Opener::Iommufd(context) | Opener::Cdev(context) => {
                 let (bound, id) = Bound::new(
                     context,
                     &self.parent,
@@ -364,12 +369,6 @@ impl Device {
         if let (OpenIommu::Container, Some(users)) = (&opened.iommu, users) {
             users.unuse_container();
         }
-    }
-
-    /// Remembers whether the open file of this device came from its character
-    /// device. Constant as long as there is a file that can be used.
-    pub(crate) fn set_open_through_cdev(&self, through_cdev: bool) {
-        self.through_cdev.store(through_cdev, Relaxed);
     }
 
     /// Whether the open files of this device came from its character device.
