@@ -318,6 +318,22 @@ impl Function {
     }
 }
 
+/// The bytes of config space of a function, at most: what a host bridge may map for one.
+const CONFIG_SPACE: u16 = 1 << 12;
+
+/// An offset as the PCI core takes it. It leaves those beyond the end to the host bridge.
+///
+/// # Errors
+///
+/// EINVAL beyond the end.
+fn config_offset(offset: u16) -> Result<c_int> {
+    if offset < CONFIG_SPACE {
+        Ok(c_int::from(offset))
+    } else {
+        Err(EINVAL)
+    }
+}
+
 /// Config space.
 ///
 /// The `user_` forms wait while the PCI core blocks access from user space, such as during a
@@ -330,11 +346,11 @@ impl Function {
     /// Those of `pci_user_read_config_byte()`: EINVAL for an address that the bus does not have,
     /// ENODEV for a function that is gone.
     pub(crate) fn user_read_byte(&self, offset: u16) -> Result<u8> {
+        let offset = config_offset(offset)?;
         let mut value = 0;
         // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result = unsafe {
-            bindings::pci_user_read_config_byte(self.as_raw(), c_int::from(offset), &mut value)
-        };
+        let result =
+            unsafe { bindings::pci_user_read_config_byte(self.as_raw(), offset, &mut value) };
 
         to_result(result).map(|()| value)
     }
@@ -345,11 +361,11 @@ impl Function {
     ///
     /// As [`Self::user_read_byte`], and EINVAL for an offset that is not aligned.
     pub(crate) fn user_read_word(&self, offset: u16) -> Result<u16> {
+        let offset = config_offset(offset)?;
         let mut value = 0;
         // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result = unsafe {
-            bindings::pci_user_read_config_word(self.as_raw(), c_int::from(offset), &mut value)
-        };
+        let result =
+            unsafe { bindings::pci_user_read_config_word(self.as_raw(), offset, &mut value) };
 
         to_result(result).map(|()| value)
     }
@@ -360,11 +376,11 @@ impl Function {
     ///
     /// As [`Self::user_read_word`].
     pub(crate) fn user_read_dword(&self, offset: u16) -> Result<u32> {
+        let offset = config_offset(offset)?;
         let mut value = 0;
         // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result = unsafe {
-            bindings::pci_user_read_config_dword(self.as_raw(), c_int::from(offset), &mut value)
-        };
+        let result =
+            unsafe { bindings::pci_user_read_config_dword(self.as_raw(), offset, &mut value) };
 
         to_result(result).map(|()| value)
     }
@@ -375,10 +391,9 @@ impl Function {
     ///
     /// As [`Self::user_read_byte`].
     pub(crate) fn user_write_byte(&self, offset: u16, value: u8) -> Result {
+        let offset = config_offset(offset)?;
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe {
-            bindings::pci_user_write_config_byte(self.as_raw(), c_int::from(offset), value)
-        })
+        to_result(unsafe { bindings::pci_user_write_config_byte(self.as_raw(), offset, value) })
     }
 
     /// Writes an aligned word on behalf of the user.
@@ -387,10 +402,9 @@ impl Function {
     ///
     /// As [`Self::user_read_word`].
     pub(crate) fn user_write_word(&self, offset: u16, value: u16) -> Result {
+        let offset = config_offset(offset)?;
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe {
-            bindings::pci_user_write_config_word(self.as_raw(), c_int::from(offset), value)
-        })
+        to_result(unsafe { bindings::pci_user_write_config_word(self.as_raw(), offset, value) })
     }
 
     /// Writes an aligned double word on behalf of the user.
@@ -399,18 +413,19 @@ impl Function {
     ///
     /// As [`Self::user_read_word`].
     pub(crate) fn user_write_dword(&self, offset: u16, value: u32) -> Result {
+        let offset = config_offset(offset)?;
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe {
-            bindings::pci_user_write_config_dword(self.as_raw(), c_int::from(offset), value)
-        })
+        to_result(unsafe { bindings::pci_user_write_config_dword(self.as_raw(), offset, value) })
     }
 
     /// Reads a byte; all ones if that fails.
     pub(crate) fn read_byte(&self, offset: u16) -> u8 {
         let mut value = u8::MAX;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-        // stores all ones.
-        unsafe { bindings::pci_read_config_byte(self.as_raw(), c_int::from(offset), &mut value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+            // stores all ones.
+            unsafe { bindings::pci_read_config_byte(self.as_raw(), offset, &mut value) };
+        }
 
         value
     }
@@ -418,9 +433,11 @@ impl Function {
     /// Reads an aligned word; all ones if that fails.
     pub(crate) fn read_word(&self, offset: u16) -> u16 {
         let mut value = u16::MAX;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-        // stores all ones.
-        unsafe { bindings::pci_read_config_word(self.as_raw(), c_int::from(offset), &mut value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+            // stores all ones.
+            unsafe { bindings::pci_read_config_word(self.as_raw(), offset, &mut value) };
+        }
 
         value
     }
@@ -428,30 +445,38 @@ impl Function {
     /// Reads an aligned double word; all ones if that fails.
     pub(crate) fn read_dword(&self, offset: u16) -> u32 {
         let mut value = u32::MAX;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-        // stores all ones.
-        unsafe { bindings::pci_read_config_dword(self.as_raw(), c_int::from(offset), &mut value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
+            // stores all ones.
+            unsafe { bindings::pci_read_config_dword(self.as_raw(), offset, &mut value) };
+        }
 
         value
     }
 
     /// Writes a byte. A function that is gone does not notice.
     pub(crate) fn write_byte(&self, offset: u16, value: u8) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_write_config_byte(self.as_raw(), c_int::from(offset), value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid.
+            unsafe { bindings::pci_write_config_byte(self.as_raw(), offset, value) };
+        }
     }
 
     /// Writes an aligned word. A function that is gone does not notice. The Command Register is
     /// written by [`command`] only.
     pub(crate) fn write_word(&self, offset: u16, value: u16) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_write_config_word(self.as_raw(), c_int::from(offset), value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid.
+            unsafe { bindings::pci_write_config_word(self.as_raw(), offset, value) };
+        }
     }
 
     /// Writes an aligned double word. A function that is gone does not notice.
     pub(crate) fn write_dword(&self, offset: u16, value: u32) {
-        // SAFETY: `as_raw()` is valid.
-        unsafe { bindings::pci_write_config_dword(self.as_raw(), c_int::from(offset), value) };
+        if let Ok(offset) = config_offset(offset) {
+            // SAFETY: `as_raw()` is valid.
+            unsafe { bindings::pci_write_config_dword(self.as_raw(), offset, value) };
+        }
     }
 
     /// Reads four bytes of vital product data; `None` if that fails. What is behind the end of the
