@@ -18,7 +18,13 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use vfio::abstractions::bindings;
+use vfio::{
+    abstractions::{
+        bindings,
+        device, //
+    },
+    device::registered::RegistrationRef, //
+};
 
 pub(crate) mod bar;
 pub(crate) mod command;
@@ -79,6 +85,11 @@ impl Function {
     #[inline]
     pub(crate) fn is_same(&self, device: &pci::Device) -> bool {
         ptr::eq::<pci::Device>(&*self.0, device)
+    }
+
+    /// Does `hold` keep this function bound?
+    pub(in crate::abstractions) fn is_held_by(&self, hold: &RegistrationRef) -> bool {
+        ptr::eq(device::as_raw(hold.parent()), self.as_raw_device())
     }
 
     /// Returns the address of the function as text, such as `0000:00:03.0`.

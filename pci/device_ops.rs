@@ -202,7 +202,7 @@ impl DeviceOps for CoreDevice {
             VFIO_DEVICE_GET_IRQ_INFO => self.irq().info(arg),
             VFIO_DEVICE_SET_IRQS => {
                 self.memory().wait()?;
-                self.irq().set(self.memory(), arg)
+                self.irq().set(device, self.memory(), arg)
             }
             VFIO_DEVICE_IOEVENTFD => {
                 let opened = self.opened()?;

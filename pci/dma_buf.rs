@@ -28,7 +28,6 @@ use crate::{
         pci::{
             p2pdma::{
                 self,
-                BarRanges,
                 PeerMemory,
                 PhysicalRange, //
             },
@@ -412,9 +411,8 @@ pub(crate) fn export_bar(
     if !bar.resource().is_memory() {
         return Err(EINVAL);
     }
-    let ranges = BarRanges::locate(function, index, &ranges)?;
     let hold = device.hold().ok_or(ENODEV)?;
-    let memory = PeerMemory::new(ranges, hold)?;
+    let memory = PeerMemory::new(function, index, &ranges, hold)?;
     let buffer = create_buffer(function, exports, memory, len, header.open_flags)?;
     publish(&|exports| exports.add(buffer.export()))?;
     let fd = buffer.into_fd(header.open_flags)?;

@@ -22,7 +22,10 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::abstractions::bindings;
+use vfio::{
+    abstractions::bindings,
+    device::registered::RegistrationRef, //
+};
 
 /// Message signalled interrupts.
 impl Function {
@@ -108,9 +111,9 @@ pub(crate) enum MessageKind {
 }
 
 /// The answer to a request for vectors.
-pub(crate) enum Allocation {
+pub(crate) enum Allocation<T> {
     /// All that were asked for.
-    Complete(Arc<Vectors>),
+    Complete(T),
     /// Nothing was allocated; only this many are to be had.
     Only(u32),
 }
@@ -118,20 +121,21 @@ pub(crate) enum Allocation {
 /// MSI or MSI-X of a function, switched on, with its vectors.
 ///
 /// Dropping the last reference switches it off. That writes to the function's
-/// registers and to the MSI-X table, so memory must be enabled. It has to
-/// happen before the driver is unbound from the function, as the driver core
-/// then frees the vectors on its own; a device is closed before that.
+/// registers and to the MSI-X table, so memory must be enabled.
 ///
 /// # Invariants
 ///
-/// `kind` is on in `function`, and this is the only owner.
+/// `kind` is on in `function`, and this is the only owner. The function stays bound:
+/// when it is unbound, the driver core frees the vectors on its own.
 pub(crate) struct Vectors {
     function: Function,
     kind: MessageKind,
+    _hold: RegistrationRef,
 }
 
 impl Vectors {
-    /// Switches `kind` on with exactly `count` vectors.
+    /// Switches `kind` on with exactly `count` vectors, of a function that `hold`
+    /// keeps bound.
     ///
     /// Memory must be enabled, since the MSI-X table is in a BAR.
     ///
@@ -139,12 +143,16 @@ impl Vectors {
     ///
     /// Those of `pci_alloc_irq_vectors()`: `ENOSPC`, `EINVAL` if a kind is on
     /// already or the function is not in D0, `ENODEV`, `ERANGE` if `count` is
-    /// zero, `ENOMEM`.
+    /// zero, `ENOMEM`. `EINVAL` if `hold` is of another device.
     pub(crate) fn allocate(
         function: &Function,
+        hold: RegistrationRef,
         kind: MessageKind,
         count: u32,
-    ) -> Result<Allocation> {
+    ) -> Result<Allocation<Arc<Self>>> {
+        if !function.is_held_by(&hold) {
+            return Err(EINVAL);
+        }
         let flag = match kind {
             MessageKind::Msi => bindings::PCI_IRQ_MSI,
             MessageKind::Msix => bindings::PCI_IRQ_MSIX,
@@ -158,6 +166,7 @@ impl Vectors {
         let vectors = Self {
             function: function.clone(),
             kind,
+            _hold: hold,
         };
         // CAST: Not negative.
         let got = got as u32;

@@ -5,7 +5,11 @@
 //! C header: [`include/linux/pci-p2pdma.h`](srctree/include/linux/pci-p2pdma.h)
 
 use crate::abstractions::{
-    pci::Function,
+    pci::{
+        Function,
+        Resource,
+        NUM_BARS, //
+    },
     uapi::pci::DmaBufRange, //
 };
 use core::ptr::NonNull;
@@ -16,10 +20,7 @@ use kernel::{
     prelude::*, //
 };
 use vfio::{
-    abstractions::{
-        bindings,
-        device, //
-    },
+    abstractions::bindings,
     device::registered::RegistrationRef, //
 };
 
@@ -51,55 +52,11 @@ impl PhysicalRange {
     }
 }
 
-/// Ranges of a BAR.
+/// Ranges of a memory BAR of a device that stays bound, and so keeps its BARs where they are.
 ///
 /// # Invariants
 ///
-/// All `ranges` are in BAR `index` of `function`, as it was when this was made.
-pub(crate) struct BarRanges {
-    function: Function,
-    index: usize,
-    ranges: KVVec<PhysicalRange>,
-}
-
-impl BarRanges {
-    /// Finds out where `ranges` of BAR `index` of `function` are.
-    ///
-    /// # Errors
-    ///
-    /// EOVERFLOW if a range ends beyond the last address there is, EINVAL if it ends beyond the
-    /// BAR, ENOMEM.
-    pub(crate) fn locate(
-        function: &Function,
-        index: usize,
-        ranges: &[DmaBufRange],
-    ) -> Result<Self> {
-        let bar = function.resource(index);
-        let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
-        let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
-        for range in ranges {
-            let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
-            let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
-            if end > bar_end {
-                return Err(EINVAL);
-            }
-            let range = bindings::phys_vec {
-                paddr: start,
-                len: usize::try_from(range.length)?,
-            };
-            located.push(PhysicalRange(range), GFP_KERNEL_ACCOUNT)?;
-        }
-
-        // INVARIANT: Just checked, one by one.
-        Ok(Self {
-            function: function.clone(),
-            index,
-            ranges: located,
-        })
-    }
-}
-
-/// Ranges of a memory BAR of a device that stays bound, and so keeps its BARs where they are.
+/// `hold` keeps the device bound that `provider` is of. All `ranges` are in its BAR.
 pub(crate) struct PeerMemory {
     provider: NonNull<bindings::p2pdma_provider>,
     ranges: KVVec<PhysicalRange>,
@@ -112,23 +69,22 @@ unsafe impl Send for PeerMemory {}
 unsafe impl Sync for PeerMemory {}
 
 impl PeerMemory {
-    /// Describes `ranges` of a memory BAR of a function that `hold` keeps bound.
+    /// Finds out where `ranges` of BAR `index` are, of a function that `hold` keeps bound.
     ///
     /// # Errors
     ///
-    /// EINVAL if that is no memory BAR, or `hold` is of another device.
-    pub(crate) fn new(ranges: BarRanges, hold: RegistrationRef) -> Result<Self> {
-        let BarRanges {
-            function,
-            index,
-            ranges,
-        } = ranges;
-        if !core::ptr::eq(device::as_raw(hold.parent()), function.as_raw_device()) {
+    /// EINVAL if that is no memory BAR, a range ends beyond it, or `hold` is of another device;
+    /// EOVERFLOW if a range ends beyond the last address there is; ENOMEM.
+    pub(crate) fn new(
+        function: &Function,
+        index: usize,
+        ranges: &[DmaBufRange],
+        hold: RegistrationRef,
+    ) -> Result<Self> {
+        if !function.is_held_by(&hold) || index >= NUM_BARS {
             return Err(EINVAL);
         }
-        if index >= crate::abstractions::pci::NUM_BARS {
-            return Err(EINVAL);
-        }
+        let located = locate(function.resource(index), ranges)?;
         // CAST: The index is less than six.
         let index = index as c_int;
         // SAFETY: The function is valid and bound, as `hold` shows; a driver of ours has prepared
@@ -136,9 +92,10 @@ impl PeerMemory {
         let provider = unsafe { bindings::pcim_p2pdma_provider(function.as_raw(), index) };
         let provider = NonNull::new(provider).ok_or(EINVAL)?;
 
+        // INVARIANT: The provider goes when the device is unbound. Bound, a device keeps its BARs.
         Ok(Self {
             provider,
-            ranges,
+            ranges: located,
             _hold: hold,
         })
     }
@@ -152,4 +109,24 @@ impl PeerMemory {
     pub(in crate::abstractions) fn provider(&self) -> *mut bindings::p2pdma_provider {
         self.provider.as_ptr()
     }
+}
+
+/// Finds out where `ranges` of a BAR are.
+fn locate(bar: Resource, ranges: &[DmaBufRange]) -> Result<KVVec<PhysicalRange>> {
+    let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
+    let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
+    for range in ranges {
+        let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
+        let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
+        if end > bar_end {
+            return Err(EINVAL);
+        }
+        let range = bindings::phys_vec {
+            paddr: start,
+            len: usize::try_from(range.length)?,
+        };
+        located.push(PhysicalRange(range), GFP_KERNEL_ACCOUNT)?;
+    }
+
+    Ok(located)
 }

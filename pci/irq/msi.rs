@@ -55,7 +55,10 @@ use kernel::{
     str::CString,
     sync::Arc, //
 };
-use vfio::abstractions::fs::eventfd::EventFd;
+use vfio::{
+    abstractions::fs::eventfd::EventFd,
+    device::registered::RegistrationRef, //
+};
 
 /// The interrupt handler of a vector.
 struct OnMessage(Arc<EventFd>);
@@ -109,14 +112,6 @@ struct Prepared {
     node: RBTreeNodeReservation<u32, Connected>,
 }
 
-/// The answer to an attempt to enable MSI or MSI-X.
-pub(super) enum Enabled {
-    /// It is on.
-    Complete(Messages),
-    /// It is off; only this many vectors are to be had.
-    Only(u32),
-}
-
 /// MSI or MSI-X in use.
 pub(super) struct Messages {
     function: Function,
@@ -127,26 +122,27 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Switches `kind` on with `count` vectors.
+    /// Switches `kind` on with `count` vectors, of a function that `hold` keeps bound.
     ///
     /// # Errors
     ///
     /// See [`Vectors::allocate`].
     pub(super) fn enable(
         function: &Function,
+        hold: RegistrationRef,
         kind: MessageKind,
         count: u32,
         memory: &MemoryLock,
-    ) -> Result<Enabled> {
+    ) -> Result<Allocation<Self>> {
         let allocation = {
             let _decode = memory.with_decode();
-            Vectors::allocate(function, kind, count)?
+            Vectors::allocate(function, hold, kind, count)?
         };
         let vectors = match allocation {
             Allocation::Complete(vectors) => vectors,
-            Allocation::Only(count) => return Ok(Enabled::Only(count)),
+            Allocation::Only(count) => return Ok(Allocation::Only(count)),
         };
-        Ok(Enabled::Complete(Self {
+        Ok(Allocation::Complete(Self {
             function: function.clone(),
             kind,
             dynamic: kind == MessageKind::Msix && function.allocates_msix_dynamically(),

@@ -5,10 +5,7 @@
 use super::{
     info::known_index,
     intx::Intx,
-    msi::{
-        Enabled,
-        Messages, //
-    },
+    msi::Messages,
     request::{
         Action,
         Data,
@@ -25,7 +22,10 @@ use super::{
 };
 use crate::{
     abstractions::{
-        pci::irq::MessageKind,
+        pci::irq::{
+            Allocation,
+            MessageKind, //
+        },
         uapi::irq::IrqSet, //
     },
     memory::MemoryLock, //
@@ -38,7 +38,10 @@ use kernel::{
         UserSlice, //
     }, //
 };
-use vfio::abstractions::fs::eventfd::EventFd;
+use vfio::{
+    abstractions::fs::eventfd::EventFd,
+    device::Device, //
+};
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
@@ -113,7 +116,7 @@ impl Irqs {
     /// `EFAULT` and `ENOMEM` from reading the argument, `EINVAL` if it is not
     /// valid or the interrupts are not in a state that allows the action,
     /// `ENOTTY` if the index cannot do it, and those of the action.
-    pub(crate) fn set(&self, memory: &MemoryLock, arg: usize) -> Result<isize> {
+    pub(crate) fn set(&self, device: &Device, memory: &MemoryLock, arg: usize) -> Result<isize> {
         let arg = UserPtr::from_addr(arg);
         // User memory is read before the mutex is taken.
         let header = read_header(arg)?;
@@ -126,10 +129,12 @@ impl Irqs {
         match request.index {
             Index::Intx => self.set_intx(&mut state.mode, action, &request, &data)?,
             Index::Msi => {
-                return self.set_messages(&mut state, MessageKind::Msi, &request, &data, memory)
+                let kind = MessageKind::Msi;
+                return self.set_messages(&mut state, kind, &request, &data, device, memory);
             }
             Index::Msix => {
-                return self.set_messages(&mut state, MessageKind::Msix, &request, &data, memory)
+                let kind = MessageKind::Msix;
+                return self.set_messages(&mut state, kind, &request, &data, device, memory);
             }
             Index::Error => self.error.trigger(request.count, &data)?,
             Index::Request => self.request.trigger(request.count, &data)?,
@@ -200,6 +205,7 @@ impl Irqs {
         kind: MessageKind,
         request: &Request,
         data: &Data<'_>,
+        device: &Device,
         memory: &MemoryLock,
     ) -> Result<isize> {
         match (data, &mut state.mode) {
@@ -212,7 +218,7 @@ impl Irqs {
                 Ok(0)
             }
             (Data::EventFd(_), Mode::Disabled) => {
-                self.enable_messages(state, kind, request, data, memory)
+                self.enable_messages(state, kind, request, data, device, memory)
             }
             (_, Mode::Messages(on)) if on.kind() == kind => {
                 for (index, nth) in (request.start..).zip(0..request.count as usize) {
@@ -232,14 +238,16 @@ impl Irqs {
         kind: MessageKind,
         request: &Request,
         data: &Data<'_>,
+        device: &Device,
         memory: &MemoryLock,
     ) -> Result<isize> {
         let eventfds = eventfds(request, data)?;
         let count = request.start.saturating_add(request.count);
 
-        let mut messages = match Messages::enable(&self.function, kind, count, memory)? {
-            Enabled::Complete(messages) => messages,
-            Enabled::Only(available) => {
+        let hold = device.hold().ok_or(ENODEV)?;
+        let mut messages = match Messages::enable(&self.function, hold, kind, count, memory)? {
+            Allocation::Complete(messages) => messages,
+            Allocation::Only(available) => {
                 return isize::try_from(available).map_err(|_| EOVERFLOW);
             }
         };
