@@ -439,6 +439,8 @@ impl<T: Exporter> ExportTable<T> {
         direction: bindings::dma_data_direction,
     ) {
         if let (Some(raw), Some(table)) = (NonNull::new(attachment), NonNull::new(table)) {
+            // INVARIANT: `map()` has returned it for this attachment; importers give the direction
+            // that they gave then.
             drop(Mapping {
                 raw,
                 table,
@@ -498,13 +500,21 @@ pub(crate) struct MapRequest<'a> {
 }
 
 impl<'a> MapRequest<'a> {
-    /// Maps `memory` for the device of the importer.
+    /// Maps `memory` for the device of the importer, and keeps it for as long as it is mapped.
     ///
     /// # Errors
     ///
-    /// EINVAL if no path leads from the device to the memory, ENOMEM, and what the IOMMU driver
-    /// fails with.
-    pub(crate) fn map(self, memory: &PeerMemory) -> Result<Mapping<'a>> {
+    /// EINVAL if no path leads from the device to the memory, or if it is not what an earlier map
+    /// of the attachment was of; ENOMEM; and what the IOMMU driver fails with.
+    pub(crate) fn map(self, memory: &Arc<PeerMemory>) -> Result<Mapping<'a>> {
+        // SAFETY: The attachment is valid, and its buffer locked, during the call. The field is the
+        // exporter's.
+        let private = unsafe { &raw mut (*self.raw.as_ptr()).priv_ };
+        // SAFETY: As above.
+        let earlier = unsafe { *private };
+        if !earlier.is_null() && !core::ptr::eq(earlier, Arc::as_ptr(memory).cast()) {
+            return Err(EINVAL);
+        }
         let ranges = memory.ranges();
         let len = ranges.iter().try_fold(0, |sum: usize, range| {
             sum.checked_add(range.len()).ok_or(EINVAL)
@@ -524,9 +534,14 @@ impl<'a> MapRequest<'a> {
             )
         })?;
 
+        let table = NonNull::new(table).ok_or(ENOMEM)?;
+        // SAFETY: As above.
+        unsafe { *private = Arc::into_raw(memory.clone()).cast_mut().cast() };
+
+        // INVARIANT: Both are just made.
         Ok(Mapping {
             raw: self.raw,
-            table: NonNull::new(table).ok_or(ENOMEM)?,
+            table,
             direction: self.direction,
             _call: PhantomData,
         })
@@ -536,6 +551,11 @@ impl<'a> MapRequest<'a> {
 /// A buffer that is mapped for a device. Dropping it unmaps it.
 ///
 /// Exists only while the lock of the buffer is held; between the calls, the dma-buf core has it.
+///
+/// # Invariants
+///
+/// `table` is what [`MapRequest::map`] made for the attachment and the direction. The private data
+/// of the attachment is an `Arc<PeerMemory>`, of which each of its mappings owns a reference.
 #[must_use = "the mapping goes when this is dropped"]
 pub(crate) struct Mapping<'a> {
     raw: NonNull<bindings::dma_buf_attachment>,
@@ -546,14 +566,15 @@ pub(crate) struct Mapping<'a> {
 
 impl Drop for Mapping<'_> {
     fn drop(&mut self) {
-        // SAFETY: `MapRequest::map()` made the table, for the same attachment and direction, and
-        // the lock of the buffer is held. It has as many entries as have been allocated, but says
-        // that none of them has pages; the callee takes that for the number to free, and would
-        // leak them.
+        // SAFETY: By the type invariant, and the lock of the buffer is held. The table has as many
+        // entries as have been allocated, but says that none of them has pages; the callee takes
+        // that for the number to free, and would leak them.
         unsafe {
             let table = self.table.as_ptr();
             (*table).orig_nents = (*table).nents;
             bindings::dma_buf_free_sgt(self.raw.as_ptr(), self.table.as_ptr(), self.direction);
         }
+        // SAFETY: By the type invariant. The memory was needed up to here.
+        drop(unsafe { Arc::<PeerMemory>::from_raw((*self.raw.as_ptr()).priv_.cast()) });
     }
 }

@@ -100,7 +100,7 @@ pub(crate) fn prepare(device: &pci::Device<Core<'_>>) -> Result {
 pub(crate) struct State {
     revoked: bool,
     /// What the buffer stands for; nothing once the device has been closed.
-    memory: Option<PeerMemory>,
+    memory: Option<Arc<PeerMemory>>,
     /// How many times importers have it mapped.
     mappings: usize,
     /// Does somebody wait for that number to become zero?
@@ -113,7 +113,7 @@ impl State {
     /// # Errors
     ///
     /// ENODEV if it has been revoked.
-    fn memory(&self) -> Result<&PeerMemory> {
+    fn memory(&self) -> Result<&Arc<PeerMemory>> {
         self.memory.as_ref().filter(|_| !self.revoked).ok_or(ENODEV)
     }
 
@@ -436,7 +436,7 @@ fn create_buffer(
     });
     let state = State {
         revoked: true,
-        memory: Some(memory),
+        memory: Some(Arc::new(memory, GFP_KERNEL_ACCOUNT)?),
         mappings: 0,
         awaited: false,
     };
