@@ -285,8 +285,8 @@ impl CoreDevice {
             self.variant.as_deref(),
         )?;
         let opened = Arc::new(opened, GFP_KERNEL_ACCOUNT)?;
-        self.irq.open(irq::Facts {
-            intx: opened.interrupt_pin != 0,
+        self.irq.open(irq::IntxSupport {
+            present: opened.interrupt_pin != 0,
             maskable: intx.maskable,
         });
         let config = self.function.store_saved_state();

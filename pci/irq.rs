@@ -19,7 +19,7 @@ mod notifier;
 pub(crate) mod request;
 mod set;
 
-pub(crate) use info::Facts;
+pub(crate) use info::IntxSupport;
 pub(crate) use intx::Mask as IntxMask;
 
 use crate::{
@@ -50,7 +50,7 @@ enum Mode {
 }
 
 struct State {
-    facts: Facts,
+    intx: IntxSupport,
     mode: Mode,
     /// INTx was masked by [`Irqs::suspend`].
     suspended: bool,
@@ -87,7 +87,7 @@ impl Irqs {
             function,
             state <- new_mutex!(
                 State {
-                    facts: Facts::default(),
+                    intx: IntxSupport::default(),
                     mode: Mode::Disabled,
                     suspended: false,
                 },
@@ -106,12 +106,12 @@ impl Irqs {
     }
 
     /// The device is opened by its first user.
-    pub(crate) fn open(&self, facts: Facts) {
+    pub(crate) fn open(&self, intx: IntxSupport) {
         let mut state = self.state.lock();
 
-        state.facts = facts;
+        state.intx = intx;
         state.suspended = false;
-        self.intx.reset(facts.maskable);
+        self.intx.reset(intx.maskable);
         // What the last user had says nothing about this one.
         self.msi.lock().log2_vectors = 0;
     }
@@ -121,7 +121,7 @@ impl Irqs {
         let mut state = self.state.lock();
 
         self.disable(&mut state, memory);
-        self.intx.reset(state.facts.maskable);
+        self.intx.reset(state.intx.maskable);
         self.error.clear();
         self.request.clear();
     }
@@ -137,16 +137,16 @@ impl Irqs {
         let dynamic_msix =
             self.function.msix_capability().is_some() && self.function.allocates_msix_dynamically();
 
-        info::answer(&self.function, &self.facts(), dynamic_msix, arg)
+        info::answer(&self.function, self.intx_support(), dynamic_msix, arg)
     }
 
-    fn facts(&self) -> Facts {
-        self.state.lock().facts
+    fn intx_support(&self) -> IntxSupport {
+        self.state.lock().intx
     }
 
     /// Returns the number of interrupts of an index.
     fn count(&self, index: Index) -> u32 {
-        info::count(&self.function, &self.facts(), index)
+        info::count(&self.function, self.intx_support(), index)
     }
 
     /// The DisINTx bit of the virtual command register was changed.

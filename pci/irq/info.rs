@@ -20,12 +20,12 @@ use kernel::{
 };
 use vfio::abstractions::nospec;
 
-/// What was found out about a device when it was opened.
+/// What the INTx of an open device is like.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Facts {
-    /// The virtual interrupt pin is not zero.
-    pub(crate) intx: bool,
-    /// INTx can be masked, and seen pending, in the function itself.
+pub(crate) struct IntxSupport {
+    /// There is one: the virtual interrupt pin is not zero.
+    pub(crate) present: bool,
+    /// It can be masked, and seen pending, in the function itself.
     pub(crate) maskable: bool,
 }
 
@@ -63,11 +63,11 @@ const MSI_LOG2_VECTORS: u16 = bindings::PCI_MSI_FLAGS_QMASK as u16;
 const MSIX_LAST_VECTOR: u16 = bindings::PCI_MSIX_FLAGS_QSIZE as u16;
 
 /// Returns the number of interrupts of an index.
-pub(super) fn count(function: &Function, facts: &Facts, index: Index) -> u32 {
+pub(super) fn count(function: &Function, intx: IntxSupport, index: Index) -> u32 {
     let control = |capability: u16, offset| function.read_word(capability.saturating_add(offset));
 
     match index {
-        Index::Intx => u32::from(facts.intx),
+        Index::Intx => u32::from(intx.present),
         Index::Msi => function.msi_capability().map_or(0, |capability| {
             1 << ((control(capability, MSI_CONTROL) & MSI_LOG2_VECTORS) >> 1)
         }),
@@ -94,7 +94,7 @@ fn flags(index: Index, dynamic_msix: bool) -> u32 {
 /// `EFAULT`; `EINVAL` if the structure is too small or there is no such index.
 pub(super) fn answer(
     function: &Function,
-    facts: &Facts,
+    intx: IntxSupport,
     dynamic_msix: bool,
     arg: usize,
 ) -> Result<isize> {
@@ -107,7 +107,7 @@ pub(super) fn answer(
     }
     let index = known_index(info.index)?;
     info.flags = flags(index, dynamic_msix);
-    info.count = count(function, facts, index);
+    info.count = count(function, intx, index);
     writer.write(&info)?;
     Ok(0)
 }
