@@ -238,12 +238,11 @@ impl DriverData for Binding {
 
     fn link_reset(&self) {
         if let Some(device) = self.device() {
-            let memory = self.core.memory();
-            self.core.recovery().link_reset(memory, &device);
+            self.core.memory().cut_off(&device);
         }
     }
 
     fn error_recovered(&self) {
-        self.core.recovery().end(self.core.memory());
+        self.core.memory().recover();
     }
 }

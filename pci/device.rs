@@ -19,6 +19,7 @@ use crate::{
         pm_runtime::Resumed, //
     },
     activation::Activation,
+    channel::Channel,
     command::Command,
     config::PowerState,
     config_space::{
@@ -35,7 +36,6 @@ use crate::{
     memory::MemoryLock,
     opened::Opened,
     physical,
-    recovery::Recovery,
     token::Token,
     variant::Variant,
     vf_token::{
@@ -100,7 +100,6 @@ pub struct CoreDevice {
     needs_reset: Atomic<bool>,
     command: Arc<Command>,
     memory: Arc<MemoryLock>,
-    recovery: Recovery,
     #[pin]
     irq: Irqs,
     #[pin]
@@ -142,7 +141,6 @@ impl CoreDevice {
                     ),
                     GFP_KERNEL_ACCOUNT,
                 )?,
-                recovery: Recovery::new(function.clone()),
                 irq <- Irqs::new(function.clone(), intx),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
@@ -339,7 +337,7 @@ impl CoreDevice {
         self.command.clear_master();
         self.irq.close(&self.memory);
         self.ioeventfds.clear();
-        self.recovery.forget(&self.memory);
+        self.memory.with_channel(Channel::forget);
         self.end_migration();
         drop((opened, config));
         let ended = activation.end(&self.command);
@@ -384,13 +382,8 @@ impl CoreDevice {
     /// The bus reported an error of the device, as the user hears last, when the memory that is to
     /// be gone is gone. Called with the device lock held.
     pub(crate) fn begin_recovery(&self, device: &Device, state: ChannelState) {
-        self.recovery.begin(&self.memory, device, state);
+        self.memory.report_error(device, state);
         self.irq.signal_error();
-    }
-
-    /// The recovery from errors of the bus.
-    pub(crate) fn recovery(&self) -> &Recovery {
-        &self.recovery
     }
 
     /// The function is about to be suspended. It has no user, or none that needs it awake.

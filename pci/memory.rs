@@ -48,6 +48,7 @@ mod exclusive;
 mod held;
 mod no_reset;
 mod published;
+mod recovery;
 mod register;
 mod state;
 
@@ -76,7 +77,6 @@ use crate::{
         Holder, //
     },
     bars::Bars,
-    channel::Channel,
     command::Command,
     dma_buf::Exports,
     region::{
@@ -510,48 +510,6 @@ impl MemoryLock {
     /// `None` if the device sleeps or cannot be reached.
     pub(crate) fn visit<R>(&self, visit: impl FnOnce() -> R) -> Option<R> {
         self.exclusive().visit(visit)
-    }
-}
-
-/// Errors of the bus.
-impl MemoryLock {
-    /// Changes what is known of the link; see [`Channel`].
-    pub(crate) fn with_channel<R>(&self, change: impl FnOnce(&mut Channel<SavedState>) -> R) -> R {
-        change(&mut self.leaf.write().channel)
-    }
-
-    /// The link to the function is not to be relied upon any more: keeps everybody from the memory
-    /// of `device`, and takes away what user space has mapped.
-    ///
-    /// Waits for accesses that have begun, but not for who holds the memory lock otherwise. What
-    /// has been exported stays: to revoke it is to wait for drivers that may be waiting themselves
-    /// for the recovery of their devices. Their DMA finds nobody who answers.
-    pub(crate) fn cut_off(&self, device: &Device) {
-        self.with_channel(Channel::cut_off);
-        device.zap(0, FILE_SPAN);
-    }
-
-    /// Recovery has ended. If the link was [`Self::cut_off`], config space is put back by whoever
-    /// takes the memory lock next, which is this, unless somebody else has it.
-    pub(crate) fn recover(&self) {
-        self.with_channel(Channel::recover);
-        if let Some(physical) = self.awaited_physical() {
-            drop(physical.try_exclusive());
-        }
-        drop(self.try_exclusive());
-    }
-
-    /// If recovery has failed, the link is what it is when recovery has succeeded, as far as the
-    /// function answers.
-    fn revive_link(&self) {
-        self.with_channel(|channel| channel.revive(|| self.function.is_present()));
-    }
-
-    /// The device is about to be opened, and is to be found as it was last, though recovery may have
-    /// failed: puts config space back, if the function answers.
-    pub(crate) fn revive(&self) {
-        self.revive_link();
-        drop(self.enter());
     }
 }
 

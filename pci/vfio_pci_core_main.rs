@@ -40,7 +40,6 @@ mod memory;
 pub mod migration;
 mod opened;
 mod physical;
-mod recovery;
 mod region;
 mod region_access;
 mod reset_gate;

@@ -18,49 +18,39 @@
 //! is not fatal as well; then memory is away from the end of the reset to that of recovery.
 //!
 //! The calls come with the lock of the PCI core's list of functions held; see
-//! [`memory`](crate::memory) for what that means.
+//! [`memory`](super) for what that means.
 
+use super::{
+    Exclusive,
+    MemoryLock, //
+};
 use crate::{
     abstractions::pci::{
         driver::ChannelState,
-        reset::SavedState,
-        Function, //
+        reset::SavedState, //
     },
-    channel::Channel, //
-    memory::{
-        Exclusive,
-        MemoryLock, //
-    },
+    channel::Channel,
+    region::FILE_SPAN, //
 };
 use vfio::device::Device;
 
-/// The recovery of a device from errors. All calls but [`Self::forget`] come with the device lock
-/// held.
-pub(crate) struct Recovery {
-    function: Function,
-}
-
-impl Recovery {
-    /// Creates the recovery of a device without errors.
-    pub(crate) fn new(function: Function) -> Self {
-        Self { function }
-    }
-
-    /// An error has been reported.
-    pub(crate) fn begin(&self, memory: &MemoryLock, device: &Device, state: ChannelState) {
+/// Recovery. All calls come with the device lock held.
+impl MemoryLock {
+    /// The bus has reported an error of `device`.
+    pub(crate) fn report_error(&self, device: &Device, state: ChannelState) {
         if matches!(state, ChannelState::Failed) {
-            return memory.with_channel(Channel::give_up);
+            return self.with_channel(Channel::give_up);
         }
-        let saved = memory
+        let saved = self
             .try_exclusive()
-            .and_then(|exclusive| self.save(&exclusive));
-        memory.with_channel(|channel| channel.report(saved));
+            .and_then(|exclusive| self.save_config(&exclusive));
+        self.with_channel(|channel| channel.report(saved));
         if matches!(state, ChannelState::Frozen) {
-            memory.cut_off(device);
+            self.cut_off(device);
         }
     }
 
-    fn save(&self, exclusive: &Exclusive<'_>) -> Option<SavedState> {
+    fn save_config(&self, exclusive: &Exclusive<'_>) -> Option<SavedState> {
         if !exclusive.is_reachable() || !self.function.is_present() {
             return None;
         }
@@ -69,19 +59,46 @@ impl Recovery {
         self.function.store_saved_state()
     }
 
-    /// The link has been reset.
-    pub(crate) fn link_reset(&self, memory: &MemoryLock, device: &Device) {
-        memory.cut_off(device);
+    /// The link to the function is not to be relied upon any more, or has been reset: keeps
+    /// everybody from the memory of `device`, and takes away what user space has mapped.
+    ///
+    /// Waits for accesses that have begun, but not for who holds the memory lock otherwise. What
+    /// has been exported stays: to revoke it is to wait for drivers that may be waiting themselves
+    /// for the recovery of their devices. Their DMA finds nobody who answers.
+    pub(crate) fn cut_off(&self, device: &Device) {
+        self.with_channel(Channel::cut_off);
+        device.zap(0, FILE_SPAN);
     }
 
-    /// The link works again. If it was reset without a word, as after a fatal error, config space
-    /// is still to be put back.
-    pub(crate) fn end(&self, memory: &MemoryLock) {
-        memory.recover();
+    /// Recovery has ended: the link works. If it was reset without a word, as after a fatal error,
+    /// config space is put back by whoever takes the memory lock next, which is this, unless
+    /// somebody else has it.
+    pub(crate) fn recover(&self) {
+        self.with_channel(Channel::recover);
+        if let Some(physical) = self.awaited_physical() {
+            drop(physical.try_exclusive());
+        }
+        drop(self.try_exclusive());
+    }
+}
+
+/// The state of the link apart from that.
+impl MemoryLock {
+    /// Changes what is known of the link; see [`Channel`].
+    pub(crate) fn with_channel<R>(&self, change: impl FnOnce(&mut Channel<SavedState>) -> R) -> R {
+        change(&mut self.leaf.write().channel)
     }
 
-    /// The device is being closed: nothing that its user did is to be put back.
-    pub(crate) fn forget(&self, memory: &MemoryLock) {
-        memory.with_channel(Channel::forget);
+    /// If recovery has failed, the link is what it is when recovery has succeeded, as far as the
+    /// function answers.
+    pub(super) fn revive_link(&self) {
+        self.with_channel(|channel| channel.revive(|| self.function.is_present()));
+    }
+
+    /// The device is about to be opened, and is to be found as it was last, though recovery may have
+    /// failed: puts config space back, if the function answers.
+    pub(crate) fn revive(&self) {
+        self.revive_link();
+        drop(self.enter());
     }
 }
