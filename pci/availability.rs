@@ -3,7 +3,11 @@
 //! May the memory of a device be touched?
 //!
 //! Whoever asks, for an access, a page fault, a buffer to export or an eventfd that writes, gets
-//! the same answer, as one place looks at what there is, in one order.
+//! the same answer, as one place looks at what there is, in one order. What there is to look at is
+//! in one place as well, the memory lock and the leaf that goes with it: the [`Conditions`], and
+//! the link. How the link came to be as it is, and what is to be put back once it works again, is
+//! another question, which [`channel`](super::channel) answers; the gate is where those wait whom
+//! the [`Holders`] keep out.
 
 // Also compiled as part of the host tests, where it is public.
 #![allow(unreachable_pub)]
@@ -70,17 +74,17 @@ pub enum Link {
     Down,
 }
 
-/// What the answer depends on.
+/// What the answer depends on, of what the memory lock protects.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct Conditions {
     /// Who keeps others from the memory.
     pub holders: Holders,
-    /// How the link to the function is.
-    pub link: Link,
+    /// May the open device be suspended? That is no answer, but keeps memory from being mapped.
+    pub may_sleep: bool,
     /// Is the function suspended?
     pub suspended: bool,
-    /// Has the user disabled memory, by COMMAND or by a power state?
-    pub disabled: bool,
+    /// Does COMMAND enable memory, as the user sees it?
+    pub decode: bool,
 }
 
 /// The answer.
@@ -96,27 +100,24 @@ pub enum Availability {
     Recovered,
     /// The function sleeps, and wakes up when somebody wants something of it.
     Suspended,
-    /// The user has disabled the memory.
+    /// The user has disabled the memory, by COMMAND or by a power state.
     Disabled,
 }
 
 impl Availability {
-    /// Answers.
-    pub fn of(facts: Facts) -> Self {
-        match facts {
-            Facts { holders, .. } if holders.is_any() => Self::Resetting,
-            Facts {
-                link: Link::Down, ..
-            } => Self::CutOff,
-            Facts {
-                link: Link::Recovered,
-                ..
-            } => Self::Recovered,
-            Facts {
-                suspended: true, ..
-            } => Self::Suspended,
-            Facts { disabled: true, .. } => Self::Disabled,
-            _ => Self::Ready,
+    /// Answers. Whether the function is `in_d3` is asked last: of one that is suspended, the power
+    /// state is not ours to look at.
+    #[inline]
+    pub fn of(conditions: Conditions, link: Link, in_d3: impl FnOnce() -> bool) -> Self {
+        if conditions.holders.is_any() {
+            return Self::Resetting;
+        }
+        match link {
+            Link::Down => Self::CutOff,
+            Link::Recovered => Self::Recovered,
+            Link::Up if conditions.suspended => Self::Suspended,
+            Link::Up if !conditions.decode || in_d3() => Self::Disabled,
+            Link::Up => Self::Ready,
         }
     }
 }

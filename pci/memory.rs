@@ -58,10 +58,7 @@ pub(crate) use exclusive::{
 };
 pub(crate) use held::Held;
 use published::Leaf;
-use state::{
-    Conditions,
-    Memory, //
-};
+use state::Memory;
 
 use crate::{
     abstractions::{
@@ -73,7 +70,7 @@ use crate::{
     },
     availability::{
         Availability,
-        Facts,
+        Conditions,
         Holder, //
     },
     bars::Bars,
@@ -185,20 +182,7 @@ impl MemoryLock {
     /// Answers. This is the only place that does.
     #[inline]
     fn availability(&self, conditions: Conditions, leaf: &Leaf) -> Availability {
-        let Conditions {
-            holders,
-            suspended,
-            decode,
-            ..
-        } = conditions;
-
-        Availability::of(Facts {
-            holders,
-            link: leaf.channel.link(),
-            suspended,
-            // Of a device that is suspended, the power state is not ours to look at.
-            disabled: !decode || (!suspended && self.function.is_in_d3()),
-        })
+        Availability::of(conditions, leaf.channel.link(), || self.function.is_in_d3())
     }
 
     #[inline]

@@ -4,15 +4,15 @@
 
 use super::{
     published::Leaf,
-    state::{
-        Conditions,
-        Memory, //
-    },
+    state::Memory,
     MemoryLock, //
 };
 use crate::{
     abstractions::pm_runtime::Resumed,
-    availability::Holder, //
+    availability::{
+        Conditions,
+        Holder, //
+    }, //
 };
 use kernel::prelude::*;
 use vfio::abstractions::sync::rwsem::ReadGuard;

@@ -13,12 +13,10 @@
 //! sees all that was done before it was left, and whoever has taken it away comes after all accesses
 //! that found it, on any machine.
 
-use super::state::{
-    Conditions,
-    Memory, //
-};
+use super::state::Memory;
 use crate::{
     abstractions::pci::reset::SavedState,
+    availability::Conditions,
     bars::Bars,
     channel::Channel, //
 };

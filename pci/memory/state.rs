@@ -4,7 +4,10 @@
 
 use crate::{
     abstractions::pci::reset::SavedState,
-    availability::Holders,
+    availability::{
+        Conditions,
+        Holders, //
+    },
     bars::Bars,
     low_power::LowPower, //
 };
@@ -33,16 +36,6 @@ pub(super) struct Memory {
     pub(super) open: bool,
     /// Who keeps everybody from the memory without this lock. The gate is closed for them.
     pub(super) holders: Holders,
-}
-
-/// What the answer depends on, of what the memory lock protects.
-#[derive(Clone, Copy)]
-pub(super) struct Conditions {
-    pub(super) holders: Holders,
-    /// May the open device be suspended?
-    pub(super) may_sleep: bool,
-    pub(super) suspended: bool,
-    pub(super) decode: bool,
 }
 
 impl Memory {

@@ -6,17 +6,35 @@
 
 use crate::pci::availability::{
     Availability,
-    Facts,
+    Conditions,
     Holder,
     Holders,
     Link, //
 };
 
-/// All there can be to know, and what keeps the memory from being touched.
+/// What there can be to know: of the lock, of the link, and of the power state.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    conditions: Conditions,
+    link: Link,
+    in_d3: bool,
+}
+
+impl Facts {
+    fn answer(self) -> Availability {
+        Availability::of(self.conditions, self.link, || self.in_d3)
+    }
+
+    fn is_disabled(self) -> bool {
+        !self.conditions.decode || self.in_d3
+    }
+}
+
+/// All of it.
 fn all() -> impl Iterator<Item = Facts> {
     let links = [Link::Up, Link::Recovered, Link::Down];
     links.into_iter().flat_map(|link| {
-        (0..16).map(move |bits: u32| {
+        (0..64).map(move |bits: u32| {
             let mut holders = Holders::default();
             if bits & 1 != 0 {
                 holders.enter(Holder::User);
@@ -25,10 +43,14 @@ fn all() -> impl Iterator<Item = Facts> {
                 holders.enter(Holder::Host);
             }
             Facts {
-                holders,
+                conditions: Conditions {
+                    holders,
+                    may_sleep: bits & 4 != 0,
+                    suspended: bits & 8 != 0,
+                    decode: bits & 16 != 0,
+                },
                 link,
-                suspended: bits & 4 != 0,
-                disabled: bits & 8 != 0,
+                in_d3: bits & 32 != 0,
             }
         })
     })
@@ -37,15 +59,11 @@ fn all() -> impl Iterator<Item = Facts> {
 #[test]
 fn it_may_be_touched_if_nothing_speaks_against_it() {
     for facts in all() {
-        let free = !facts.holders.is_any()
+        let free = !facts.conditions.holders.is_any()
             && facts.link == Link::Up
-            && !facts.suspended
-            && !facts.disabled;
-        assert_eq!(
-            Availability::of(facts) == Availability::Ready,
-            free,
-            "{facts:?}"
-        );
+            && !facts.conditions.suspended
+            && !facts.is_disabled();
+        assert_eq!(facts.answer() == Availability::Ready, free, "{facts:?}");
     }
 }
 
@@ -53,23 +71,43 @@ fn it_may_be_touched_if_nothing_speaks_against_it() {
 #[test]
 fn a_reset_hides_everything_else() {
     for facts in all() {
-        let resetting = Availability::of(facts) == Availability::Resetting;
-        assert_eq!(resetting, facts.holders.is_any(), "{facts:?}");
+        let resetting = facts.answer() == Availability::Resetting;
+        assert_eq!(resetting, facts.conditions.holders.is_any(), "{facts:?}");
     }
 }
 
 /// Nothing is asked of a function that is cut off, and nobody waits for it.
 #[test]
 fn an_error_of_the_bus_comes_before_what_the_user_has_done() {
-    for facts in all().filter(|facts| !facts.holders.is_any()) {
+    for facts in all().filter(|facts| !facts.conditions.holders.is_any()) {
         let expected = match facts.link {
             Link::Down => Availability::CutOff,
             Link::Recovered => Availability::Recovered,
-            Link::Up if facts.suspended => Availability::Suspended,
-            Link::Up if facts.disabled => Availability::Disabled,
+            Link::Up if facts.conditions.suspended => Availability::Suspended,
+            Link::Up if facts.is_disabled() => Availability::Disabled,
             Link::Up => Availability::Ready,
         };
-        assert_eq!(Availability::of(facts), expected, "{facts:?}");
+        assert_eq!(facts.answer(), expected, "{facts:?}");
+    }
+}
+
+/// The power state of a function that is suspended is that of the PCI core.
+#[test]
+fn the_power_state_is_looked_at_last() {
+    for facts in all() {
+        let Facts {
+            conditions, link, ..
+        } = facts;
+        let looks = link == Link::Up
+            && conditions.decode
+            && !conditions.suspended
+            && !conditions.holders.is_any();
+        let mut looked = false;
+        let _ = Availability::of(conditions, link, || {
+            looked = true;
+            facts.in_d3
+        });
+        assert_eq!(looked, looks, "{facts:?}");
     }
 }
 
