@@ -11,8 +11,3 @@ pub(crate) mod io {
 pub(crate) mod parameters {
     pub(crate) mod vfio_pci;
 }
-/// PCI.
-#[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
-pub(crate) mod pci {
-    pub(crate) mod lookup;
-}

@@ -7,7 +7,11 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
-use crate::config::PowerState;
+use crate::config::{
+    PowerState,
+    Width,
+    EXTENDED_SIZE, //
+};
 use core::{
     ops::Deref,
     ptr, //
@@ -30,6 +34,8 @@ pub(crate) mod bar;
 pub(crate) mod command;
 pub mod driver;
 pub(crate) mod irq;
+#[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+pub mod lookup;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 pub(crate) mod p2pdma;
 pub(crate) mod reset;
@@ -329,16 +335,13 @@ impl Function {
     }
 }
 
-/// The bytes of config space of a function, at most: what a host bridge may map for one.
-const CONFIG_SPACE: u16 = 1 << 12;
-
 /// An offset as the PCI core takes it. It leaves those beyond the end to the host bridge.
 ///
 /// # Errors
 ///
 /// EINVAL beyond the end.
 fn config_offset(offset: u16) -> Result<c_int> {
-    if offset < CONFIG_SPACE {
+    if offset < EXTENDED_SIZE {
         Ok(c_int::from(offset))
     } else {
         Err(EINVAL)
@@ -350,144 +353,97 @@ fn config_offset(offset: u16) -> Result<c_int> {
 /// The `user_` forms wait while the PCI core blocks access from user space, such as during a
 /// reset, and report errors. The others are for the driver's own use.
 impl Function {
-    /// Reads a byte on behalf of the user.
+    /// Reads on behalf of the user.
     ///
     /// # Errors
     ///
-    /// Those of `pci_user_read_config_byte()`: EINVAL for an address that the bus does not have,
-    /// ENODEV for a function that is gone.
-    pub(crate) fn user_read_byte(&self, offset: u16) -> Result<u8> {
-        let offset = config_offset(offset)?;
-        let mut value = 0;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result =
-            unsafe { bindings::pci_user_read_config_byte(self.as_raw(), offset, &mut value) };
+    /// Those of `pci_user_read_config_byte()` and its like: EINVAL for an address that the bus does
+    /// not have or that is not aligned, ENODEV for a function that is gone.
+    pub(crate) fn user_read_config(&self, offset: u16, width: Width) -> Result<u32> {
+        let (function, offset) = (self.as_raw(), config_offset(offset)?);
+        let (mut byte, mut word, mut dword) = (0, 0, 0);
+        // SAFETY: `as_raw()` is valid, and the values are valid for write.
+        to_result(unsafe {
+            match width {
+                Width::Byte => bindings::pci_user_read_config_byte(function, offset, &mut byte),
+                Width::Word => bindings::pci_user_read_config_word(function, offset, &mut word),
+                Width::Dword => bindings::pci_user_read_config_dword(function, offset, &mut dword),
+            }
+        })?;
 
-        to_result(result).map(|()| value)
+        Ok(match width {
+            Width::Byte => byte.into(),
+            Width::Word => word.into(),
+            Width::Dword => dword,
+        })
     }
 
-    /// Reads an aligned word on behalf of the user.
+    /// Writes the low bytes of `value` on behalf of the user.
     ///
     /// # Errors
     ///
-    /// As [`Self::user_read_byte`], and EINVAL for an offset that is not aligned.
-    pub(crate) fn user_read_word(&self, offset: u16) -> Result<u16> {
-        let offset = config_offset(offset)?;
-        let mut value = 0;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result =
-            unsafe { bindings::pci_user_read_config_word(self.as_raw(), offset, &mut value) };
-
-        to_result(result).map(|()| value)
-    }
-
-    /// Reads an aligned double word on behalf of the user.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::user_read_word`].
-    pub(crate) fn user_read_dword(&self, offset: u16) -> Result<u32> {
-        let offset = config_offset(offset)?;
-        let mut value = 0;
-        // SAFETY: `as_raw()` is valid, and `value` is valid for write.
-        let result =
-            unsafe { bindings::pci_user_read_config_dword(self.as_raw(), offset, &mut value) };
-
-        to_result(result).map(|()| value)
-    }
-
-    /// Writes a byte on behalf of the user.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::user_read_byte`].
-    pub(crate) fn user_write_byte(&self, offset: u16, value: u8) -> Result {
-        let offset = config_offset(offset)?;
+    /// As [`Self::user_read_config`].
+    pub(crate) fn user_write_config(&self, offset: u16, width: Width, value: u32) -> Result {
+        let (function, offset) = (self.as_raw(), config_offset(offset)?);
+        // CAST: Only the low bytes are to be written.
+        let (byte, word) = (value as u8, value as u16);
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe { bindings::pci_user_write_config_byte(self.as_raw(), offset, value) })
+        to_result(unsafe {
+            match width {
+                Width::Byte => bindings::pci_user_write_config_byte(function, offset, byte),
+                Width::Word => bindings::pci_user_write_config_word(function, offset, word),
+                Width::Dword => bindings::pci_user_write_config_dword(function, offset, value),
+            }
+        })
     }
 
-    /// Writes an aligned word on behalf of the user.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::user_read_word`].
-    pub(crate) fn user_write_word(&self, offset: u16, value: u16) -> Result {
-        let offset = config_offset(offset)?;
+    /// Reads; all ones if that fails.
+    pub(crate) fn read_config(&self, offset: u16, width: Width) -> u32 {
+        let Ok(offset) = config_offset(offset) else {
+            return width.mask();
+        };
+        let function = self.as_raw();
+        let (mut byte, mut word, mut dword) = (u8::MAX, u16::MAX, u32::MAX);
+        // SAFETY: `as_raw()` is valid, and the values are valid for write. On failure the PCI core
+        // stores all ones, or leaves them.
+        unsafe {
+            match width {
+                Width::Byte => bindings::pci_read_config_byte(function, offset, &mut byte),
+                Width::Word => bindings::pci_read_config_word(function, offset, &mut word),
+                Width::Dword => bindings::pci_read_config_dword(function, offset, &mut dword),
+            }
+        };
+
+        match width {
+            Width::Byte => byte.into(),
+            Width::Word => word.into(),
+            Width::Dword => dword,
+        }
+    }
+
+    /// Reads a word; all ones if that fails.
+    pub(crate) fn read_config_word(&self, offset: u16) -> u16 {
+        // CAST: A word.
+        self.read_config(offset, Width::Word) as u16
+    }
+
+    /// Writes the low bytes of `value`. A function that is gone does not notice. The Command
+    /// Register is written by [`command`] only.
+    pub(crate) fn write_config(&self, offset: u16, width: Width, value: u32) {
+        let Ok(offset) = config_offset(offset) else {
+            return;
+        };
+        let function = self.as_raw();
+        // CAST: Only the low bytes are to be written.
+        let (byte, word) = (value as u8, value as u16);
         // SAFETY: `as_raw()` is valid.
-        to_result(unsafe { bindings::pci_user_write_config_word(self.as_raw(), offset, value) })
-    }
-
-    /// Writes an aligned double word on behalf of the user.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::user_read_word`].
-    pub(crate) fn user_write_dword(&self, offset: u16, value: u32) -> Result {
-        let offset = config_offset(offset)?;
-        // SAFETY: `as_raw()` is valid.
-        to_result(unsafe { bindings::pci_user_write_config_dword(self.as_raw(), offset, value) })
-    }
-
-    /// Reads a byte; all ones if that fails.
-    pub(crate) fn read_byte(&self, offset: u16) -> u8 {
-        let mut value = u8::MAX;
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-            // stores all ones.
-            unsafe { bindings::pci_read_config_byte(self.as_raw(), offset, &mut value) };
-        }
-
-        value
-    }
-
-    /// Reads an aligned word; all ones if that fails.
-    pub(crate) fn read_word(&self, offset: u16) -> u16 {
-        let mut value = u16::MAX;
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-            // stores all ones.
-            unsafe { bindings::pci_read_config_word(self.as_raw(), offset, &mut value) };
-        }
-
-        value
-    }
-
-    /// Reads an aligned double word; all ones if that fails.
-    pub(crate) fn read_dword(&self, offset: u16) -> u32 {
-        let mut value = u32::MAX;
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid, and `value` is valid for write. On failure the PCI core
-            // stores all ones.
-            unsafe { bindings::pci_read_config_dword(self.as_raw(), offset, &mut value) };
-        }
-
-        value
-    }
-
-    /// Writes a byte. A function that is gone does not notice.
-    pub(crate) fn write_byte(&self, offset: u16, value: u8) {
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid.
-            unsafe { bindings::pci_write_config_byte(self.as_raw(), offset, value) };
-        }
-    }
-
-    /// Writes an aligned word. A function that is gone does not notice. The Command Register is
-    /// written by [`command`] only.
-    pub(crate) fn write_word(&self, offset: u16, value: u16) {
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid.
-            unsafe { bindings::pci_write_config_word(self.as_raw(), offset, value) };
-        }
-    }
-
-    /// Writes an aligned double word. A function that is gone does not notice.
-    pub(crate) fn write_dword(&self, offset: u16, value: u32) {
-        if let Ok(offset) = config_offset(offset) {
-            // SAFETY: `as_raw()` is valid.
-            unsafe { bindings::pci_write_config_dword(self.as_raw(), offset, value) };
-        }
+        unsafe {
+            match width {
+                Width::Byte => bindings::pci_write_config_byte(function, offset, byte),
+                Width::Word => bindings::pci_write_config_word(function, offset, word),
+                Width::Dword => bindings::pci_write_config_dword(function, offset, value),
+            }
+        };
     }
 
     /// Reads four bytes of vital product data; `None` if that fails. What is behind the end of the

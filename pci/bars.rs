@@ -2,17 +2,20 @@
 
 //! The BARs of a device that is open.
 
-use crate::abstractions::{
-    io::mem::IoMem,
-    pci::{
-        bar::{
-            BarFrames,
-            MappedBar, //
-        },
-        Function,
-        Resource,
-        NUM_BARS, //
-    }, //
+use crate::{
+    abstractions::{
+        io::mem::IoMem,
+        pci::{
+            bar::{
+                BarFrames,
+                MappedBar, //
+            },
+            Function,
+            Resource,
+            NUM_BARS, //
+        }, //
+    },
+    config::Width, //
 };
 use core::ops::Range;
 use kernel::{
@@ -166,8 +169,8 @@ impl MsixTable {
         const ENTRY_SIZE: usize = 16;
 
         let capability = function.msix_capability()?;
-        let flags = function.read_word(capability.checked_add(FLAGS)?);
-        let table = function.read_dword(capability.checked_add(TABLE)?);
+        let flags = function.read_config_word(capability.checked_add(FLAGS)?);
+        let table = function.read_config(capability.checked_add(TABLE)?, Width::Dword);
         let start = usize::try_from(table & !BAR_BITS).ok()?;
         let vectors = usize::from(flags & LAST_VECTOR).checked_add(1)?;
         let len = vectors.checked_mul(ENTRY_SIZE)?;

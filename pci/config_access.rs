@@ -60,21 +60,11 @@ impl Hardware for Function {
     type Error = Error;
 
     fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        Ok(match width {
-            Width::Byte => u32::from(self.user_read_byte(offset)?),
-            Width::Word => u32::from(self.user_read_word(offset)?),
-            Width::Dword => self.user_read_dword(offset)?,
-        })
+        self.user_read_config(offset, width)
     }
 
     fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        match width {
-            // CAST: Only the low bytes are to be written.
-            Width::Byte => self.user_write_byte(offset, value as u8),
-            // CAST: As above.
-            Width::Word => self.user_write_word(offset, value as u16),
-            Width::Dword => self.user_write_dword(offset, value),
-        }
+        self.user_write_config(offset, width, value)
     }
 }
 
@@ -101,32 +91,20 @@ impl Hardware for UserConfig<'_> {
     type Error = Error;
 
     fn read(&self, offset: u16, width: Width) -> Result<u32> {
-        let function = self.function;
-        let Some(_no_reset) = self.memory.without_reset()? else {
-            return function.read(offset, width);
-        };
-
-        Ok(match width {
-            Width::Byte => u32::from(function.read_byte(offset)),
-            Width::Word => u32::from(function.read_word(offset)),
-            Width::Dword => function.read_dword(offset),
-        })
+        match self.memory.without_reset()? {
+            Some(_no_reset) => Ok(self.function.read_config(offset, width)),
+            None => self.function.user_read_config(offset, width),
+        }
     }
 
     fn write(&self, offset: u16, width: Width, value: u32) -> Result {
-        let function = self.function;
-        let Some(_no_reset) = self.memory.without_reset()? else {
-            return function.write(offset, width, value);
-        };
-        match width {
-            // CAST: Only the low bytes are to be written.
-            Width::Byte => function.write_byte(offset, value as u8),
-            // CAST: As above.
-            Width::Word => function.write_word(offset, value as u16),
-            Width::Dword => function.write_dword(offset, value),
+        match self.memory.without_reset()? {
+            Some(_no_reset) => {
+                self.function.write_config(offset, width, value);
+                Ok(())
+            }
+            None => self.function.user_write_config(offset, width, value),
         }
-
-        Ok(())
     }
 }
 
@@ -217,7 +195,7 @@ impl<'a> Access<'a> {
 
         dev_info!(function, "reset recovery - restoring BARs\n");
         for (offset, bar) in bar_registers().zip(lost.bars) {
-            function.write_dword(offset, bar);
+            function.write_config(offset, Width::Dword, bar);
         }
         if lost.intx_disable {
             command.set_intx_disabled(true);

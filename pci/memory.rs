@@ -552,7 +552,7 @@ fn is_forgetful(function: &Function) -> bool {
     function
         .pm_capability()
         .and_then(|capability| capability.checked_add(CONTROL))
-        .is_some_and(|offset| function.read_word(offset) & NO_SOFT_RESET == 0)
+        .is_some_and(|offset| function.read_config_word(offset) & NO_SOFT_RESET == 0)
 }
 
 /// The memory of the device is enabled, and stays so.

@@ -5,6 +5,7 @@
 use crate::{
     abstractions::pci::Function,
     bars::Bars,
+    config,
     config_space::ConfigSpace,
     device_region::{
         DeviceRegion,
@@ -79,7 +80,7 @@ impl Opening<'_> {
     ///
     /// EINVAL if the offset is not aligned, ENODEV for a device that is gone.
     pub fn read_config(&self, offset: u16) -> Result<u32> {
-        self.function.user_read_dword(offset)
+        self.function.user_read_config(offset, config::Width::Dword)
     }
 
     /// Makes a dword of config space one that the user can write and read without effect on the

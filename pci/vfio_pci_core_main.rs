@@ -55,6 +55,8 @@ mod vf_token;
 mod vga;
 
 pub use abstractions::pci::driver;
+#[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
+pub use abstractions::pci::lookup;
 
 use kernel::prelude::*;
 

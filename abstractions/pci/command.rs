@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
-use crate::abstractions::pci::Function;
+use crate::{
+    abstractions::pci::Function,
+    config::Width, //
+};
 use vfio::abstractions::bindings;
 
 const COMMAND: u16 = bindings::PCI_COMMAND as u16;
@@ -24,12 +27,12 @@ impl CommandRegister {
 
     /// Reads the register; all ones if that fails.
     pub(crate) fn read(&mut self) -> u16 {
-        self.0.read_word(COMMAND)
+        self.0.read_config_word(COMMAND)
     }
 
     /// Writes the register. A function that is gone does not notice.
     pub(crate) fn write(&mut self, value: u16) {
-        self.0.write_word(COMMAND, value);
+        self.0.write_config(COMMAND, Width::Word, value.into());
     }
 
     /// Masks INTx in the function if it is the one that asserts it.

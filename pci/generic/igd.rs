@@ -8,10 +8,7 @@
 //! point to a copy of the OpRegion in the memory of a virtual machine.
 
 use crate::{
-    abstractions::{
-        io::firmware_memory::FirmwareMemory,
-        pci::lookup::OtherFunction, //
-    },
+    abstractions::io::firmware_memory::FirmwareMemory,
     opregion::{
         Header,
         Memory,
@@ -30,12 +27,14 @@ use kernel::{
     uaccess::UserSliceWriter, //
 };
 use vfio_pci_core::{
+    config::Width,
     device_region::{
         DeviceRegion,
         OpenDevice,
         Permissions,
         RegionType, //
     },
+    lookup::OtherFunction,
     variant::{
         Opening,
         Variant, //
@@ -210,23 +209,10 @@ impl Bridge {
     ///
     /// ENODEV for a bridge that is gone.
     fn read_part(&self, offset: u16, left: usize) -> Result<([u8; 4], usize)> {
-        let len = widest(offset, left);
-        let value = match len {
-            4 => self.function.read_dword(offset)?,
-            2 => u32::from(self.function.read_word(offset)?),
-            _ => u32::from(self.function.read_byte(offset)?),
-        };
+        let width = Width::widest(offset, u16::try_from(left).unwrap_or(u16::MAX));
+        let value = self.function.read_config(offset, width)?;
 
-        Ok((value.to_le_bytes(), len))
-    }
-}
-
-/// The most bytes that one access at `offset` can read of `left`.
-fn widest(offset: u16, left: usize) -> usize {
-    match (offset % 4, left) {
-        (0, 4..) => 4,
-        (0 | 2, 2..) => 2,
-        _ => 1,
+        Ok((value.to_le_bytes(), width.bytes().into()))
     }
 }
 
@@ -236,7 +222,8 @@ impl DeviceRegion for Bridge {
     }
 
     fn size(&self) -> u64 {
-        self.function.config_size()
+        // CAST: A `usize` has 64 bits where this driver runs.
+        self.function.config_size() as u64
     }
 
     fn permissions(&self) -> Permissions {
@@ -268,23 +255,6 @@ impl DeviceRegion for Bridge {
 #[kernel::macros::kunit_tests(vfio_pci_igd)]
 mod tests {
     use super::*;
-
-    /// PARITY: 7-14.
-    #[test]
-    fn accesses_are_aligned() {
-        for (offset, left, len) in [
-            (0, 4, 4),
-            (0, 3, 2),
-            (0, 1, 1),
-            (1, 8, 1),
-            (2, 8, 2),
-            (3, 2, 1),
-            (4, 64, 4),
-            (0xffe, 2, 2),
-        ] {
-            assert_eq!(widest(offset, left), len);
-        }
-    }
 
     /// The ids of the host bridge, if it is Intel's, by accesses of any width.
     ///

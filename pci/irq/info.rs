@@ -64,7 +64,8 @@ const MSIX_LAST_VECTOR: u16 = bindings::PCI_MSIX_FLAGS_QSIZE as u16;
 
 /// Returns the number of interrupts of an index.
 pub(super) fn count(function: &Function, intx: IntxSupport, index: Index) -> u32 {
-    let control = |capability: u16, offset| function.read_word(capability.saturating_add(offset));
+    let control =
+        |capability: u16, offset| function.read_config_word(capability.saturating_add(offset));
 
     match index {
         Index::Intx => u32::from(intx.present),

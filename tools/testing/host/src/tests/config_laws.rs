@@ -10,6 +10,7 @@ use crate::pci::{
         Kind,
         Msi,
         Rom,
+        Width,
         EXTENDED_SIZE, //
     },
     tests::config::fake::{
@@ -422,5 +423,22 @@ proptest! {
                 prop_assert!((word & 0x70) >> 4 <= u32::from(log2_vectors));
             }
         }
+    }
+}
+
+/// PARITY: 7-14.
+#[test]
+fn accesses_are_as_wide_as_they_can_be() {
+    for (offset, left, width) in [
+        (0, 4, Width::Dword),
+        (0, 3, Width::Word),
+        (0, 1, Width::Byte),
+        (1, 8, Width::Byte),
+        (2, 8, Width::Word),
+        (3, 2, Width::Byte),
+        (4, 64, Width::Dword),
+        (0xffe, 2, Width::Word),
+    ] {
+        assert_eq!(Width::widest(offset, left), width);
     }
 }
