@@ -14,6 +14,7 @@ use core::{
     ops::Deref, //
 };
 use kernel::{
+    container_of,
     device,
     driver,
     error::{
@@ -341,114 +342,102 @@ impl<T: Driver> Adapter<T> {
         })
     }
 
-    extern "C" fn remove(raw: *mut bindings::pci_dev) {
-        // SAFETY: The bus calls this with a valid device.
+    /// The data of the device that is the argument of a callback.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be the argument of a callback that the bus makes after a successful `probe()`, up to
+    /// `remove()`, and the result must not outlive it.
+    unsafe fn data<'a>(raw: *mut bindings::pci_dev) -> Pin<&'a T::Data> {
+        // SAFETY: By this function's contract.
         let device = unsafe { Self::device(raw) };
-        // SAFETY: `probe()` was successful, so it has set the data, which is dropped after this.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+        // SAFETY: `probe()` has set the data, which is dropped after `remove()`.
+        unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() }
+    }
+
+    extern "C" fn remove(raw: *mut bindings::pci_dev) {
+        // SAFETY: The bus calls this with a valid device, after a successful `probe()`.
+        let (device, data) = unsafe { (Self::device(raw), Self::data(raw)) };
 
         data.unbind(device);
     }
 
     extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
-        // SAFETY: The PCI core calls this with a valid device, only between a successful
-        // `probe()` and `remove()`, or while one of them runs: in between it sees no driver.
-        let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
-        // SAFETY: Only who has a `Probed` lets the device be suspended, so the data is set, and it
-        // is dropped after `remove()`, which the PCI core runs with the device resumed.
-        let data = unsafe { device.drvdata_borrow::<T::Data>() };
-        data.runtime_suspend();
+        // SAFETY: Runtime power management passes the device of a function that is bound to this
+        // driver, or being bound or unbound. Only who has a `Probed` lets it be suspended, so the
+        // data is set; it is dropped after `remove()`, which the PCI core runs with the device
+        // resumed.
+        unsafe { Self::data(function_of(raw)) }.runtime_suspend();
 
         0
     }
 
     extern "C" fn runtime_resume(raw: *mut bindings::device) -> c_int {
         // SAFETY: As in `runtime_suspend()`.
-        let device = unsafe { &*raw.cast::<device::Device<device::CoreInternal<'_>>>() };
-        // SAFETY: As in `runtime_suspend()`.
-        let data = unsafe { device.drvdata_borrow::<T::Data>() };
-        data.runtime_resume();
+        unsafe { Self::data(function_of(raw)) }.runtime_resume();
 
         0
     }
 
     extern "C" fn sriov_configure(raw: *mut bindings::pci_dev, count: c_int) -> c_int {
         // SAFETY: The bus calls this with a valid device, whose lock it holds, after a
-        // successful `probe()`.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above; `remove()` needs the lock too.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+        // successful `probe()`; `remove()` needs the lock too.
+        let (device, data) = unsafe { (Self::device(raw), Self::data(raw)) };
 
         from_result(|| {
             let count = u32::try_from(count)?;
+            let enabled = T::configure_virtual_functions(device, data, count)?;
 
-            Ok(c_int::try_from(T::configure_virtual_functions(
-                device, data, count,
-            )?)?)
+            Ok(c_int::try_from(enabled)?)
         })
     }
 
     extern "C" fn reset_prepare(raw: *mut bindings::pci_dev) {
         // SAFETY: The PCI core calls this with a valid device, whose lock it holds, after a
-        // successful `probe()`.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above; `remove()` needs the lock too.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
-
-        data.reset_prepare();
+        // successful `probe()`; `remove()` needs the lock too.
+        unsafe { Self::data(raw) }.reset_prepare();
     }
 
     extern "C" fn reset_done(raw: *mut bindings::pci_dev) {
         // SAFETY: As in `reset_prepare()`; the lock has been held since then.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
-
-        data.reset_done();
+        unsafe { Self::data(raw) }.reset_done();
     }
 
     extern "C" fn error_detected(
         raw: *mut bindings::pci_dev,
         state: bindings::pci_channel_state_t,
     ) -> bindings::pci_ers_result_t {
-        // SAFETY: Error recovery calls this with a valid device, whose lock it holds, after a
-        // successful `probe()`.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above; `remove()` needs the lock too.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
-
         let state = match state {
             bindings::pci_channel_io_normal => ChannelState::Normal,
             bindings::pci_channel_io_frozen => ChannelState::Frozen,
             _ => ChannelState::Failed,
         };
-        data.error_detected(state);
+        // SAFETY: Error recovery calls this with a valid device, whose lock it holds, after a
+        // successful `probe()`; `remove()` needs the lock too.
+        unsafe { Self::data(raw) }.error_detected(state);
+
         bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER
     }
 
     extern "C" fn slot_reset(raw: *mut bindings::pci_dev) -> bindings::pci_ers_result_t {
         // SAFETY: As in `error_detected()`.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
+        unsafe { Self::data(raw) }.link_reset();
 
-        data.link_reset();
         bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
     }
 
     extern "C" fn resume(raw: *mut bindings::pci_dev) {
         // SAFETY: As in `error_detected()`.
-        let device = unsafe { Self::device(raw) };
-        // SAFETY: As above.
-        let data =
-            unsafe { AsRef::<device::Device<_>>::as_ref(device).drvdata_borrow::<T::Data>() };
-
-        data.error_recovered();
+        unsafe { Self::data(raw) }.error_recovered();
     }
+}
+
+/// The function that has this `struct device`.
+///
+/// # Safety
+///
+/// There must be one.
+unsafe fn function_of(device: *mut bindings::device) -> *mut bindings::pci_dev {
+    // SAFETY: By this function's contract.
+    unsafe { container_of!(device, bindings::pci_dev, dev) }
 }
