@@ -12,5 +12,6 @@
 #include <linux/irqbypass.h>
 #include <linux/msi.h>
 #include <linux/pseudo_fs.h>
+#include <uapi/linux/vfio.h>
 
 #include "helpers.h"

@@ -27,9 +27,6 @@ pub(crate) mod pm_runtime;
 pub(crate) mod sync {
     pub(crate) mod wait;
 }
-/// What userspace and the kernel say to each other.
-pub(crate) mod uapi {
-    pub(crate) mod irq;
-    pub(crate) mod pci;
-}
 pub(crate) mod uuid;
+
+pub(crate) use vfio::abstractions::uapi;

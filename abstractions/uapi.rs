@@ -26,7 +26,9 @@ use kernel::{
 };
 
 pub mod device;
+pub mod irq;
 pub mod migration;
+pub mod pci;
 
 const TYPE: u32 = b';' as u32;
 const BASE: u32 = 100;
@@ -66,67 +68,40 @@ pub const VFIO_DEVICE_ATTACH_IOMMUFD_PT: u32 = number(19);
 /// Device: detach from it.
 pub const VFIO_DEVICE_DETACH_IOMMUFD_PT: u32 = number(20);
 
-/// `struct vfio_group_status`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct GroupStatus {
-    /// Size of the structure, from the user.
-    pub argsz: u32,
-    /// `VIABLE` and `CONTAINER_SET`, for the user.
-    pub flags: u32,
-}
+/// `argsz` from the user, and what there is to know of a group for him.
+pub type GroupStatus = bindings::vfio_group_status;
 
 impl GroupStatus {
     /// No device of the group is used by a kernel driver.
-    pub const VIABLE: u32 = 1 << 0;
+    pub const VIABLE: u32 = bindings::VFIO_GROUP_FLAGS_VIABLE;
     /// The group has a container or an iommufd.
-    pub const CONTAINER_SET: u32 = 1 << 1;
+    pub const CONTAINER_SET: u32 = bindings::VFIO_GROUP_FLAGS_CONTAINER_SET;
 }
 
-/// `struct vfio_device_bind_iommufd`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct BindIommufd {
-    /// Size of the structure, from the user.
-    pub argsz: u32,
-    /// `TOKEN` or nothing.
-    pub flags: u32,
-    /// Descriptor of the iommufd.
-    pub iommufd: i32,
-    /// Object id of the device, for the user.
-    pub out_devid: u32,
-    /// Address of a UUID, with `TOKEN`.
-    pub token_uuid_ptr: u64,
-}
+/// Argument of `VFIO_DEVICE_BIND_IOMMUFD`.
+pub type BindIommufd = bindings::vfio_device_bind_iommufd;
 
 impl BindIommufd {
     /// `token_uuid_ptr` is set.
-    pub const TOKEN: u32 = 1 << 0;
+    pub const TOKEN: u32 = bindings::VFIO_DEVICE_BIND_FLAG_TOKEN;
     /// Size of the first version of the structure.
     pub const MIN_SIZE: usize = offset_of!(Self, token_uuid_ptr);
     /// Where the kernel writes the device's object id.
     pub const OUT_DEVID: usize = offset_of!(Self, out_devid);
 }
 
-/// `struct vfio_device_feature`, without what follows it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct FeatureHeader {
-    /// Size of the structure and of what follows it, from the user.
-    pub argsz: u32,
-    /// `NUMBER`, and `GET`, `SET` and `PROBE`.
-    pub flags: u32,
-}
+/// Argument of `VFIO_DEVICE_FEATURE`, without what follows it.
+pub type FeatureHeader = bindings::vfio_device_feature;
 
 impl FeatureHeader {
     /// Which feature.
-    pub const NUMBER: u32 = 0xffff;
+    pub const NUMBER: u32 = bindings::VFIO_DEVICE_FEATURE_MASK;
     /// Read the feature.
-    pub const GET: u32 = 1 << 16;
+    pub const GET: u32 = bindings::VFIO_DEVICE_FEATURE_GET;
     /// Set the feature.
-    pub const SET: u32 = 1 << 17;
+    pub const SET: u32 = bindings::VFIO_DEVICE_FEATURE_SET;
     /// Only ask whether the feature can be read or set.
-    pub const PROBE: u32 = 1 << 18;
+    pub const PROBE: u32 = bindings::VFIO_DEVICE_FEATURE_PROBE;
 }
 
 /// `struct vfio_device_attach_iommufd_pt`, the part without PASID.
@@ -143,7 +118,7 @@ pub struct AttachIommufd {
 
 impl AttachIommufd {
     /// A PASID follows.
-    pub const PASID: u32 = 1 << 0;
+    pub const PASID: u32 = bindings::VFIO_DEVICE_ATTACH_PASID;
     /// Where the kernel writes the page table's object id.
     pub const PT_ID: usize = offset_of!(Self, pt_id);
 }
@@ -160,7 +135,7 @@ pub struct DetachIommufd {
 
 impl DetachIommufd {
     /// A PASID follows.
-    pub const PASID: u32 = 1 << 0;
+    pub const PASID: u32 = bindings::VFIO_DEVICE_DETACH_PASID;
 }
 
 // SAFETY: Two integers without padding.
@@ -247,7 +222,7 @@ pub fn write<T: AsBytes>(address: usize, value: &T) -> Result {
 ///
 /// `EFAULT`: the memory is not readable. `EINVAL`: the user's version is
 /// smaller than the first one. `E2BIG`: it has something we do not know.
-pub fn read_extensible<T: FromBytes + AsBytes + Copy>(address: usize, minimum: usize) -> Result<T> {
+pub fn read_extensible<T: FromBytes + AsBytes>(address: usize, minimum: usize) -> Result<T> {
     let size = read::<u32>(address)? as usize;
     if size < minimum {
         return Err(EINVAL);

@@ -5,9 +5,12 @@
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
-use crate::abstractions::uapi::{
-    self,
-    number, //
+use crate::abstractions::{
+    bindings,
+    uapi::{
+        self,
+        number, //
+    }, //
 };
 use core::mem::offset_of;
 use kernel::{
@@ -22,6 +25,13 @@ use kernel::{
     }, //
 };
 
+pub use bindings::{
+    VFIO_DEVICE_FLAGS_RESET,
+    VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_REGION_INFO_FLAG_READ,
+    VFIO_REGION_INFO_FLAG_WRITE, //
+};
+
 /// Get the device's flags and numbers of regions and interrupts.
 pub const VFIO_DEVICE_GET_INFO: u32 = number(7);
 /// Get size, offset and flags of a region.
@@ -29,33 +39,8 @@ pub const VFIO_DEVICE_GET_REGION_INFO: u32 = number(8);
 /// Reset the device.
 pub const VFIO_DEVICE_RESET: u32 = number(11);
 
-/// The device can be reset.
-pub const VFIO_DEVICE_FLAGS_RESET: u32 = 1 << 0;
-
-/// The region can be read.
-pub const VFIO_REGION_INFO_FLAG_READ: u32 = 1 << 0;
-/// The region can be written.
-pub const VFIO_REGION_INFO_FLAG_WRITE: u32 = 1 << 1;
-/// The region can be mapped.
-pub const VFIO_REGION_INFO_FLAG_MMAP: u32 = 1 << 2;
-
-/// `struct vfio_device_info`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct DeviceInfo {
-    /// Size of the structure, and of what follows it.
-    pub argsz: u32,
-    /// `VFIO_DEVICE_FLAGS_*`.
-    pub flags: u32,
-    /// Highest region index plus one.
-    pub num_regions: u32,
-    /// Highest interrupt index plus one.
-    pub num_irqs: u32,
-    /// Offset of the first capability within the structure.
-    pub cap_offset: u32,
-    /// Padding.
-    pub pad: u32,
-}
+/// What a device is: argument of `VFIO_DEVICE_GET_INFO`.
+pub type DeviceInfo = bindings::vfio_device_info;
 
 impl DeviceInfo {
     /// Size of the first version of the structure.
@@ -99,23 +84,8 @@ unsafe impl FromBytes for DeviceInfo {}
 // SAFETY: There is no padding.
 unsafe impl AsBytes for DeviceInfo {}
 
-/// `struct vfio_region_info`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct RegionInfo {
-    /// Size of the structure, and of what follows it.
-    pub argsz: u32,
-    /// `VFIO_REGION_INFO_FLAG_*`.
-    pub flags: u32,
-    /// Which region.
-    pub index: u32,
-    /// Offset of the first capability within the structure.
-    pub cap_offset: u32,
-    /// Size of the region in bytes.
-    pub size: u64,
-    /// Offset of the region within the device file.
-    pub offset: u64,
-}
+/// What a region is: argument of `VFIO_DEVICE_GET_REGION_INFO`.
+pub type RegionInfo = bindings::vfio_region_info;
 
 impl RegionInfo {
     /// Reads what the user has; `index` tells what is asked for.

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
-use crate::abstractions::uapi::number;
+use crate::abstractions::{
+    bindings,
+    uapi::number, //
+};
 use kernel::transmute::{
     AsBytes,
     FromBytes, //
@@ -13,88 +16,31 @@ use kernel::transmute::{
 /// File that a state is read from: how much there is to read while the device runs.
 pub const VFIO_MIG_GET_PRECOPY_INFO: u32 = number(21);
 
-/// `struct vfio_device_feature_migration`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Migration {
-    /// `VFIO_MIGRATION_*`, for the user.
-    pub flags: u64,
-}
+/// `VFIO_MIGRATION_*`, for the user.
+pub type Migration = bindings::vfio_device_feature_migration;
 
-/// `struct vfio_device_feature_mig_state`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct MigrationState {
-    /// `enum vfio_device_mig_state`, in or out.
-    pub device_state: u32,
-    /// A new descriptor, or -1, for the user.
-    pub data_fd: i32,
-}
+/// A state, in or out, and for the user a new descriptor, or -1.
+pub type MigrationState = bindings::vfio_device_feature_mig_state;
 
-/// `struct vfio_device_feature_mig_data_size`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct MigrationDataSize {
-    /// In bytes, for the user.
-    pub stop_copy_length: u64,
-}
+/// How many bytes there will be, for the user.
+pub type MigrationDataSize = bindings::vfio_device_feature_mig_data_size;
 
-/// `struct vfio_precopy_info`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct PrecopyInfo {
-    /// Size of the structure, from the user.
-    pub argsz: u32,
-    /// `REINIT`, for the user, if that is wanted.
-    pub flags: u32,
-    /// Bytes of the first round that are left, for the user.
-    pub initial_bytes: u64,
-    /// Bytes that have changed since they were read, for the user.
-    pub dirty_bytes: u64,
-}
+/// How many bytes of the first round are left, and how many have changed since they were read.
+pub type PrecopyInfo = bindings::vfio_precopy_info;
 
 impl PrecopyInfo {
     /// There is a new first round.
-    pub const REINIT: u32 = 1 << 0;
+    pub const REINIT: u32 = bindings::VFIO_PRECOPY_INFO_REINIT;
 }
 
-/// `struct vfio_device_feature_dma_logging_control`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct DmaLoggingControl {
-    /// In bytes; a wish, and what became of it.
-    pub page_size: u64,
-    /// How many ranges there are.
-    pub num_ranges: u32,
-    /// Not looked at.
-    pub reserved: u32,
-    /// Address of the ranges.
-    pub ranges: u64,
-}
+/// The size of pages, a wish and what became of it, and the address of ranges to log.
+pub type DmaLoggingControl = bindings::vfio_device_feature_dma_logging_control;
 
-/// `struct vfio_device_feature_dma_logging_range`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct DmaLoggingRange {
-    /// The first address, as the device sees it.
-    pub iova: u64,
-    /// In bytes.
-    pub length: u64,
-}
+/// Addresses as the device sees them.
+pub type DmaLoggingRange = bindings::vfio_device_feature_dma_logging_range;
 
-/// `struct vfio_device_feature_dma_logging_report`
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct DmaLoggingReport {
-    /// The first address, as the device sees it.
-    pub iova: u64,
-    /// In bytes.
-    pub length: u64,
-    /// What a bit stands for, in bytes.
-    pub page_size: u64,
-    /// Address of the bitmap.
-    pub bitmap: u64,
-}
+/// Addresses as the device sees them, and that of a bitmap for them.
+pub type DmaLoggingReport = bindings::vfio_device_feature_dma_logging_report;
 
 // SAFETY: An integer.
 unsafe impl AsBytes for Migration {}

@@ -6,7 +6,13 @@ use super::request::Index;
 use crate::abstractions::{
     pci::Function,
     uapi::{
-        irq::IrqInfo,
+        irq::{
+            IrqInfo,
+            VFIO_IRQ_INFO_AUTOMASKED,
+            VFIO_IRQ_INFO_EVENTFD,
+            VFIO_IRQ_INFO_MASKABLE,
+            VFIO_IRQ_INFO_NORESIZE, //
+        },
         pci::VFIO_PCI_NUM_IRQS, //
     }, //
 };
@@ -44,15 +50,6 @@ pub(super) fn known_index(number: u32) -> Result<Index> {
         .ok_or(EINVAL)
 }
 
-/// Can be signalled through an eventfd.
-const EVENTFD: u32 = 1 << 0;
-/// Can be masked and unmasked.
-const MASKABLE: u32 = 1 << 1;
-/// Masks itself when it is signalled.
-const AUTOMASKED: u32 = 1 << 2;
-/// The number in use can be changed only by disabling all first.
-const NORESIZE: u32 = 1 << 3;
-
 /// Offset of Message Control in the MSI capability.
 const MSI_CONTROL: u16 = bindings::PCI_MSI_FLAGS as u16;
 /// The same in the MSI-X capability.
@@ -82,9 +79,10 @@ pub(super) fn count(function: &Function, intx: IntxSupport, index: Index) -> u32
 /// Returns what an index can do.
 fn flags(index: Index, dynamic_msix: bool) -> u32 {
     match index {
-        Index::Intx => EVENTFD | MASKABLE | AUTOMASKED,
-        Index::Msix if dynamic_msix => EVENTFD,
-        _ => EVENTFD | NORESIZE,
+        Index::Intx => VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED,
+        Index::Msix if dynamic_msix => VFIO_IRQ_INFO_EVENTFD,
+        // To use more of them, all have to be disabled first.
+        _ => VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE,
     }
 }
 

@@ -107,13 +107,14 @@ pub struct Request {
     action: Option<Action>,
 }
 
-const DATA_NONE: u32 = 1 << 0;
-const DATA_BOOL: u32 = 1 << 1;
-const DATA_EVENTFD: u32 = 1 << 2;
+// The numbers of the interface: `set` compares them with those.
+pub(super) const DATA_NONE: u32 = 1 << 0;
+pub(super) const DATA_BOOL: u32 = 1 << 1;
+pub(super) const DATA_EVENTFD: u32 = 1 << 2;
 const DATA_MASK: u32 = DATA_NONE | DATA_BOOL | DATA_EVENTFD;
-const ACTION_MASK: u32 = 1 << 3;
-const ACTION_UNMASK: u32 = 1 << 4;
-const ACTION_TRIGGER: u32 = 1 << 5;
+pub(super) const ACTION_MASK: u32 = 1 << 3;
+pub(super) const ACTION_UNMASK: u32 = 1 << 4;
+pub(super) const ACTION_TRIGGER: u32 = 1 << 5;
 const ACTIONS: u32 = ACTION_MASK | ACTION_UNMASK | ACTION_TRIGGER;
 
 /// Size of the fixed part in bytes.

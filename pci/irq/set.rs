@@ -7,6 +7,7 @@ use super::{
     intx::Intx,
     msi::Messages,
     request::{
+        self,
         Action,
         Data,
         Header,
@@ -26,7 +27,10 @@ use crate::{
             Allocation,
             MessageKind, //
         },
-        uapi::irq::IrqSet, //
+        uapi::irq::{
+            self as uapi,
+            IrqSet, //
+        }, //
     },
     memory::MemoryLock, //
 };
@@ -41,6 +45,17 @@ use kernel::{
 use vfio::{
     abstractions::fs::eventfd::EventFd,
     device::Device, //
+};
+
+// What `request` knows without the kernel is what the interface says.
+const _: () = {
+    assert!(HEADER_SIZE as usize == size_of::<IrqSet>());
+    assert!(request::DATA_NONE == uapi::VFIO_IRQ_SET_DATA_NONE);
+    assert!(request::DATA_BOOL == uapi::VFIO_IRQ_SET_DATA_BOOL);
+    assert!(request::DATA_EVENTFD == uapi::VFIO_IRQ_SET_DATA_EVENTFD);
+    assert!(request::ACTION_MASK == uapi::VFIO_IRQ_SET_ACTION_MASK);
+    assert!(request::ACTION_UNMASK == uapi::VFIO_IRQ_SET_ACTION_UNMASK);
+    assert!(request::ACTION_TRIGGER == uapi::VFIO_IRQ_SET_ACTION_TRIGGER);
 };
 
 impl From<Refusal> for Error {
