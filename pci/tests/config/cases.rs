@@ -25,6 +25,31 @@ use super::{
 /// What a case ends with.
 pub(crate) type Outcome = Result<(), &'static str>;
 
+/// Hands the names of all cases, by the modules that they are in, to the macro `$with`, which makes
+/// tests of them.
+macro_rules! for_each_case {
+    ($with:ident) => {
+        $with! {
+            cases {
+                permissions chunks memory_effects
+            }
+            header {
+                virtual_function command missed_reset bar_sizing header_fields
+            }
+            capabilities {
+                power_management vital_product_data msi express advanced_features
+                plain_capabilities write_one_to_clear emulated_dword
+            }
+            lists {
+                hidden hidden_lengths hidden_extended_lengths hostile_hidden_lengths
+                hidden_overlap hostile_lists extended_list hostile_extended_list lengths
+                extended_lengths overlap cut_short reserved_link_bits odd_sizes
+            }
+        }
+    };
+}
+pub(crate) use for_each_case;
+
 impl From<Failure> for &'static str {
     fn from(failure: Failure) -> Self {
         match failure {
