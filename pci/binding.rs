@@ -74,15 +74,11 @@ pub struct Binding {
 
 impl Binding {
     /// Prepares a device, to which the driver may add something, without touching it.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
     pub fn new(
-        device: &pci::Device<Core<'_>>,
-        options: Options,
-        variant: Option<KBox<dyn Variant>>,
-    ) -> impl PinInit<Self, Error> {
-        Self::create(device, options, variant)
-    }
-
-    fn create(
         device: &pci::Device<Core<'_>>,
         options: Options,
         variant: Option<KBox<dyn Variant>>,

@@ -81,9 +81,7 @@ impl<T: DeviceDriver> Driver for T {
     }
 
     fn prepare(device: &pci::Device<Core<'_>>) -> impl PinInit<Binding, Error> {
-        pin_init::pin_init_scope(move || {
-            Ok(Binding::new(device, T::options(), T::variant(device)?))
-        })
+        T::variant(device).and_then(|variant| Binding::new(device, T::options(), variant))
     }
 
     fn bind(device: &Probed<'_>, data: Pin<&Binding>) -> Result {
