@@ -2,7 +2,7 @@
 
 //! Width of a config access.
 
-/// Width of an access to config space.
+/// Width of an access to config space, which has none of eight bytes, as registers of a BAR have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Width {
     /// One byte.
