@@ -59,6 +59,21 @@ static long ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size)
 	return vfio_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
 }
 
+/* Devices may read it only. */
+static long ioas_map_to_read(int iommufd, uint32_t ioas, void *vaddr, uint64_t iova, uint64_t size)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)vaddr,
+		.length = size,
+		.iova = iova,
+	};
+
+	return vfio_ioctl(iommufd, IOMMU_IOAS_MAP, &map);
+}
+
 #define ATTACH()							\
 	do {								\
 		ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas,	\
@@ -108,6 +123,25 @@ TEST_F(iommufd, pins)
 	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
 }
 
+/* 5-102, 9-8: what is mapped to be read is not written to, nor are pages that were pinned so. */
+TEST_F(iommufd, pins_to_read)
+{
+	int device = self->device;
+
+	ASSERT_EQ(0, ioas_map_to_read(self->iommufd, self->ioas, self->buffer, IOVA, SIZE));
+	ASSERT_EQ(self->ioas, cdev_attach(device, self->ioas));
+	memset(self->buffer, 5, SIZE);
+	EXPECT_EQ(-EPERM, pin(device, IOVA, SIZE));
+	EXPECT_EQ(-EPERM, store(device, VFIO_MEMORY_WRITE, IOVA, SIZE, 6));
+	EXPECT_EQ(5, load(device, VFIO_MEMORY_READ, IOVA, SIZE));
+	ASSERT_EQ(0, command(device, VFIO_MEMORY_PIN_TO_READ, IOVA, SIZE));
+	EXPECT_EQ(5, load(device, VFIO_MEMORY_READ_PINNED, IOVA, SIZE));
+	EXPECT_EQ(-EPERM, store(device, VFIO_MEMORY_WRITE_PINNED, IOVA, SIZE, 6));
+	EXPECT_TRUE(has_only(self->buffer, SIZE, 5));
+	EXPECT_EQ(0, unpin(device, IOVA, SIZE));
+	EXPECT_EQ(self->pinned, settled_pinned_pages(self->pinned));
+}
+
 /* 9-8: who leaves an address space leaves all that is pinned there. */
 TEST_F(iommufd, pins_go_with_the_address_space)
 {
@@ -123,6 +157,30 @@ TEST_F(iommufd, pins_go_with_the_address_space)
 	EXPECT_EQ(-ENOENT, pin(device, IOVA, SIZE));
 	ASSERT_EQ(self->ioas, cdev_attach(device, self->ioas));
 	EXPECT_EQ(0, pin(device, IOVA, SIZE));
+}
+
+/* 5-108, 9-8: the driver is told of what is unmapped, and keeps what is not. */
+TEST_F(iommufd, other_pins_stay)
+{
+	int device = self->device;
+	unsigned long i;
+
+	ASSERT_EQ(self->ioas, cdev_attach(device, self->ioas));
+	for (i = 0; i < PAGES; i++) {
+		ASSERT_EQ(0, iommufd_map(self->iommufd, self->ioas, self->buffer + i * PAGE_SIZE,
+					 IOVA + i * PAGE_SIZE, PAGE_SIZE));
+		ASSERT_EQ(0, pin(device, IOVA + i * PAGE_SIZE, PAGE_SIZE));
+	}
+	for (i = 0; i < PAGES; i++) {
+		unsigned long page = i * 3 % PAGES;
+
+		EXPECT_EQ((long)(PAGES - i), REG(device, pinned));
+		EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA + page * PAGE_SIZE,
+					PAGE_SIZE));
+		EXPECT_EQ(-ENOENT, load(device, VFIO_MEMORY_READ_PINNED, IOVA + page * PAGE_SIZE,
+					PAGE_SIZE));
+	}
+	EXPECT_EQ(0, REG(device, pinned));
 }
 
 /* 9-8: while another thread of the user pins, pages go when they are unmapped. */
@@ -152,6 +210,40 @@ TEST_F(iommufd, unmap_against_pin)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+	EXPECT_EQ(0, REG(device, pinned));
+}
+
+/* 9-8: while another thread of the user pins, pages go back to the address space they are of. */
+TEST_F(iommufd, address_space_against_pin)
+{
+	long other = iommufd_ioas(self->iommufd);
+	int device = self->device;
+	pid_t child;
+	int i;
+
+	ASSERT_LT(0, other);
+	ASSERT_EQ(0, iommufd_map(self->iommufd, other, self->buffer, IOVA, SIZE));
+	ATTACH();
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		for (i = 0; ; i++) {
+			long ret = pin(device, IOVA + i % PAGES * PAGE_SIZE, PAGE_SIZE);
+
+			/* It is about to leave, or has many. */
+			if (ret && ret != -ENOENT && ret != -ENOSPC)
+				_exit(1);
+		}
+	}
+	for (i = 0; i < 1000; i++) {
+		ASSERT_EQ(other, cdev_attach(device, other));
+		ASSERT_EQ(self->ioas, cdev_attach(device, self->ioas));
+	}
+	EXPECT_EQ(0, waitpid(child, NULL, WNOHANG));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, other, IOVA, SIZE));
 	EXPECT_EQ(0, REG(device, pinned));
 }
 
