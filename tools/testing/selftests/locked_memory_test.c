@@ -199,6 +199,46 @@ TEST_F(account, odd_limits)
 	}
 }
 
+/*
+ * 5-32: where there is a page too many, or none at all, is found page by page: what comes first is
+ * the error, however many are pinned and charged in one go. Nothing is left.
+ */
+TEST_F(account, limit_before_a_hole)
+{
+	static const struct {
+		unsigned int limit, hole;
+		int error;
+	} cases[] = {
+		{ 16, 40, ENOMEM }, { 39, 40, ENOMEM }, { 40, 40, EFAULT }, { 41, 40, EFAULT },
+		{ 511, 512, ENOMEM }, { 512, 512, EFAULT }, { 513, 512, EFAULT },
+		{ 2047, 2048, ENOMEM }, { 2048, 2048, EFAULT }, { 2049, 2048, EFAULT },
+		{ 2100, 2500, ENOMEM }, { 2500, 2500, EFAULT }, { 0, 0, EFAULT }, { 0, 1, ENOMEM },
+	};
+	const size_t size = 3000 * PAGE_SIZE;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	long pinned = memory_pinned_pages();
+	size_t i;
+
+	ASSERT_NE(MAP_FAILED, (void *)memory);
+	ASSERT_TRUE(ipc_lock_drop());
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *hole = memory + cases[i].hole * PAGE_SIZE;
+
+		ASSERT_EQ(0, locked_limit(0, cases[i].limit * PAGE_SIZE));
+		ASSERT_EQ(0, munmap(hole, PAGE_SIZE));
+		EXPECT_EQ(-cases[i].error,
+			  type1_map(self->container, memory, IOVA, size, DMA_RW)) {
+			TH_LOG("limit %u, hole %u", cases[i].limit, cases[i].hole);
+		}
+		EXPECT_EQ(self->before, settled_locked_kb(self->before));
+		EXPECT_EQ(pinned, settled_pinned_pages(pinned));
+		ASSERT_EQ(hole, mmap(hole, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_FIXED, -1, 0));
+	}
+	ASSERT_EQ(0, munmap(memory, size));
+}
+
 /* A thread, and what it finds; 0 or the line where it did not. */
 struct thread_user {
 	pthread_t thread;
