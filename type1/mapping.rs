@@ -232,12 +232,11 @@ impl Mapping {
             };
         }
         if let Some(run) = growing {
-            let mut pages = self.map_run(run, &devices)?;
+            let _pages = self.map_run(run, &devices)?;
             // Who goes from here on goes after the mapping was made.
             if devices.any_lost() {
                 return Err(EFAULT);
             }
-            pages.runs.shrink();
         }
         Ok(())
     }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs of consecutive page frames, packed into eight bytes.
+//! Runs of consecutive page frames.
 //!
-//! A mapping remembers which page frames are behind it as a list of runs. For
-//! memory in huge pages that is a few entries; for scattered memory it is eight
-//! bytes per page, as much as the IOMMU's page table takes. With it, nobody has
-//! to ask the IOMMU page by page where an address leads.
+//! A mapping remembers which page frames are behind it as a list of runs. With it, nobody has
+//! to ask the IOMMU page by page where an address leads. How little memory a list takes is
+//! in [`packed_runs`](super::packed_runs).
 //!
 //! Pure arithmetic on `core` alone, so that the same file is tested in the
 //! kernel and on the host.
@@ -28,7 +27,7 @@ pub enum Kind {
 ///
 /// From bit 0 on: `PFN_BITS` bits of the first page frame number,
 /// `LENGTH_BITS` bits of the number of page frames less one, one bit that
-/// is set for [`Kind::Device`], and one for [`Kind::Revoked`].
+/// is set for [`Kind::Device`], and one for [`Kind::Revoked`]. That makes [`Run::BITS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run(u64);
 
@@ -36,12 +35,15 @@ impl Run {
     /// Enough for 52 bits of physical address and pages of 4 KiB, which is what x86 and Arm have;
     /// Kconfig offers type1 on no other machine.
     const PFN_BITS: u32 = 40;
-    /// Runs of up to 16 GiB with pages of 4 KiB.
-    const LENGTH_BITS: u32 = 22;
+    /// Runs of up to 4 GiB with pages of 4 KiB.
+    const LENGTH_BITS: u32 = 20;
     const DEVICE: u64 = 1 << (Self::PFN_BITS + Self::LENGTH_BITS);
     const REVOKED: u64 = Self::DEVICE << 1;
     const PFN_MASK: u64 = (1 << Self::PFN_BITS) - 1;
     const LENGTH_MASK: u64 = (1 << Self::LENGTH_BITS) - 1;
+
+    /// How many bits there are.
+    pub const BITS: u32 = Self::PFN_BITS + Self::LENGTH_BITS + 2;
 
     /// The longest run, in pages.
     pub const MAX_PAGES: u64 = 1 << Self::LENGTH_BITS;
@@ -61,6 +63,17 @@ impl Run {
         };
         // INVARIANT: Both numbers fit, as just checked.
         Some(Self(kind | ((pages - 1) << Self::PFN_BITS) | pfn))
+    }
+
+    /// The run whose [bits](Self::bits) are the lowest of `bits`.
+    pub const fn from_bits(bits: u64) -> Self {
+        // INVARIANT: Each number takes all of its bits.
+        Self(bits & ((1 << Self::BITS) - 1))
+    }
+
+    /// All that there is to know, in the lowest [`Run::BITS`] bits.
+    pub const fn bits(&self) -> u64 {
+        self.0
     }
 
     /// The number of the first page frame.
@@ -93,7 +106,7 @@ impl Run {
     /// This run and `next` as one of at most `limit` pages, if `next` is of the
     /// same kind and begins where this run ends.
     pub fn joined(&self, next: &Self, limit: u64) -> Option<Self> {
-        // OVERFLOW: Both are at most 2^22 pages, and at most 2^40 page frames.
+        // OVERFLOW: Both are at most 2^20 pages, and at most 2^40 page frames.
         let pages = self.pages() + next.pages();
         let adjacent = self.pfn() + self.pages() == next.pfn();
         if !adjacent || self.kind() != next.kind() || pages > limit {

@@ -168,8 +168,16 @@ mod run_list {
         run_list::RunList, //
     };
 
+    /// Enough for a few pieces.
+    const COUNT: u64 = 5000;
+
     fn run(pfn: u64) -> Result<Run> {
         Run::new(pfn, 1, Kind::Pinned).ok_or(EINVAL)
+    }
+
+    /// A run that takes one word or two.
+    fn mixed(index: u64) -> Result<Run> {
+        Run::new(2 * index, 1 + index % 3 / 2, Kind::Pinned).ok_or(EINVAL)
     }
 
     #[test]
@@ -177,30 +185,88 @@ mod run_list {
         let mut runs = RunList::new();
         assert!(runs.push(run(1)?));
         assert!(!runs.push(run(2)?));
-        assert_eq!(runs.as_slice(), &[run(1)?]);
+        assert_eq!(runs.last(), Some(run(1)?));
+        assert_eq!(runs.memory(), 0);
         assert_eq!(runs.pop(), Some(run(1)?));
         assert_eq!(runs.pop(), None);
         assert!(runs.push(run(3)?));
-        assert_eq!(runs.as_slice(), &[run(3)?]);
+        assert_eq!(runs.last(), Some(run(3)?));
         Ok(())
     }
 
     #[test]
     fn runs_keep_their_order() -> Result {
         let mut runs = RunList::new();
-        for pfn in 0..100 {
+        for index in 0..COUNT {
             runs.reserve()?;
-            assert!(runs.push(run(pfn)?));
+            assert!(runs.push(mixed(index)?));
+            assert_eq!(runs.last(), Some(mixed(index)?));
         }
-        runs.shrink();
-        for (pfn, found) in (0..).zip(runs.as_slice()) {
-            assert_eq!(*found, run(pfn)?);
+        let mut indices = 0..COUNT;
+        for run in runs.iter() {
+            assert_eq!(indices.next().map(mixed), Some(Ok(run)));
         }
-        for pfn in (0..100).rev() {
-            assert_eq!(runs.as_slice().len() as u64, pfn + 1);
-            assert_eq!(runs.pop(), Some(run(pfn)?));
+        assert_eq!(indices.next(), None);
+        let mut indices = 0..COUNT;
+        let mut pieces = 0;
+        while let Some(piece) = runs.piece(pieces) {
+            for run in piece {
+                assert_eq!(indices.next().map(mixed), Some(Ok(run)));
+            }
+            pieces += 1;
         }
+        assert_eq!(indices.next(), None);
+        assert!(pieces > 3);
+        for index in (0..COUNT).rev() {
+            assert_eq!(runs.last(), Some(mixed(index)?));
+            assert_eq!(runs.pop(), Some(mixed(index)?));
+        }
+        assert_eq!(runs.last(), None);
         assert_eq!(runs.pop(), None);
+        runs.reserve()?;
+        assert!(runs.push(run(7)?));
+        assert_eq!(runs.pop(), Some(run(7)?));
+        Ok(())
+    }
+
+    #[test]
+    fn runs_of_devices_are_revoked() -> Result {
+        let device = |index: u64, kind| Run::new(2 * index, 1, kind).ok_or(EINVAL);
+        let mut runs = RunList::new();
+        for index in 0..COUNT {
+            runs.reserve()?;
+            assert!(runs.push(device(index, Kind::Device)?));
+        }
+        runs.revoke(|run| (run.pfn() < COUNT).then_some(run.pfn() % 4 == 0));
+        for (index, run) in (0..).zip(runs.iter()) {
+            let lost = 2 * index < COUNT && index % 2 == 0;
+            let kind = if lost { Kind::Revoked } else { Kind::Device };
+            assert_eq!(run, device(index, kind)?);
+        }
+        Ok(())
+    }
+
+    /// What a list has of memory for 1 GiB in pieces of `pages` pages that are not adjacent, in
+    /// thousandths of a byte for each page.
+    fn cost_of(pages: u64) -> Result<u64> {
+        let total: u64 = 1 << 18;
+        let mut runs = RunList::new();
+        for index in 0..total / pages {
+            runs.reserve()?;
+            let run = Run::new(2 * index * pages, pages, Kind::Pinned).ok_or(EINVAL)?;
+            assert!(runs.push(run));
+        }
+        Ok(runs.memory() as u64 * 1000 / total)
+    }
+
+    /// Lone pages, folios of 64 KiB, transparent huge pages, and hugetlb.
+    #[test]
+    fn memory_for_each_page() -> Result {
+        for (pages, most) in [(1, 4060), (16, 510), (512, 16), (1 << 18, 0)] {
+            let cost = cost_of(pages)?;
+            pr_info!("1 GiB in runs of {pages} pages: {cost}/1000 bytes a page\n");
+            assert!(cost <= most);
+        }
         Ok(())
     }
 }

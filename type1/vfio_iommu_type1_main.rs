@@ -32,6 +32,7 @@ mod info;
 mod map;
 mod mapping;
 mod mappings;
+pub mod packed_runs;
 pub mod page_sizes;
 mod pin;
 pub mod range;

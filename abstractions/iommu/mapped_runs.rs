@@ -81,12 +81,16 @@ impl Tail {
     }
 }
 
-/// Where [`DmaRuns::join_step()`] is: at which run, and at which page.
+/// Where [`DmaRuns::join_step()`] is.
 #[derive(Default)]
 pub(crate) struct Position {
     /// The address of the runs, once there has been a step.
     owner: usize,
-    run: usize,
+    /// In which piece of the list,
+    piece: usize,
+    /// at which page that begins,
+    first: u64,
+    /// and at which page of all.
     page: u64,
 }
 
@@ -124,11 +128,6 @@ impl DmaRuns {
         Ok(self.runs.reserve()?)
     }
 
-    /// Gives back the room that is not used.
-    pub(crate) fn shrink(&mut self) {
-        self.runs.shrink();
-    }
-
     /// Appends `run`, for which there must be room, and which must have been found for the
     /// same access.
     ///
@@ -161,13 +160,13 @@ impl DmaRuns {
     ///
     /// Those of the IOMMU drivers. Unless it is stuck it can be [taken](Self::take) then.
     pub(crate) fn map_last(&mut self) -> Result<(), MapError> {
-        let last = self.runs.as_slice().last();
+        let last = self.runs.last();
         let Some(run) = last.filter(|run| run.kind() != Kind::Revoked) else {
             return Ok(());
         };
         let (end, first) = (self.pages, self.pages.saturating_sub(run.pages()));
         // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
-        let run = unsafe { HeldRun::new(*run) };
+        let run = unsafe { HeldRun::new(run) };
         let domains = self.domains.read();
         let round = domains.round();
         let is_joined = self.coverage.is_joined(round);
@@ -199,31 +198,43 @@ impl DmaRuns {
             return Ok(false);
         };
         let limit = position.page.saturating_add(max_pages);
-        let runs = self.runs.as_slice().get(position.run..).unwrap_or_default();
-        for run in runs.iter().take(max_runs) {
-            // Pages go only from the end, and come only in all domains once this one has all:
-            // so it has none, up to here, or all.
-            if self.coverage.is_joined(round) || position.page >= limit {
+        let mut left = max_runs;
+        while let Some(runs) = self.runs.piece(position.piece) {
+            let mut first = position.first;
+            for run in runs {
+                let (start, end) = (first, first.saturating_add(run.pages()));
+                first = end;
+                if end <= position.page {
+                    continue;
+                }
+                // Pages go only from the end, and come only in all domains once this one has
+                // all: so it has none, up to here, or all.
+                if self.coverage.is_joined(round) || left == 0 || position.page >= limit {
+                    return Ok(!self.coverage.is_joined(round));
+                }
+                let is_next = start == position.page
+                    && position.page == self.coverage.joined(round)
+                    && (position.page == 0 || position.owner == owner);
+                if !is_next || end > self.coverage.mapped() {
+                    return Err(EIO);
+                }
+                if run.kind() != Kind::Revoked {
+                    // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
+                    let run = unsafe { HeldRun::new(run) };
+                    paging.map(self.address_of(start), run, self.access)?;
+                }
+                // INVARIANT: It has the pages below the end now.
+                self.coverage.join(round, end);
+                position.owner = owner;
+                position.page = end;
+                left = left.saturating_sub(1);
+            }
+            if self.coverage.is_joined(round) {
                 break;
             }
-            let end = position.page.saturating_add(run.pages());
-            let is_next = position.page == self.coverage.joined(round)
-                && (position.page == 0 || position.owner == owner);
-            if !is_next || end > self.coverage.mapped() {
-                return Err(EIO);
-            }
-            if run.kind() != Kind::Revoked {
-                // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
-                let run = unsafe { HeldRun::new(*run) };
-                paging.map(self.address_of(position.page), run, self.access)?;
-            }
-            // INVARIANT: It has the pages below the end now.
-            self.coverage.join(round, end);
-            *position = Position {
-                owner,
-                run: position.run.saturating_add(1),
-                page: end,
-            };
+            // There is another piece, so this one stays as it is unless all are joined.
+            position.piece = position.piece.saturating_add(1);
+            position.first = first;
         }
         Ok(!self.coverage.is_joined(round))
     }
@@ -232,14 +243,13 @@ impl DmaRuns {
     /// reaches `max_pages`; either all of them or none was revoked. None, if
     /// there are no runs.
     fn tail(&self, max_runs: usize, max_pages: u64) -> Tail {
-        let runs = self.runs.as_slice();
-        let is_revoked = |run: &Run| run.kind() == Kind::Revoked;
+        let is_revoked = |run: Run| run.kind() == Kind::Revoked;
         let mut tail = Tail {
             runs: 0,
             pages: 0,
-            revoked: runs.last().is_some_and(is_revoked),
+            revoked: self.runs.last().is_some_and(is_revoked),
         };
-        for run in runs.iter().rev().take(max_runs) {
+        for run in self.runs.iter().rev().take(max_runs) {
             if is_revoked(run) != tail.revoked {
                 break;
             }
@@ -302,22 +312,17 @@ impl DmaRuns {
         ranges: impl Iterator<Item = &'a Range<u64>> + Clone,
     ) -> Result {
         self.unmap(ranges.clone())?;
-        let mut runs = self.runs.as_mut_slice().iter_mut();
+        let mut ranges = ranges.peekable();
         let mut page = 0u64;
-        for pages in ranges {
-            while page < pages.end {
-                let Some(run) = runs.next() else {
-                    return Ok(());
-                };
-                let end = page.saturating_add(run.pages());
-                if page >= pages.start && end <= pages.end && run.kind() == Kind::Device {
-                    // INVARIANT: No domain has it any more.
-                    *run = run.revoked();
-                }
-                page = end;
-                cond_resched();
-            }
-        }
+        self.runs.revoke(|run| {
+            cond_resched();
+            let (start, end) = (page, page.saturating_add(run.pages()));
+            page = end;
+            while ranges.next_if(|pages| pages.end <= start).is_some() {}
+            let pages = ranges.peek()?;
+            // INVARIANT: No domain has it any more.
+            Some(start >= pages.start && end <= pages.end && run.kind() == Kind::Device)
+        });
         Ok(())
     }
 
@@ -332,7 +337,7 @@ impl DmaRuns {
                 break;
             };
             tail.runs = left;
-            let pages = self.runs.as_slice().last().map_or(0, Run::pages);
+            let pages = self.runs.last().map_or(0, |run| run.pages());
             let first = self.pages.saturating_sub(pages);
             if first < self.coverage.mapped() {
                 break;

@@ -50,6 +50,7 @@ pub mod type1 {
     pub mod claims;
     pub mod coverage;
     pub mod dirty_bitmap;
+    pub mod packed_runs;
     pub mod page_sizes;
     pub mod range;
     pub mod run;

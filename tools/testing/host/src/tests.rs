@@ -16,3 +16,4 @@ mod migration_state;
 mod model;
 mod type1_dirty;
 mod type1_iova;
+mod type1_runs;
