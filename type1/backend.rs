@@ -81,13 +81,11 @@ impl Container {
 
     fn unmap_dma(&self, arg: usize) -> Result {
         let request = UnmapRequest::read(arg)?;
+        let extent = request.extent();
         let size = match &request.kind {
-            UnmapKind::Remove => self.table.unmap(&request.extent, self.version, None)?,
-            UnmapKind::Report(bitmap) => {
-                self.table
-                    .unmap(&request.extent, self.version, Some(bitmap))?
-            }
-            UnmapKind::Invalidate => self.table.invalidate(&request.extent, self.version)?,
+            UnmapKind::Remove => self.table.unmap(&extent, self.version, None)?,
+            UnmapKind::Report(bitmap) => self.table.unmap(&extent, self.version, Some(bitmap))?,
+            UnmapKind::Invalidate => self.table.invalidate(&extent, self.version)?,
         };
         request.write_back(size)
     }

@@ -83,6 +83,10 @@ impl DriverPins {
     }
 
     fn count_in(&self, pages: &Range<u64>) -> usize {
+        // Few mappings have any.
+        if self.is_empty() {
+            return 0;
+        }
         self.indices_from(pages.start)
             .take_while(|index| *index < pages.end)
             .count()

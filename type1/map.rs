@@ -101,7 +101,8 @@ impl LockedTable {
     /// Claims the addresses of `mapping`, and settles the claim at once if the mapping has no
     /// pages yet.
     fn reserve(&self, request: &MapRequest, mapping: Arc<Mapping>) -> Result<Phase> {
-        let slot = Slot::new()?;
+        let spare = self.lock().mappings.take_spare();
+        let slot = spare.map_or_else(Slot::new, Ok)?;
         let mut dirty: Option<Dirty> = None;
         loop {
             let mut table = match claims::reserve(self, &request.range) {

@@ -71,6 +71,9 @@ impl Entry {
 /// A mapping that is not there any more, to be dropped without the lock.
 pub(super) type Removed = RBTreeNode<u64, Entry>;
 
+/// The same, if its place was not kept, and its bits.
+pub(super) type Left = (Option<Removed>, Option<Dirty>);
+
 /// How many mappings are removed in one go, so that to find them, and to end their charge,
 /// costs as much as for one. That they all are gone is known at the end of it.
 pub(super) const REMOVE_STEP: usize = 16;
@@ -102,6 +105,9 @@ pub(super) struct Mappings {
     available: u32,
     invalid: usize,
     tickets: Ticket,
+    /// Of one that has gone, for the next one: who maps and unmaps a page, time and again, allocates
+    /// half as much.
+    spare: Option<Slot>,
 }
 
 impl Mappings {
@@ -113,6 +119,7 @@ impl Mappings {
             available: limit,
             invalid: 0,
             tickets: 0,
+            spare: None,
         }
     }
 
@@ -199,6 +206,11 @@ impl Mappings {
         self.tree.get_mut(&last)
     }
 
+    /// Takes the room that is left of a mapping, if there is any.
+    pub(super) fn take_spare(&mut self) -> Option<Slot> {
+        self.spare.take()
+    }
+
     /// Adds a mapping that overlaps no other.
     pub(super) fn insert(&mut self, slot: Slot, entry: Entry) {
         self.available = self.available.saturating_sub(1);
@@ -252,12 +264,20 @@ impl Mappings {
         removed
     }
 
-    /// Removes the mapping that ends at `last`.
-    pub(super) fn remove(&mut self, last: u64) -> Option<Removed> {
-        let entry = self.tree.find_mut(&last)?;
+    /// Removes the mapping that ends at `last`, which the caller has. What is left of it is to be
+    /// dropped without the lock.
+    pub(super) fn remove(&mut self, last: u64) -> Option<Left> {
+        let mut entry = self.tree.find_mut(&last)?;
         self.available = self.available.saturating_add(1);
+        let Entry { invalid, dirty, .. } = entry.get_mut();
         // INVARIANT: It does not count any more.
-        self.invalid = self.invalid.saturating_sub(entry.get().invalid.into());
-        Some(entry.remove_node())
+        self.invalid = self.invalid.saturating_sub((*invalid).into());
+        let dirty = dirty.take();
+        let node = entry.remove_node();
+        if self.spare.is_some() {
+            return Some((Some(node), dirty));
+        }
+        self.spare = Some(Slot(node.into_reservation()));
+        Some((None, dirty))
     }
 }

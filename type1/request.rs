@@ -235,13 +235,13 @@ pub(crate) enum UnmapKind {
 pub(crate) struct UnmapRequest {
     arg: usize,
     raw: DmaUnmap,
-    /// What to unmap.
-    pub(crate) extent: Extent,
-    /// How.
+    /// How to unmap.
     pub(crate) kind: UnmapKind,
 }
 
 impl UnmapRequest {
+    const ALL: u32 = uapi_type1::UNMAP_FLAG_ALL;
+
     /// Reads a request.
     ///
     /// # Errors
@@ -250,7 +250,7 @@ impl UnmapRequest {
     /// `EINVAL`: `argsz` is too small, a flag is unknown or does not go with another one, or
     /// there is no bitmap where one is asked for.
     pub(crate) fn read(arg: usize) -> Result<Self> {
-        const ALL: u32 = uapi_type1::UNMAP_FLAG_ALL;
+        const ALL: u32 = UnmapRequest::ALL;
         const VADDR: u32 = uapi_type1::UNMAP_FLAG_VADDR;
         const REPORT: u32 = uapi_type1::UNMAP_FLAG_GET_DIRTY_BITMAP;
 
@@ -267,18 +267,17 @@ impl UnmapRequest {
         } else {
             UnmapKind::Remove
         };
-        let (iova, size) = (raw.iova, raw.size);
-        let extent = if raw.flags & ALL == 0 {
+        Ok(Self { arg, raw, kind })
+    }
+
+    /// What to unmap.
+    pub(crate) fn extent(&self) -> Extent {
+        let (iova, size) = (self.raw.iova, self.raw.size);
+        if self.raw.flags & Self::ALL == 0 {
             Extent::Bytes { iova, size }
         } else {
             Extent::All { iova, size }
-        };
-        Ok(Self {
-            arg,
-            raw,
-            extent,
-            kind,
-        })
+        }
     }
 
     /// Tells the user that `size` bytes were unmapped.

@@ -244,6 +244,14 @@ impl DmaRuns {
     /// there are no runs.
     fn tail(&self, max_runs: usize, max_pages: u64) -> Tail {
         let is_revoked = |run: Run| run.kind() == Kind::Revoked;
+        // Most lists.
+        if let RunList::Few(run) = &self.runs {
+            return Tail {
+                runs: run.iter().len(),
+                pages: self.pages,
+                revoked: run.is_some_and(is_revoked),
+            };
+        }
         let mut tail = Tail {
             runs: 0,
             pages: 0,
