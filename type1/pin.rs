@@ -48,7 +48,6 @@ pub(crate) struct Pinner<'a> {
     mm: &'a MmWithUser,
     own: Option<OwnMm<'a>>,
     batch: PinBatch,
-    write: bool,
     /// The longest run to return, in pages.
     run_limit: u64,
 }
@@ -66,7 +65,6 @@ impl<'a> Pinner<'a> {
             mm,
             own: OwnMm::of(mm),
             batch: PinBatch::new(capacity, write)?,
-            write,
             run_limit,
         })
     }
@@ -181,7 +179,8 @@ impl<'a> Pinner<'a> {
         let Some(leaf) = Leaf::of_frames(vma, frames) else {
             return Ok(None);
         };
-        leaf.into_run(limit, self.write, source).map(Some)
+        leaf.into_run(limit, self.batch.is_writable(), source)
+            .map(Some)
     }
 
     /// The page frames behind one page table entry. `None` as [`device_run()`](Self::device_run).
@@ -194,7 +193,7 @@ impl<'a> Pinner<'a> {
     ) -> Result<Option<DmaRun>> {
         let address = mm.untagged(address);
         if let Lookup::Absent = mm.pfnmap_leaf(address) {
-            mm.fault_in(address, self.write)?;
+            mm.fault_in(address, self.batch.is_writable())?;
         }
         // The lock may have been dropped for the fault, and what is there now may be pinned.
         let Some(vma) = mm.pfnmap_vma(address) else {
@@ -202,7 +201,9 @@ impl<'a> Pinner<'a> {
         };
         let source = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {
-            Lookup::Present(leaf) => leaf.into_run(limit, self.write, source).map(Some),
+            Lookup::Present(leaf) => leaf
+                .into_run(limit, self.batch.is_writable(), source)
+                .map(Some),
             Lookup::Absent | Lookup::NotPfnmap => Ok(None),
         }
     }

@@ -170,6 +170,11 @@ impl PinBatch {
         Ok(())
     }
 
+    /// Whether a device may write to the pages.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.write
+    }
+
     /// Whether no page is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.taken == self.pages.as_slice().len()
