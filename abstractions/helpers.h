@@ -129,6 +129,7 @@ unsigned int vfio_rust_type1_dma_entry_limit(void);
 struct vfio_rust_wait_flags {
 	wait_queue_head_t queue;
 	atomic_t flags;
+	atomic_t turns;
 };
 void vfio_rust_wait_flags_init(struct vfio_rust_wait_flags *wait,
 			       const char *name, struct lock_class_key *key);
@@ -137,6 +138,10 @@ void vfio_rust_wait_flags_clear(struct vfio_rust_wait_flags *wait, u16 flags);
 void vfio_rust_wait_flags_wait(struct vfio_rust_wait_flags *wait, u16 flags);
 int vfio_rust_wait_flags_wait_killable(struct vfio_rust_wait_flags *wait,
 				       u16 flags);
+void vfio_rust_wait_flags_begin_turn(struct vfio_rust_wait_flags *wait);
+void vfio_rust_wait_flags_end_turn(struct vfio_rust_wait_flags *wait);
+void vfio_rust_wait_flags_give_way(struct vfio_rust_wait_flags *wait);
+int vfio_rust_wait_flags_give_way_killable(struct vfio_rust_wait_flags *wait);
 struct pci_dev;
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev);
 struct pci_dev *vfio_rust_pci_upstream_bridge(struct pci_dev *pdev);

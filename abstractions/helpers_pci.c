@@ -18,17 +18,22 @@ void vfio_rust_wait_flags_init(struct vfio_rust_wait_flags *wait,
 {
 	__init_waitqueue_head(&wait->queue, name, key);
 	atomic_set(&wait->flags, 0);
+	atomic_set(&wait->turns, 0);
 }
 
 void vfio_rust_wait_flags_set(struct vfio_rust_wait_flags *wait, u16 flags)
 {
 	atomic_or(flags, &wait->flags);
+	/* Who gives way does so no longer. */
+	if (atomic_read(&wait->turns))
+		wake_up_all(&wait->queue);
 }
 
 void vfio_rust_wait_flags_clear(struct vfio_rust_wait_flags *wait, u16 flags)
 {
 	atomic_andnot(flags, &wait->flags);
-	wake_up_all(&wait->queue);
+	if (wq_has_sleeper(&wait->queue))
+		wake_up_all(&wait->queue);
 }
 
 void vfio_rust_wait_flags_wait(struct vfio_rust_wait_flags *wait, u16 flags)
@@ -42,6 +47,33 @@ int vfio_rust_wait_flags_wait_killable(struct vfio_rust_wait_flags *wait,
 	return wait_event_killable(wait->queue,
 				   !(atomic_read(&wait->flags) & flags)) ?
 	       -EINTR : 0;
+}
+
+void vfio_rust_wait_flags_begin_turn(struct vfio_rust_wait_flags *wait)
+{
+	atomic_inc(&wait->turns);
+}
+
+void vfio_rust_wait_flags_end_turn(struct vfio_rust_wait_flags *wait)
+{
+	if (atomic_dec_and_test(&wait->turns) && wq_has_sleeper(&wait->queue))
+		wake_up_all(&wait->queue);
+}
+
+/* There is nobody to give way to, or somebody else keeps those waiting. */
+static bool may_go(struct vfio_rust_wait_flags *wait)
+{
+	return !atomic_read(&wait->turns) || atomic_read(&wait->flags);
+}
+
+void vfio_rust_wait_flags_give_way(struct vfio_rust_wait_flags *wait)
+{
+	wait_event(wait->queue, may_go(wait));
+}
+
+int vfio_rust_wait_flags_give_way_killable(struct vfio_rust_wait_flags *wait)
+{
+	return wait_event_killable(wait->queue, may_go(wait)) ? -EINTR : 0;
 }
 
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev)

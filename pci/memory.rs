@@ -243,12 +243,17 @@ impl MemoryLock {
     #[cold]
     fn wait_for_access(&self) -> Result<Access<'_>> {
         let mut resumed = None;
+        let mut place = None;
         loop {
             match self.ask() {
                 Ok(access) => return Ok(access),
-                Err(Availability::Resetting) => self.gate.wait()?,
+                Err(Availability::Resetting) => {
+                    place.get_or_insert_with(|| self.gate.queue()).wait()?;
+                }
                 // It cannot fall asleep again before the lock is released.
                 Err(Availability::Suspended) if resumed.is_none() => {
+                    // Nobody is to wait for that.
+                    place = None;
                     resumed = Some(Resumed::new(&self.function).map_err(|_| EIO)?);
                 }
                 Err(_) => return Err(EIO),
@@ -376,10 +381,20 @@ impl MemoryLock {
     /// Keeps everybody else from the memory. Cannot be killed while it waits for somebody, so it
     /// is for those who cannot turn back.
     pub(crate) fn exclusive(&self) -> Exclusive<'_> {
+        match self.enter() {
+            Ok(exclusive) => exclusive,
+            Err(_) => self.wait_for_exclusive(),
+        }
+    }
+
+    /// Does the same, if somebody keeps others from the memory.
+    #[cold]
+    fn wait_for_exclusive(&self) -> Exclusive<'_> {
+        let place = self.gate.queue();
         loop {
-            match self.enter() {
-                Ok(exclusive) => return exclusive,
-                Err(_) => self.gate.wait_for_ever(),
+            place.wait_for_ever();
+            if let Ok(exclusive) = self.enter() {
+                return exclusive;
             }
         }
     }
@@ -403,7 +418,7 @@ impl MemoryLock {
     ///
     /// EINTR: the task is killed while it waits.
     pub(crate) fn wait(&self) -> Result {
-        self.gate.wait()
+        self.gate.queue().wait()
     }
 
     /// Waits for the end of a reset that somebody else has asked for.
@@ -412,19 +427,41 @@ impl MemoryLock {
     ///
     /// EINTR: the task is killed while it waits.
     pub(crate) fn wait_for_reset(&self) -> Result {
-        self.gate.wait_for(Holder::Host)
+        self.gate.queue().wait_for(Holder::Host)
+    }
+
+    /// Lets those come to the memory who have waited for it; to be done before others are kept from
+    /// it for longer than a lock could be held.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is killed while it waits for them.
+    pub(crate) fn give_way(&self) -> Result {
+        self.gate.give_way_killable()
     }
 
     /// Keeps everybody else from the memory for longer than a lock could be held.
     ///
     /// # Errors
     ///
-    /// EINTR: the task is killed while it waits for somebody else who does.
+    /// EINTR: the task is killed while it waits for somebody else who does, or for those who have
+    /// waited themselves.
     pub(crate) fn hold(&self) -> Result<Held<'_>> {
+        self.give_way()?;
+        match self.try_hold() {
+            Ok(held) => Ok(held),
+            Err(_) => self.wait_to_hold(),
+        }
+    }
+
+    /// Does the same, if somebody else keeps others from the memory.
+    #[cold]
+    fn wait_to_hold(&self) -> Result<Held<'_>> {
+        let place = self.gate.queue();
         loop {
-            match self.try_hold() {
-                Ok(held) => return Ok(held),
-                Err(_) => self.gate.wait()?,
+            place.wait()?;
+            if let Ok(held) = self.try_hold() {
+                return Ok(held);
             }
         }
     }
@@ -444,12 +481,18 @@ impl MemoryLock {
     ///
     /// EAGAIN while the function is being reset; EINTR if the task is killed while it waits for
     /// another user.
+    // Inlined, it would cost the other ioctls a larger stack.
+    #[inline(never)]
     pub(crate) fn hold_for_reset(&self) -> Result<Held<'_>> {
+        self.give_way()?;
+        let mut place = None;
         loop {
             match self.try_hold() {
                 Ok(held) => return Ok(held),
                 Err(Holder::Host) => return Err(EAGAIN),
-                Err(Holder::User) => self.gate.wait_for(Holder::User)?,
+                Err(Holder::User) => place
+                    .get_or_insert_with(|| self.gate.queue())
+                    .wait_for(Holder::User)?,
             }
         }
     }
@@ -457,6 +500,7 @@ impl MemoryLock {
     /// Keeps everybody from the memory of `device` until [`Self::end_reset`], and takes away what
     /// user space has mapped. Called with the device lock held, at the begin of a reset.
     pub(crate) fn begin_reset(&self, device: &Device) {
+        self.gate.give_way();
         let mut exclusive = self.enter_regardless();
         // The PCI core saves config space next, and restores that.
         exclusive.put_back();
@@ -516,7 +560,7 @@ impl MemoryLock {
                 return Ok(visit(&self.exports));
             }
             drop(memory);
-            self.gate.wait_for(Holder::User)?;
+            self.gate.queue().wait_for(Holder::User)?;
         }
     }
 

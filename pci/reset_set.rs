@@ -153,11 +153,14 @@ impl<'a> ResetSet<'a> {
     ///
     /// # Errors
     ///
-    /// EAGAIN if somebody else keeps others from the memory of one of them, ENOMEM.
+    /// EAGAIN if somebody else keeps others from the memory of one of them; EINTR if the task is
+    /// killed while it waits for those who have waited themselves; ENOMEM.
     pub(crate) fn hold(&self) -> Result<KVec<Held<'_>>> {
         let mut all = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
         for member in &self.members {
-            let held = member.core.memory().try_hold().map_err(|_| EAGAIN)?;
+            let memory = member.core.memory();
+            memory.give_way()?;
+            let held = memory.try_hold().map_err(|_| EAGAIN)?;
             held.revoke(&member.device);
             all.push(held, GFP_KERNEL)?;
         }

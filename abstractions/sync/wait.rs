@@ -15,6 +15,10 @@ use kernel::{
 use vfio::abstractions::bindings;
 
 /// Sixteen flags, and a queue of those who wait for some of them to be cleared.
+///
+/// Who sets, clears and sets them again all the time would never let anybody through: most often he
+/// is back before those whom he has woken have come to run. So who waits takes a [`Turn`] first, and
+/// who is about to set a flag gives way to those who have one.
 #[pin_data]
 pub(crate) struct WaitFlags {
     #[pin]
@@ -65,5 +69,39 @@ impl WaitFlags {
     pub(crate) fn wait_killable(&self, flags: u16) -> Result {
         // SAFETY: As above.
         to_result(unsafe { bindings::vfio_rust_wait_flags_wait_killable(self.inner.get(), flags) })
+    }
+
+    /// Has others give way, as long as the result exists, once no flag is set any more.
+    pub(crate) fn take_turn(&self) -> Turn<'_> {
+        // SAFETY: As above.
+        unsafe { bindings::vfio_rust_wait_flags_begin_turn(self.inner.get()) };
+        Turn(self)
+    }
+
+    /// Sleeps until nobody has a turn, or a flag is set, not to be woken by signals.
+    pub(crate) fn give_way(&self) {
+        // SAFETY: As above.
+        unsafe { bindings::vfio_rust_wait_flags_give_way(self.inner.get()) };
+    }
+
+    /// Sleeps until nobody has a turn, or a flag is set.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task is being killed.
+    pub(crate) fn give_way_killable(&self) -> Result {
+        // SAFETY: As above.
+        to_result(unsafe { bindings::vfio_rust_wait_flags_give_way_killable(self.inner.get()) })
+    }
+}
+
+/// The right to have others give way.
+#[must_use = "nobody gives way any more once this is dropped"]
+pub(crate) struct Turn<'a>(&'a WaitFlags);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The flags are initialised and pinned, and the turn was begun.
+        unsafe { bindings::vfio_rust_wait_flags_end_turn(self.0.inner.get()) };
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Held<'a> {
                 return Ok(ManuallyDrop::new(self).end(exclusive));
             }
             drop(exclusive);
-            self.0.gate.wait_for(Holder::Host)?;
+            self.0.gate.queue().wait_for(Holder::Host)?;
         }
     }
 

@@ -68,6 +68,7 @@ impl MemoryLock {
     #[cold]
     fn wait_without_reset(&self) -> Result<Option<NoReset<'_>>> {
         let mut resumed = None;
+        let mut place = None;
         loop {
             let memory = self.state.read();
             let Conditions {
@@ -75,9 +76,13 @@ impl MemoryLock {
             } = memory.conditions();
             if holders.first() == Some(Holder::Host) {
                 drop(memory);
-                self.wait_for_reset()?;
+                place
+                    .get_or_insert_with(|| self.gate.queue())
+                    .wait_for(Holder::Host)?;
             } else if suspended && resumed.is_none() {
                 drop(memory);
+                // Nobody is to wait for that.
+                place = None;
                 resumed = Some(Resumed::new(&self.function).map_err(|_| EIO)?);
             } else {
                 return Ok(NoReset::new(self.leaf.read(), Some(memory)));
