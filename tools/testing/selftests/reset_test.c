@@ -5,7 +5,8 @@
  *
  * The C modules know nothing of the resets that others ask for. Mappings stay,
  * and reach nothing until it is over. These take the mappings away, and whoever
- * touches the device meanwhile waits, as with the user's own reset.
+ * touches the device meanwhile waits, as with the user's own reset, and is served before
+ * the next one.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -236,6 +237,64 @@ TEST_F(igb, in_use)
 	} else {
 		EXPECT_LT(0, user.wrong);
 	}
+}
+
+#define READERS		4
+#define TURNS		10
+
+struct reader {
+	pthread_t thread;
+	int fd;
+	volatile bool *stop;
+	volatile unsigned long reads;
+	bool failed;
+};
+
+static void *read_often(void *data)
+{
+	struct reader *reader = data;
+	uint32_t value;
+
+	while (!*reader->stop) {
+		reader->failed |= region_read(reader->fd, 0, IGB_VET, &value, 4) != 4;
+		reader->reads++;
+	}
+	return NULL;
+}
+
+/*
+ * Whoever waits for the end of a reset has his turn before the next one, though the user
+ * who resets the function is back long before a thread that sleeps gets to run.
+ */
+TEST_F(igb, others_have_their_turn)
+{
+	struct reader readers[READERS];
+	unsigned long before[READERS] = {};
+	volatile bool stop = false;
+	int i, round, starved = 0;
+
+	for (i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){ .fd = self->fd, .stop = &stop };
+		ASSERT_EQ(0, pthread_create(&readers[i].thread, NULL, read_often,
+					    &readers[i]));
+	}
+	for (round = 0; round < TURNS; round++) {
+		EXPECT_EQ(0, variant->reset(&self->session));
+		for (i = 0; i < READERS; i++) {
+			/* Of the first round it is not known who has waited. */
+			if (round)
+				starved += readers[i].reads == before[i];
+			before[i] = readers[i].reads;
+		}
+	}
+	stop = true;
+	for (i = 0; i < READERS; i++) {
+		pthread_join(readers[i].thread, NULL);
+		EXPECT_FALSE(readers[i].failed);
+	}
+	/* A thread that had no processor for all of a reset has not waited. */
+	EXPECT_GE(READERS * (TURNS - 1) / 4, starved);
+	TH_LOG("%d of %d had no turn", starved, READERS * (TURNS - 1));
 }
 
 static void *reset_by_sysfs(void *data)
