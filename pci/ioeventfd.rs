@@ -198,6 +198,17 @@ impl Doorbell {
 
 impl Handler for Doorbell {
     fn signalled(&self) -> bool {
+        let Target {
+            bar,
+            offset,
+            width,
+            value,
+        } = self.target;
+        // Most often that is all, and takes one lock.
+        let written = self.memory.try_write_register(bar, offset, width, value);
+        if written.is_some() {
+            return false;
+        }
         if !self.is_in_memory() {
             self.write();
             return false;

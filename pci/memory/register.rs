@@ -2,7 +2,10 @@
 
 //! One register of a BAR, which is what most accesses of users are.
 
-use super::MemoryLock;
+use super::{
+    published::Leaf,
+    MemoryLock, //
+};
 use crate::{
     abstractions::io::mem::{
         IoMem,
@@ -30,9 +33,21 @@ impl MemoryLock {
         if !self.function.has_memory_bar(index) {
             return None;
         }
-        let leaf = self.leaf.read();
+
+        self.with_register_of(&self.leaf.read(), index, offset, width, access)
+    }
+
+    #[inline]
+    fn with_register_of<R>(
+        &self,
+        leaf: &Leaf,
+        index: usize,
+        offset: u64,
+        width: Width,
+        access: impl FnOnce(&IoMem, usize) -> Result<R>,
+    ) -> Option<R> {
         let published = leaf.published.as_ref()?;
-        if self.availability(published.conditions, &leaf) != Availability::Ready {
+        if self.availability(published.conditions, leaf) != Availability::Ready {
             return None;
         }
         let (registers, offset) = published.bars.register(index, offset, width.bytes())?;
@@ -68,6 +83,24 @@ impl MemoryLock {
         value: u64,
     ) -> Option<()> {
         self.with_register(index, offset, width, |registers, offset| {
+            registers.write(offset, width, value)
+        })
+    }
+
+    /// Does the same without sleeping.
+    pub(crate) fn try_write_register(
+        &self,
+        index: usize,
+        offset: u64,
+        width: Width,
+        value: u64,
+    ) -> Option<()> {
+        if !self.function.has_memory_bar(index) {
+            return None;
+        }
+        let leaf = self.leaf.try_read()?;
+
+        self.with_register_of(&leaf, index, offset, width, |registers, offset| {
             registers.write(offset, width, value)
         })
     }
