@@ -14,7 +14,10 @@
 
 use crate::{
     abstractions::{
-        pci::Function,
+        pci::{
+            reset::Location,
+            Function, //
+        },
         uapi::pci::{
             DependentDevice,
             HotResetHeader,
@@ -28,6 +31,7 @@ use crate::{
     reset_set::ResetSet, //
 };
 use kernel::{
+    pci,
     prelude::*,
     uaccess::{
         UserPtr,
@@ -71,6 +75,8 @@ fn read_header(address: usize) -> Result<HotResetHeader> {
 /// EFAULT; EINVAL if the user's structure is too short; ENODEV if neither slot nor bus can be
 /// reset; ENOSPC if there is no room for all devices; EAGAIN if there were more a moment later;
 /// EPERM for a device without an IOMMU group; ENOMEM.
+// Inlined, it would cost the other ioctls a larger stack.
+#[inline(never)]
 pub(crate) fn info(core: &CoreDevice, device: &Device, address: usize) -> Result<isize> {
     let mut header = read_header(address)?;
     header.flags = 0;
@@ -88,7 +94,7 @@ pub(crate) fn info(core: &CoreDevice, device: &Device, address: usize) -> Result
         return Err(ENOSPC);
     }
 
-    let affected = Affected::describe(core, device, &function.functions_in_scope(count)?)?;
+    let affected = Affected::describe(core, device, count)?;
     let mut writer = UserSlice::new(array_at(address), room.saturating_mul(ENTRY)).writer();
     for entry in &affected.entries {
         writer.write(entry)?;
@@ -109,51 +115,43 @@ struct Affected {
 }
 
 impl Affected {
-    fn describe(core: &CoreDevice, device: &Device, functions: &[Function]) -> Result<Self> {
+    /// Describes the devices, of which there are `count`.
+    fn describe(core: &CoreDevice, device: &Device, count: usize) -> Result<Self> {
         if device.is_open_through_cdev() {
-            Self::describe_objects(core, device, functions)
+            Self::describe_objects(core, device, count)
         } else {
-            Self::describe_groups(functions)
+            Self::describe_groups(core.function(), count)
         }
     }
 
     /// Describes the devices by their groups.
-    fn describe_groups(functions: &[Function]) -> Result<Self> {
-        let mut entries = KVec::with_capacity(functions.len(), GFP_KERNEL)?;
-        for function in functions {
+    fn describe_groups(function: &Function, count: usize) -> Result<Self> {
+        let entries = function.describe_scope(count, |other| {
             // A device that no IOMMU keeps apart cannot be owned.
-            let group = iommu::Group::of(function.as_ref()).ok_or(EPERM)?;
-            entries.push(
-                // CAST: Numbers of groups are not negative.
-                dependent(function, group.id() as u32),
-                GFP_KERNEL,
-            )?;
-        }
+            let group = iommu::Group::of(other.as_ref()).ok_or(EPERM)?;
+            // CAST: Numbers of groups are not negative.
+            Ok(dependent(other, group.id() as u32))
+        })?;
 
         Ok(Self { flags: 0, entries })
     }
 
     /// Describes the devices by their object ids in the iommufd that `device` is bound to.
-    fn describe_objects(
-        core: &CoreDevice,
-        device: &Device,
-        functions: &[Function],
-    ) -> Result<Self> {
+    fn describe_objects(core: &CoreDevice, device: &Device, count: usize) -> Result<Self> {
         let set = device.set().lock().lock();
         let reset_set = ResetSet::of(core)?;
         let mut flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
-        let mut entries = KVec::with_capacity(functions.len(), GFP_KERNEL)?;
-        for function in functions {
+        let entries = core.function().describe_scope(count, |other| {
             let ownership = reset_set
-                .find(function)
+                .find(other)
                 .map_or(IommufdOwnership::None, |member| {
                     device.iommufd_ownership(&set, member.device())
                 });
             if !ownership.is_owned() {
                 flags &= !VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
             }
-            entries.push(dependent(function, object_id(ownership)), GFP_KERNEL)?;
-        }
+            Ok(dependent(other, object_id(ownership)))
+        })?;
 
         Ok(Self { flags, entries })
     }
@@ -167,8 +165,8 @@ fn object_id(ownership: IommufdOwnership) -> u32 {
     }
 }
 
-fn dependent(function: &Function, id: u32) -> DependentDevice {
-    let location = function.location();
+fn dependent(device: &pci::Device, id: u32) -> DependentDevice {
+    let location = Location::of(device);
 
     DependentDevice {
         id,

@@ -200,27 +200,26 @@ impl Function {
         count
     }
 
-    /// Returns the functions that [`Self::try_reset_scope`] resets, if they are at most `limit`.
+    /// Returns what `describe` says of the functions that [`Self::try_reset_scope`] resets, if they
+    /// are at most `limit`. It is called with the lock of the PCI bus list held.
     ///
     /// # Errors
     ///
-    /// EAGAIN if there are more, ENOMEM.
-    pub(crate) fn functions_in_scope(&self, limit: usize) -> Result<KVec<Function>> {
-        let mut functions = KVec::with_capacity(limit, GFP_KERNEL)?;
-        let mut fits = true;
+    /// EAGAIN if there are more, ENOMEM, and what `describe` fails with.
+    pub(crate) fn describe_scope<T>(
+        &self,
+        limit: usize,
+        mut describe: impl FnMut(&pci::Device) -> Result<T>,
+    ) -> Result<KVec<T>> {
+        let mut described = KVec::with_capacity(limit, GFP_KERNEL)?;
+        let mut result = Ok(());
         self.visit_scope(|device| {
-            fits = functions.len() < limit
-                && functions
-                    .push_within_capacity(Function::new(device))
-                    .is_ok();
-            fits
+            result = describe(device)
+                .and_then(|one| described.push_within_capacity(one).map_err(|_| EAGAIN));
+            result.is_ok()
         });
 
-        if fits {
-            Ok(functions)
-        } else {
-            Err(EAGAIN)
-        }
+        result.map(|()| described)
     }
 
     /// Does `predicate` hold for every function that [`Self::try_reset_scope`] resets? It is
@@ -252,20 +251,6 @@ impl Function {
         };
         walk(bus, &mut visit_below);
     }
-
-    /// Returns where the function is.
-    pub(crate) fn location(&self) -> Location {
-        // SAFETY: `as_raw()` is valid. The fields are constant, and the function keeps its bus.
-        let (bus, devfn) = unsafe { ((*(*self.as_raw()).bus).number, (*self.as_raw()).devfn) };
-
-        Location {
-            // SAFETY: As above.
-            segment: unsafe { bindings::vfio_rust_pci_domain_nr(self.as_raw()) },
-            bus,
-            // CAST: A device and function number has eight bits.
-            devfn: devfn as u8,
-        }
-    }
 }
 
 /// Where a function is.
@@ -277,6 +262,24 @@ pub(crate) struct Location {
     pub(crate) bus: u8,
     /// Device and function.
     pub(crate) devfn: u8,
+}
+
+impl Location {
+    /// Of `device`.
+    pub(crate) fn of(device: &pci::Device) -> Self {
+        // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+        let device: *mut bindings::pci_dev = core::ptr::from_ref(device).cast_mut().cast();
+        // SAFETY: The device is valid. The fields are constant, and it keeps its bus.
+        let (bus, devfn) = unsafe { ((*(*device).bus).number, (*device).devfn) };
+
+        Self {
+            // SAFETY: As above.
+            segment: unsafe { bindings::vfio_rust_pci_domain_nr(device) },
+            bus,
+            // CAST: A device and function number has eight bits.
+            devfn: devfn as u8,
+        }
+    }
 }
 
 /// Calls `visit` for all functions on a bus and below, until it returns false.
