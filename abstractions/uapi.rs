@@ -164,14 +164,30 @@ pub fn read<T: FromBytes>(address: usize) -> Result<T> {
         .read()
 }
 
+/// A string that takes less, with its NUL, goes where the caller is; to allocate memory for it,
+/// and to free that, costs more than to read it.
+const SHORT: usize = 64;
+
 /// A string that was copied from user memory.
 ///
 /// # Invariants
 ///
 /// The pointer is to a string that ends in a NUL, in memory from `kmalloc()` that this owns.
-pub struct UserString(NonNull<c_char>);
+struct LongString(NonNull<c_char>);
 
-impl Deref for UserString {
+impl LongString {
+    /// Reads a string of at most `size` bytes with its NUL.
+    fn read(address: usize, size: usize) -> Result<Self> {
+        let address = core::ptr::with_exposed_provenance(address);
+        let size = isize::try_from(size).map_err(|_| EINVAL)?;
+        // SAFETY: `strndup_user()` checks the address, which need not be valid.
+        let copy = from_err_ptr(unsafe { bindings::strndup_user(address, size) })?;
+        // INVARIANT: It was successful, so this is such a string, and nobody else has it.
+        NonNull::new(copy).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Deref for LongString {
     type Target = CStr;
 
     fn deref(&self) -> &CStr {
@@ -180,27 +196,32 @@ impl Deref for UserString {
     }
 }
 
-impl Drop for UserString {
+impl Drop for LongString {
     fn drop(&mut self) {
         // SAFETY: By the type invariant; it is not used any more.
         unsafe { bindings::kfree(self.0.as_ptr().cast()) };
     }
 }
 
-/// Reads a string that takes at most `size` bytes with its NUL; looks at nothing
-/// beyond them.
+/// Reads a string that takes at most `size` bytes with its NUL, and passes it to `visit`;
+/// looks at nothing beyond them.
 ///
 /// # Errors
 ///
 /// `EFAULT`: the memory is not readable, up to the NUL. `EINVAL`: there is none in
 /// `size` bytes. `ENOMEM`.
-pub fn read_string(address: usize, size: usize) -> Result<UserString> {
-    let address = core::ptr::with_exposed_provenance(address);
-    let size = isize::try_from(size).map_err(|_| EINVAL)?;
-    // SAFETY: `strndup_user()` checks the address, which need not be valid.
-    let copy = from_err_ptr(unsafe { bindings::strndup_user(address, size) })?;
-    // INVARIANT: It was successful, so this is such a string, and nobody else has it.
-    NonNull::new(copy).map(UserString).ok_or(ENOMEM)
+pub fn with_string<R>(address: usize, size: usize, visit: impl FnOnce(&CStr) -> R) -> Result<R> {
+    if size >= SHORT {
+        let mut bytes = [0; SHORT];
+        let string = UserSlice::new(UserPtr::from_addr(address), SHORT)
+            .reader()
+            .strcpy_into_buf(&mut bytes)?;
+        // One that fills the buffer may have been cut.
+        if string.count_bytes() < SHORT - 1 {
+            return Ok(visit(string));
+        }
+    }
+    Ok(visit(&LongString::read(address, size)?))
 }
 
 /// Writes one value to user memory.

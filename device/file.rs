@@ -179,6 +179,9 @@ impl DeviceFile {
     /// that keeps users of other groups waiting.
     fn open_in_group(device: &Arc<Device>, group: &Group) -> Result<bool> {
         let mut users = group.lock().lock();
+        if device.open_again(&mut device.set().lock().lock())? {
+            return Ok(true);
+        }
         let way = group.way(&users)?;
         let mut set = device.set().lock().lock();
         let kvm = || group.kvm();

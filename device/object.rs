@@ -305,6 +305,28 @@ impl Device {
         Ok(id)
     }
 
+    /// Opens the device for one more file of its group, if it is open through the container, and
+    /// tells whether it is: as long as that is so, the group stays in the container, which need
+    /// not be looked at.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`: there are as many files as can be counted.
+    pub(crate) fn open_again(&self, set: &mut SetState) -> Result<bool> {
+        let state = self.open.access_mut(set);
+        let is_open = matches!(
+            state.opened,
+            Some(Opened {
+                iommu: OpenIommu::Container,
+                ..
+            })
+        );
+        if is_open {
+            state.files = state.files.checked_add(1).ok_or(EMFILE)?;
+        }
+        Ok(is_open)
+    }
+
     fn open_first(
         self: &Arc<Self>,
         opener: Opener<'_>,
@@ -436,23 +458,33 @@ impl OpenIommu {
 ///
 /// Fields are dropped in order: the last reference to the device drops what the
 /// bus driver gave it, and that is code of the module that is held.
+///
+/// Unlike a [`RegistrationRef`] it needs no more references than these two: every file of a
+/// device has one.
 pub struct RegisteredDevice {
     device: Arc<Device>,
-    _hold: RegistrationRef,
+    _module: ModuleRef,
 }
 
 impl RegisteredDevice {
     /// Begins a use, unless the device is not registered, or the module of its
     /// bus driver is being unloaded.
     pub fn begin(device: &Arc<Device>) -> Option<Self> {
-        Some(Self {
-            _hold: device.hold()?,
+        let module = device.hold_module().ok()?;
+        device.uses.begin().then(|| Self {
             device: device.clone(),
+            _module: module,
         })
     }
 
     /// The device.
     pub fn device(&self) -> &Arc<Device> {
         &self.device
+    }
+}
+
+impl Drop for RegisteredDevice {
+    fn drop(&mut self) {
+        self.device.uses.end();
     }
 }

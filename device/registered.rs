@@ -11,22 +11,29 @@ use crate::abstractions::{
 };
 use kernel::{
     device,
-    new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
-        Arc,
-        SpinLock, //
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
     },
     time::Jiffies, //
 };
 
 /// The uses of a device, the registration itself included; there are none when
 /// it is not registered.
+///
+/// An atomic: with a lock, to begin and end a use is a good part of what opening a
+/// device once more takes.
 #[pin_data]
 pub(crate) struct RegistrationCount {
-    #[pin]
-    count: SpinLock<usize>,
+    count: Atomic<usize>,
     #[pin]
     ended: Completion,
 }
@@ -36,7 +43,7 @@ impl RegistrationCount {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                count <- new_spinlock!(0, "vfio_device_uses"),
+                count: Atomic::new(0),
                 ended <- Completion::new(),
             }),
             GFP_KERNEL,
@@ -45,26 +52,28 @@ impl RegistrationCount {
 
     /// Begins the first use, the registration.
     pub(crate) fn register(&self) {
-        *self.count.lock() = 1;
+        self.count.store(1, Release);
     }
 
     /// Begins another use. False if there is none, so there must not be more.
-    fn begin(&self) -> bool {
-        let mut count = self.count.lock();
-        match count.checked_add(1) {
-            Some(more) if *count != 0 => {
-                *count = more;
-                true
+    pub(crate) fn begin(&self) -> bool {
+        let mut count = self.count.load(Relaxed);
+        while count != 0 {
+            let Some(more) = count.checked_add(1) else {
+                return false;
+            };
+            match self.count.cmpxchg(count, more, Acquire) {
+                Ok(_) => return true,
+                Err(other) => count = other,
             }
-            _ => false,
         }
+        false
     }
 
-    /// Ends a use.
+    /// Ends a use, which the caller has begun.
     pub(crate) fn end(&self) {
-        let mut count = self.count.lock();
-        *count = count.saturating_sub(1);
-        if *count == 0 {
+        // Whoever is told that there are none comes after all that was done in them.
+        if self.count.fetch_sub(1, Full) == 1 {
             self.ended.complete_all();
         }
     }

@@ -50,8 +50,7 @@ pub(crate) fn from_file(file: &File) -> Option<Arc<GroupDevices>> {
 impl GroupFile {
     /// VFIO_GROUP_GET_DEVICE_FD
     fn device_fd(&self, file: &File, arg: usize) -> Result<isize> {
-        let name = uapi::read_string(arg, PAGE_SIZE)?;
-        let registered = self.group.find(&name)?;
+        let registered = uapi::with_string(arg, PAGE_SIZE, |name| self.group.find(name))??;
         let reservation = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
         let group = self.group.group().clone();
         let opened = DeviceFile::open_from_group(registered, group, file.into())?;
