@@ -52,6 +52,7 @@ extern const struct operation grow_operations[];
 
 long dma_map(int container, void *address, uint64_t iova, uint64_t size);
 long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags);
+char *small_pages_new(size_t size, bool scattered);
 /* Switches memory on or off by the Command Register; how long the write took. */
 long memory_set(int device, bool on);
 

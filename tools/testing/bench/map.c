@@ -66,24 +66,47 @@ static void *one_page(void)
 	return page;
 }
 
-/* Memory of 4 KiB pages. */
+/*
+ * Memory of 4 KiB pages: one behind the other, as the kernel hands them out, or so that no
+ * two neighbours are adjacent.
+ */
+char *small_pages_new(size_t size, bool scattered)
+{
+	const size_t step = scattered ? 16 * PAGE_SIZE : PAGE_SIZE;
+	volatile char *memory;
+	size_t first, at;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise((void *)memory, size, MADV_NOHUGEPAGE);
+	for (first = 0; first < step; first += PAGE_SIZE)
+		for (at = first; at < size; at += step)
+			memory[at] = 1;
+	return (char *)memory;
+}
+
 static char *small_pages(void)
 {
 	static char *memory;
 
-	if (!memory) {
-		memory = mmap(NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		madvise(memory, PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
-		madvise(memory, PAGES * PAGE_SIZE, MADV_POPULATE_WRITE);
-	}
+	if (!memory)
+		memory = small_pages_new(PAGES * PAGE_SIZE, false);
 	return memory;
 }
 
-static long map_pages(struct bench *bench)
+static char *lone_pages(void)
+{
+	static char *memory;
+
+	if (!memory)
+		memory = small_pages_new(PAGES * PAGE_SIZE, true);
+	return memory;
+}
+
+static long map_memory(struct bench *bench, char *memory)
 {
 	int container = bench->edu.container;
-	char *memory = small_pages();
 	long took = TIMED(1, dma_map(container, memory, IOVA, PAGES * PAGE_SIZE));
 
 	TRY(took);
@@ -91,12 +114,32 @@ static long map_pages(struct bench *bench)
 	return took;
 }
 
-static long unmap_pages(struct bench *bench)
+static long unmap_memory(struct bench *bench, char *memory)
 {
 	int container = bench->edu.container;
 
-	TRY(dma_map(container, small_pages(), IOVA, PAGES * PAGE_SIZE));
+	TRY(dma_map(container, memory, IOVA, PAGES * PAGE_SIZE));
 	return TIMED(1, dma_unmap(container, IOVA, PAGES * PAGE_SIZE, 0));
+}
+
+static long map_pages(struct bench *bench)
+{
+	return map_memory(bench, small_pages());
+}
+
+static long unmap_pages(struct bench *bench)
+{
+	return unmap_memory(bench, small_pages());
+}
+
+static long map_lone(struct bench *bench)
+{
+	return map_memory(bench, lone_pages());
+}
+
+static long unmap_lone(struct bench *bench)
+{
+	return unmap_memory(bench, lone_pages());
 }
 
 static long map_one(struct bench *bench)
@@ -225,6 +268,8 @@ const struct operation map_operations[] = {
 	{ "map-bar-4g", "MAP+UNMAP, 4 GiB BAR", map_bar_4g, 1, 2, true },
 	{ "map-pages", "MAP 4 KiB pages, per page", map_pages, PAGES, 5 },
 	{ "unmap-pages", "UNMAP 4 KiB pages, per page", unmap_pages, PAGES, 5 },
+	{ "map-lone", "MAP 4 KiB pages, scattered, per page", map_lone, PAGES, 5 },
+	{ "unmap-lone", "UNMAP 4 KiB pages, scattered, per page", unmap_lone, PAGES, 5 },
 	{ "map-one", "MAP+UNMAP of one 4K page", map_one, 1, 50 },
 	{ "map-one-1000", "the same with 1000 mappings there", map_among_1000,
 	  1, 50 },

@@ -56,23 +56,30 @@ struct parallel {
 };
 
 /* 64 MiB of 4 KiB pages, at an address of its own, there and back. */
-static long map_once(struct thread *thread)
+static long map_pages(struct thread *thread, bool scattered)
 {
 	uint64_t iova = IOVA + 2 * MAP_SIZE * thread->number;
 
 	if (!thread->pages) {
-		thread->pages = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (thread->pages == MAP_FAILED)
+		thread->pages = small_pages_new(MAP_SIZE, scattered);
+		if (!thread->pages)
 			return -ENOMEM;
-		madvise(thread->pages, MAP_SIZE, MADV_NOHUGEPAGE);
-		madvise(thread->pages, MAP_SIZE, MADV_POPULATE_WRITE);
 		/* That took time which does not count. */
 		return 0;
 	}
 	TRY(dma_map(memory.container, thread->pages, iova, MAP_SIZE));
 	TRY(dma_unmap(memory.container, iova, MAP_SIZE, 0));
 	return MAP_SIZE >> 20;
+}
+
+static long map_once(struct thread *thread)
+{
+	return map_pages(thread, false);
+}
+
+static long map_scattered(struct thread *thread)
+{
+	return map_pages(thread, true);
 }
 
 /* A system call that shares nothing: more than this machine gives, nobody can reach. */
@@ -145,6 +152,7 @@ static long reset_beside(void)
 static const struct parallel operations[] = {
 	{ "system-call", "1/s", call_once, NULL },
 	{ "map", "MiB/s", map_once, NULL },
+	{ "map-scattered", "MiB/s", map_scattered, NULL },
 	{ "read", "1/s", read_once, NULL },
 	{ "read-beside-config", "1/s", read_once, config_beside },
 	{ "read-beside-zap", "1/s", read_once, zap_beside },
