@@ -13,11 +13,9 @@ use super::{
     abstractions::{
         iommu::{
             domain::Access,
-            domains::{
-                Domains,
-                MapError, //
-            },
+            domains::Domains,
             mapped_runs::{
+                AddError,
                 DmaRuns,
                 Position,
                 ReleasedRuns,
@@ -80,6 +78,10 @@ use vfio::abstractions::mm::user_page::PinnedPage;
 /// larger is faster; but each step must end in time for others to get the lock.
 const CLEAR_RUNS: usize = 4096;
 const CLEAR_PAGES: u64 = 1 << (32 - PAGE_SHIFT);
+
+/// How many runs [`Mapping::populate()`] maps in one step, for the same reason. They are pinned, at
+/// most as much as is pinned in one go.
+const ADD_RUNS: usize = 512;
 
 /// How much [`Mapping::join()`] maps in one step, in runs and in pages, for the same
 /// reason.
@@ -219,20 +221,25 @@ impl Mapping {
             let run = pinner.next(address, total - position, charge, &mut devices)?;
             devices.hand_over()?;
             position += run.pages();
-            let Some(mut grown) = growing.take() else {
-                growing = Some(run);
+            let Some(grown) = grow(&mut growing, run, run_limit) else {
                 continue;
             };
-            growing = match grown.append(run, run_limit) {
-                Ok(()) => Some(grown),
-                Err(next) => {
-                    drop(self.map_run(grown, &devices)?);
-                    Some(next)
+            // What is pinned already is mapped with it.
+            let mut left = ADD_RUNS;
+            let pinned = || {
+                left = left.checked_sub(1)?;
+                loop {
+                    let run = pinner.next_pinned(total - position)?;
+                    position += run.pages();
+                    if let Some(grown) = grow(&mut growing, run, run_limit) {
+                        return Some(grown);
+                    }
                 }
             };
+            drop(self.map_runs(grown, pinned, &devices)?);
         }
         if let Some(run) = growing {
-            let _pages = self.map_run(run, &devices)?;
+            let _pages = self.map_runs(run, || None, &devices)?;
             // Who goes from here on goes after the mapping was made.
             if devices.any_lost() {
                 return Err(EFAULT);
@@ -241,13 +248,19 @@ impl Mapping {
         Ok(())
     }
 
-    /// Maps `run` behind the runs that there are. The lock is still held after that.
+    /// Maps `run`, and those that `next` gives after it, behind the runs that there are. The lock
+    /// is still held after that.
     ///
     /// # Errors
     ///
     /// `EFAULT`: it is memory of a device that was released after it was found.
     /// `ENOMEM`, and those of the IOMMU drivers.
-    fn map_run(&self, run: DmaRun, devices: &Devices<'_, Self>) -> Result<MutexGuard<'_, Pages>> {
+    fn map_runs(
+        &self,
+        run: DmaRun,
+        next: impl FnMut() -> Option<DmaRun>,
+        devices: &Devices<'_, Self>,
+    ) -> Result<MutexGuard<'_, Pages>> {
         let mut pages = self.pages.lock();
         let first = pages.runs.pages();
         let end = first.saturating_add(run.pages());
@@ -261,10 +274,15 @@ impl Mapping {
             watched.add(source, first..end)?;
         }
         // INVARIANT: Behind the others, and mapped there before anybody looks.
-        pages.runs.push(run).map_err(|_| ENOMEM)?;
-        match pages.runs.map_last() {
+        match pages.runs.add(run, next) {
             Ok(()) => Ok(pages),
-            Err(MapError::Unmapped(error)) => {
+            Err(AddError::Full(run)) => {
+                // Unpins, which is not done with a lock held.
+                drop(pages);
+                drop(run);
+                Err(ENOMEM)
+            }
+            Err(AddError::Unmapped(error)) => {
                 let mut released = ReleasedRuns::new();
                 let mut last = pages.runs.last();
                 pages.runs.take(&mut last, &mut released);
@@ -273,7 +291,7 @@ impl Mapping {
                 Err(error)
             }
             // A device may reach it, so it stays in the list.
-            Err(MapError::Stuck) => Err(EIO),
+            Err(AddError::Stuck) => Err(EIO),
         }
     }
 
@@ -520,6 +538,24 @@ impl Mapping {
             }
         }
         self.memory.uncharge(charged);
+    }
+}
+
+/// Appends `run` to what is `growing`; returns what cannot grow any more, if anything.
+fn grow(growing: &mut Option<DmaRun>, run: DmaRun, limit: u64) -> Option<DmaRun> {
+    let Some(mut grown) = growing.take() else {
+        *growing = Some(run);
+        return None;
+    };
+    match grown.append(run, limit) {
+        Ok(()) => {
+            *growing = Some(grown);
+            None
+        }
+        Err(next) => {
+            *growing = Some(next);
+            Some(grown)
+        }
     }
 }
 

@@ -122,6 +122,12 @@ impl<'a> Pinner<'a> {
         self.batch.take_run(pages.min(self.run_limit)).ok_or(EFAULT)
     }
 
+    /// What follows, at most `pages` pages, if it is pinned and charged already: nothing is waited
+    /// for.
+    pub(crate) fn next_pinned(&mut self, pages: u64) -> Option<DmaRun> {
+        self.batch.take_run(pages.min(self.run_limit))
+    }
+
     fn charge(&mut self, charge: &impl Fn(&PinBatch) -> Result) -> Result {
         charge(&self.batch).inspect_err(|_| self.batch.unpin())
     }

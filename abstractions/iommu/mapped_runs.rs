@@ -11,6 +11,7 @@ use crate::abstractions::{
     iommu::{
         domain::Access,
         domains::{
+            DomainList,
             Domains,
             MapError, //
         },
@@ -64,6 +65,25 @@ pub(crate) struct DmaRuns {
     base: u64,
     access: Access,
     domains: Arc<Domains>,
+}
+
+/// Why a run could not be added.
+pub(crate) enum AddError {
+    /// There is no room for it.
+    Full(DmaRun),
+    /// It is the last one, and mapped in no domain: it can be [taken](DmaRuns::take).
+    Unmapped(Error),
+    /// It is the last one, and mapped in some domains, which could not undo that.
+    Stuck,
+}
+
+impl From<MapError> for AddError {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Unmapped(error) => Self::Unmapped(error),
+            MapError::Stuck => Self::Stuck,
+        }
+    }
 }
 
 /// The last few runs of a [`DmaRuns`].
@@ -134,7 +154,7 @@ impl DmaRuns {
     /// # Errors
     ///
     /// The run, if there is no room, or no address for all of its pages.
-    pub(crate) fn push(&mut self, run: DmaRun) -> Result<(), DmaRun> {
+    fn push(&mut self, run: DmaRun) -> Result<(), DmaRun> {
         let pages = self.pages.saturating_add(run.pages());
         let fits = pages
             .checked_mul(1 << PAGE_SHIFT)
@@ -153,29 +173,63 @@ impl DmaRuns {
         self.base.wrapping_add(page << PAGE_SHIFT)
     }
 
-    /// Maps the last run in all domains, or in none; in the one that is joining if that has
-    /// the others. One that was revoked is not mapped. The lock of the domains is taken.
+    /// Appends `run`, for which there must be room, and those that `next` gives after it, and maps
+    /// each in all domains, or in none; in the one that is joining if that has the others. Those of
+    /// `next` are mapped under one lock of the domains, since a lock that many take for each of
+    /// their pages keeps them from being faster than one.
     ///
     /// # Errors
     ///
-    /// Those of the IOMMU drivers. Unless it is stuck it can be [taken](Self::take) then.
-    pub(crate) fn map_last(&mut self) -> Result<(), MapError> {
+    /// [`AddError`], of the first run that had no room, or that an IOMMU driver did not take.
+    pub(crate) fn add(
+        &mut self,
+        run: DmaRun,
+        mut next: impl FnMut() -> Option<DmaRun>,
+    ) -> Result<(), AddError> {
+        self.push(run).map_err(AddError::Full)?;
+        // Most often there is no other.
+        let (coverage, mapped) = self.map_last(&self.domains.read());
+        self.coverage = coverage;
+        mapped?;
+        let Some(mut run) = next() else {
+            return Ok(());
+        };
+        let domains = self.domains.clone();
+        let domains = domains.read();
+        loop {
+            if self.reserve().is_err() {
+                return Err(AddError::Full(run));
+            }
+            self.push(run).map_err(AddError::Full)?;
+            let (coverage, mapped) = self.map_last(&domains);
+            self.coverage = coverage;
+            mapped?;
+            let Some(another) = next() else {
+                return Ok(());
+            };
+            run = another;
+        }
+    }
+
+    /// Maps the last run in `domains`, and tells what is mapped then. One that was revoked is not
+    /// mapped.
+    fn map_last(&self, domains: &DomainList) -> (Coverage, Result<(), MapError>) {
+        let mut coverage = self.coverage;
         let last = self.runs.last();
         let Some(run) = last.filter(|run| run.kind() != Kind::Revoked) else {
-            return Ok(());
+            return (coverage, Ok(()));
         };
         let (end, first) = (self.pages, self.pages.saturating_sub(run.pages()));
         // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
         let run = unsafe { HeldRun::new(run) };
-        let domains = self.domains.read();
         let round = domains.round();
-        let is_joined = self.coverage.is_joined(round);
+        let is_joined = coverage.is_joined(round);
         let result = domains.map(self.address_of(first), run, self.access, is_joined);
         if !matches!(result, Err(MapError::Unmapped(_))) {
             // INVARIANT: A domain that it is stuck in may have it.
-            self.coverage.extend(round, end);
+            coverage.extend(round, end);
         }
-        result
+        (coverage, result)
     }
 
     /// Maps up to `max_runs` runs, and no more than what reaches `max_pages`, in the domain that is
@@ -270,7 +324,7 @@ impl DmaRuns {
         tail
     }
 
-    /// The last run, for who could not [map](Self::map_last) it.
+    /// The last run, for who could not [add](Self::add) it.
     pub(crate) fn last(&self) -> Tail {
         self.tail(1, u64::MAX)
     }
