@@ -45,19 +45,23 @@ struct ida;
 void vfio_rust_ida_init(struct ida *ida);
 void vfio_rust_first_use_lock(void);
 void vfio_rust_first_use_unlock(void);
+
 struct vfio_rust_ratelimit {
 	struct ratelimit_state state;
 	bool ready;
 };
+
 bool vfio_rust_ratelimit(struct vfio_rust_ratelimit *limit);
 unsigned long vfio_rust_array_index_mask(unsigned long index, unsigned long size);
 struct device;
 int vfio_rust_awake_get(struct device *dev);
 void vfio_rust_awake_put(struct device *dev);
+
 struct vfio_rust_access_user {
 	void (*unmap)(struct vfio_rust_access_user *user, unsigned long iova,
 		      unsigned long length);
 };
+
 struct iommufd_access *
 vfio_rust_iommufd_access_create(struct iommufd_ctx *ictx,
 				struct vfio_rust_access_user *user, u32 *id);
@@ -113,6 +117,7 @@ struct vfio_rust_changes {
 	wait_queue_head_t queue;
 	atomic_t count;
 };
+
 void vfio_rust_changes_init(struct vfio_rust_changes *changes, const char *name,
 			    struct lock_class_key *key);
 int vfio_rust_changes_seen(struct vfio_rust_changes *changes);
@@ -131,6 +136,7 @@ struct vfio_rust_wait_flags {
 	atomic_t flags;
 	atomic_t turns;
 };
+
 void vfio_rust_wait_flags_init(struct vfio_rust_wait_flags *wait,
 			       const char *name, struct lock_class_key *key);
 void vfio_rust_wait_flags_set(struct vfio_rust_wait_flags *wait, u16 flags);

@@ -51,8 +51,8 @@ pub trait DmaLogging: Send + Sync {
     /// `EINVAL`: it has not begun.
     fn stop(&self) -> Result;
 
-    /// Sets in `dirty` what has been written since it was reported last, or since the start. Nothing
-    /// may be locked that a page fault of the user needs.
+    /// Sets in `dirty` what has been written since it was reported last, or since the start.
+    /// Nothing may be locked that a page fault of the user needs.
     ///
     /// # Errors
     ///

@@ -38,7 +38,8 @@ pub(crate) struct Ended {
 }
 
 impl Activation {
-    /// Activates a function, whose register `command` is; with `resume`, it may have been suspended.
+    /// Activates a function, whose register `command` is; with `resume`, it may have been
+    /// suspended.
     ///
     /// # Errors
     ///

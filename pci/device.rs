@@ -258,8 +258,8 @@ impl CoreDevice {
         })
     }
 
-    /// The device is being bound: remembers config space, for the case that an error of the bus takes
-    /// it before somebody opens the device.
+    /// The device is being bound: remembers config space, for the case that an error of the bus
+    /// takes it before somebody opens the device.
     pub(crate) fn remember_config(&self) {
         self.function.save_state();
         let config = self.function.store_saved_state();

@@ -111,8 +111,8 @@ impl CoreDevice {
         Ok(done)
     }
 
-    /// Reads a BAR for the user; one register the shortest way, without even a look at what else the
-    /// device has while it is open.
+    /// Reads a BAR for the user; one register the shortest way, without even a look at what else
+    /// the device has while it is open.
     ///
     /// # Errors
     ///

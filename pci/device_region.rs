@@ -197,9 +197,9 @@ impl<'a> OpenDevice<'a> {
     ///
     /// # Errors
     ///
-    /// EINVAL beyond the end or if the offset is not aligned, EIO if memory is disabled, EINTR if the
-    /// task is killed while it waits for a reset; EBUSY, ENOMEM or ENODEV if the BAR could not be
-    /// mapped when the device was opened.
+    /// EINVAL beyond the end or if the offset is not aligned, EIO if memory is disabled, EINTR if
+    /// the task is killed while it waits for a reset; EBUSY, ENOMEM or ENODEV if the BAR could not
+    /// be mapped when the device was opened.
     pub fn read_register(&self, bar: usize, offset: usize, width: Width) -> Result<u64> {
         self.with_bar(bar, |registers| registers.read(offset, width))
     }

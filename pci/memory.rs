@@ -26,8 +26,8 @@
 //! as a copy to or from user space, may run under it. The lock around config space and the one
 //! around interrupts are outside too. That around the state of the link, a leaf, is inside; with it
 //! goes a copy of what an access to one register or a page fault depends on, which needs no other
-//! lock then. Inside as well is that of the list of what has been exported, but importers are called
-//! without the memory lock.
+//! lock then. Inside as well is that of the list of what has been exported, but importers are
+//! called without the memory lock.
 //!
 //! The callbacks of error recovery come with the lock of the PCI core's list of functions, for
 //! which a change of the power state waits with the memory lock held. So they do not wait for the
@@ -411,8 +411,8 @@ impl MemoryLock {
         Some(exclusive)
     }
 
-    /// Waits for who keeps others from the memory, as somebody who will do so without being killable
-    /// had better do first.
+    /// Waits for who keeps others from the memory, as somebody who will do so without being
+    /// killable had better do first.
     ///
     /// # Errors
     ///

@@ -185,8 +185,8 @@ impl Registers<'_> {
     ///
     /// # Errors
     ///
-    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset, EFAULT,
-    /// EINVAL beyond the end.
+    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset,
+    /// EFAULT, EINVAL beyond the end.
     pub(crate) fn read(
         &self,
         offset: usize,
@@ -265,8 +265,8 @@ impl Registers<'_> {
     ///
     /// # Errors
     ///
-    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset, EFAULT,
-    /// EINVAL beyond the end.
+    /// EIO if the memory is disabled, EINTR if the task is killed while it waits for a reset,
+    /// EFAULT, EINVAL beyond the end.
     pub(crate) fn write(
         &self,
         offset: usize,

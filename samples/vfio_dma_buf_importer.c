@@ -162,7 +162,7 @@ static long importer_state(struct importer *importer, void __user *arg)
 
 	dma_resv_lock(resv, NULL);
 	state.invalidations = importer->invalidations;
-	state.mapped = importer->table != NULL;
+	state.mapped = !!importer->table;
 	dma_resv_unlock(resv);
 
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Migration of the `edu` device: what software can read of it is saved, and written to another one.
+//! Migration of the `edu` device: what software can read of it is saved, and written to another
+//! one.
 //!
 //! That is the liveness register, the result of the factorial unit and whether that interrupts,
-//! pending interrupts, and the addresses and the count of the DMA engine. The engine's buffer is not
-//! among it: only DMA gets there.
+//! pending interrupts, and the addresses and the count of the DMA engine. The engine's buffer is
+//! not among it: only DMA gets there.
 //!
 //! The state has a header, which can be read while the device runs. Somebody who reads it then
 //! learns early whether another device can take the state.
@@ -182,8 +183,8 @@ impl Contents {
         })
     }
 
-    /// The number that the factorial unit has the result of. The result has 32 bits; from 34 on they
-    /// are all zero.
+    /// The number that the factorial unit has the result of. The result has 32 bits; from 34 on
+    /// they are all zero.
     ///
     /// # Errors
     ///

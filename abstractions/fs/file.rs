@@ -55,7 +55,8 @@ pub trait FileOperations: Sized + 'static {
     /// What the file owns from its creation to its release.
     type Data: ForeignOwnable + Send + Sync;
 
-    /// The last reference to the file is gone. There is no file to look at: it has no data any more.
+    /// The last reference to the file is gone. There is no file to look at: it has no data any
+    /// more.
     fn release(data: Self::Data) {
         drop(data);
     }

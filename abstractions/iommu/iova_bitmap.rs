@@ -78,8 +78,8 @@ impl Drop for IovaBitmap {
 
 /// # Safety
 ///
-/// Only [`IovaBitmap::for_each`] passes this, with its closure as `opaque`, to a function that calls
-/// it with a part of that bitmap.
+/// Only [`IovaBitmap::for_each`] passes this, with its closure as `opaque`, to a function that
+/// calls it with a part of that bitmap.
 unsafe extern "C" fn call<F: FnMut(&mut DirtyBitmap<'_>) -> Result>(
     raw: *mut bindings::iova_bitmap,
     iova: c_ulong,

@@ -132,8 +132,8 @@ impl PinBatch {
         self.pin_with(limit, |room, count, flags| {
             // CAST: That many pointers are in memory.
             let count = count as c_int;
-            // SAFETY: The current task has an address space, whose page tables the function looks at,
-            // and there is room for `count` pointers.
+            // SAFETY: The current task has an address space, whose page tables the function looks
+            // at, and there is room for `count` pointers.
             let pinned = unsafe { bindings::pin_user_pages_fast(address, count, flags, room) };
             pinned as isize
         })

@@ -19,8 +19,8 @@ pub(crate) struct SavedState(NonNull<bindings::pci_saved_state>);
 // SAFETY: The state is plain memory that nobody else refers to.
 unsafe impl Send for SavedState {}
 
-// SAFETY: Nobody writes to the state once it is stored: `load_saved_state()`, which takes it shared,
-// copies from it.
+// SAFETY: Nobody writes to the state once it is stored: `load_saved_state()`, which takes it
+// shared, copies from it.
 unsafe impl Sync for SavedState {}
 
 impl Drop for SavedState {

@@ -10,8 +10,8 @@
 //! good as to hold both.
 //!
 //! Both are locks: the copy is written and read under that of the leaf, so that whoever finds it
-//! sees all that was done before it was left, and whoever has taken it away comes after all accesses
-//! that found it, on any machine.
+//! sees all that was done before it was left, and whoever has taken it away comes after all
+//! accesses that found it, on any machine.
 
 use super::state::Memory;
 use crate::{

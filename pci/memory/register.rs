@@ -17,7 +17,8 @@ use crate::{
 use kernel::prelude::*;
 
 /// The shortest way to a register: all that it takes is found under one lock, that of the leaf.
-/// Where that is not enough nothing has happened, and [`MemoryLock::access`] waits, or says why not.
+/// Where that is not enough nothing has happened, and [`MemoryLock::access`] waits, or says why
+/// not.
 impl MemoryLock {
     /// Runs `access` with a register of `width` bytes at `offset` of BAR `index`, if that can be
     /// had at once and nothing is special about it.

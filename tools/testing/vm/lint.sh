@@ -13,9 +13,12 @@ tree_files() {
 	(cd "$TREE" && find . \( -name .git -o -name target \) -prune -o -type f \( "${names[@]}" \) -print | sed 's|^\./||' | LC_ALL=C sort)
 }
 
+# Comments are not wrapped by rustfmt, and checkpatch.pl complains of a patch, not of a file.
 lint_rustfmt() {
 	local files
 	mapfile -t files < <(tree_files '*.rs')
+	(cd "$TREE" && awk 'length > 100 && /^ *\/\// { print FILENAME ":" FNR ": a comment of more than 100 columns"; found = 1 }
+		END { exit found }' "${files[@]}" >&2) || return
 	quietly "$CACHE/log/rustfmt.log" in_root "ro:$SOURCE:/src" -- \
 		sh -euc 'cd /vfio; exec rustfmt --check --color never --edition 2021 --config-path /src/.rustfmt.toml "$@"' \
 		sh "${files[@]}"

@@ -390,8 +390,8 @@ proptest! {
         prop_assert_eq!(fake.dword(4) >> 16, u32::from(status));
     }
 
-    /// Interrupt Disable of the hardware is the host's; of the rest of the Command Register, what is
-    /// not written stays as the host has it.
+    /// Interrupt Disable of the hardware is the host's; of the rest of the Command Register, what
+    /// is not written stays as the host has it.
     #[test]
     fn command_is_shared(offset in 4..8u16, count in 1..=4usize, value: u32, command: u16) {
         let mut fake = Fake::<0x40>::new(&[(4, 0)]);
