@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a Rust module cannot say about itself: version, soft dependencies, aliases
- * that depend on the configuration, parameters that can be written through sysfs, and
- * exports of plain C symbols.
+ * that depend on the configuration, and parameters that can be written through sysfs.
  */
 
 #include <linux/compiler.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
-#include <linux/vfio.h>
-#include <linux/vfio_device_memory.h>
 
 #include "abstractions/helpers.h"
 
@@ -39,16 +36,3 @@ bool vfio_rust_enable_unsafe_noiommu_mode(void)
 	return false;
 }
 #endif
-
-/* Looked up by KVM with symbol_get(). */
-EXPORT_SYMBOL_GPL(vfio_file_is_valid);
-EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
-EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
-EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
-
-/* For whoever finds memory of a device in a process. */
-EXPORT_SYMBOL_GPL(vfio_device_ref_from_vma);
-EXPORT_SYMBOL_GPL(vfio_device_ref_get);
-EXPORT_SYMBOL_GPL(vfio_device_ref_put);
-EXPORT_SYMBOL_GPL(vfio_release_notifier_register);
-EXPORT_SYMBOL_GPL(vfio_release_notifier_unregister);
