@@ -13,7 +13,7 @@
 
 #include "samples.h"
 
-#define MEMORY_PATH	"/sys/bus/faux/devices/" MEMORY_NAME
+#define DEVICES		"/sys/bus/faux/devices/"
 #define PATH_SIZE	512
 #define MOST_SAMPLES	4
 
@@ -84,14 +84,15 @@ void samples_claim(const char *const *names)
 	}
 }
 
-/* The number of the group that was made up for the emulated device. */
-int memory_group(void)
+/* The number of the group that was made up for an emulated device. */
+int emulated_group(const char *name)
 {
-	char target[PATH_SIZE];
+	char path[PATH_SIZE], target[PATH_SIZE];
 	char *base;
-	long len = sys_result(readlink(MEMORY_PATH "/iommu_group", target,
-				       sizeof(target) - 1));
+	long len;
 
+	snprintf(path, sizeof(path), DEVICES "%s/iommu_group", name);
+	len = sys_result(readlink(path, target, sizeof(target) - 1));
 	if (len < 0)
 		return len;
 	target[len] = '\0';
@@ -99,10 +100,10 @@ int memory_group(void)
 	return base ? atoi(base + 1) : -EIO;
 }
 
-int memory_group_open(void)
+int emulated_group_open(const char *name)
 {
 	char path[PATH_SIZE];
-	int group = memory_group();
+	int group = emulated_group(name);
 
 	if (group < 0)
 		return group;
@@ -110,13 +111,15 @@ int memory_group_open(void)
 	return sys_result(open(path, O_RDWR | O_CLOEXEC));
 }
 
-int memory_cdev_open(void)
+int emulated_cdev_open(const char *name)
 {
-	DIR *dir = opendir(MEMORY_PATH "/vfio-dev");
-	struct dirent *entry;
 	char path[PATH_SIZE];
+	struct dirent *entry;
 	int fd = -ENOENT;
+	DIR *dir;
 
+	snprintf(path, sizeof(path), DEVICES "%s/vfio-dev", name);
+	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
@@ -131,18 +134,18 @@ int memory_cdev_open(void)
 	return fd;
 }
 
-/* As session_join(), for the emulated device. */
-int memory_join(struct vfio_session *session, int iommu)
+/* As session_join(), for an emulated device. */
+int emulated_join(struct vfio_session *session, const char *name, int iommu)
 {
 	long ret;
 
-	session->bdf = MEMORY_NAME;
+	session->bdf = name;
 	session->group = -1;
 	session->device = -1;
 	session->container = container_open();
 	ret = session->container;
 	if (ret >= 0)
-		ret = session->group = memory_group_open();
+		ret = session->group = emulated_group_open(name);
 	if (ret >= 0)
 		ret = group_set_container(session->group, session->container);
 	if (ret >= 0)
@@ -153,14 +156,14 @@ int memory_join(struct vfio_session *session, int iommu)
 	return ret;
 }
 
-/* As session_open(), for the emulated device. */
-int memory_open(struct vfio_session *session, int iommu)
+/* As session_open(), for an emulated device. */
+int emulated_open(struct vfio_session *session, const char *name, int iommu)
 {
-	int ret = memory_join(session, iommu);
+	int ret = emulated_join(session, name, iommu);
 
 	if (ret)
 		return ret;
-	session->device = group_device(session->group, MEMORY_NAME);
+	session->device = group_device(session->group, name);
 	if (session->device >= 0)
 		return 0;
 	ret = session->device;
@@ -168,7 +171,32 @@ int memory_open(struct vfio_session *session, int iommu)
 	return ret;
 }
 
-/* Maps all memory of the emulated device. */
+int memory_group(void)
+{
+	return emulated_group(MEMORY_NAME);
+}
+
+int memory_group_open(void)
+{
+	return emulated_group_open(MEMORY_NAME);
+}
+
+int memory_cdev_open(void)
+{
+	return emulated_cdev_open(MEMORY_NAME);
+}
+
+int memory_join(struct vfio_session *session, int iommu)
+{
+	return emulated_join(session, MEMORY_NAME, iommu);
+}
+
+int memory_open(struct vfio_session *session, int iommu)
+{
+	return emulated_open(session, MEMORY_NAME, iommu);
+}
+
+/* Maps all memory of vfio_memory. */
 void *memory_mmap(int device)
 {
 	return mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The sample modules, and the emulated device that one of them is. */
+/* The sample modules, and the emulated devices that some of them are. */
 #ifndef SAMPLES_H
 #define SAMPLES_H
 
@@ -16,6 +16,14 @@ int module_load(const char *name);
 int module_unload(const char *name);
 void samples_claim(const char *const *names);
 
+/* Emulated devices, by the name of their parent. */
+int emulated_group(const char *name);
+int emulated_group_open(const char *name);
+int emulated_cdev_open(const char *name);
+int emulated_join(struct vfio_session *session, const char *name, int iommu);
+int emulated_open(struct vfio_session *session, const char *name, int iommu);
+
+/* The same, for vfio_memory. */
 int memory_group(void);
 int memory_group_open(void);
 int memory_cdev_open(void);
