@@ -112,11 +112,11 @@ def declared(text, place, folder, prefix=()):
 class Module:
     """A source file as a part of a crate, in one configuration."""
 
-    def __init__(self, path, file):
+    def __init__(self, path, file, tests=False):
         self.path = path
         self.file = file
         raw = COMMENT.sub("", file.read_text(encoding="utf-8"))
-        self.declared = without_tests(raw)
+        self.declared = raw if tests else without_tests(raw)
         self.text = LITERAL.sub('""', self.declared)
         self.macros = MACRO.findall(self.text)
         self.uses, self.names, aliases = [], {}, {}
@@ -138,10 +138,11 @@ class Module:
 
 
 class Crate:
-    """The files of a crate, and who imports whom."""
+    """The files of a crate, and who imports whom; with tests if they are asked for."""
 
-    def __init__(self, tree, root):
+    def __init__(self, tree, root, tests=False):
         self.tree = tree
+        self.tests = tests
         # A path may be that of several files, of which a configuration has one.
         self.modules = collections.defaultdict(list)
         self.macros = {}
@@ -164,7 +165,7 @@ class Crate:
 
     def add(self, path, file, folder):
         """Adds a module and those below it."""
-        module = Module(path, file)
+        module = Module(path, file, self.tests)
         self.modules[path].append(module)
         self.macros.update((macro, path) for macro in module.macros)
         for names, child, below in module.children(folder):

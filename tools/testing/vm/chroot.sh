@@ -21,8 +21,9 @@ while [ "$1" != -- ]; do
 	rw) mount --bind "$from" "$to" ;;
 	ro) mount --bind "$from" "$to" && mount -o remount,bind,ro "$to" ;;
 	overlay)
-		mkdir "$root/mnt/upper" "$root/mnt/work"
-		mount -t overlay -o "lowerdir=$from,upperdir=$root/mnt/upper,workdir=$root/mnt/work" overlay "$to" ;;
+		upper=$(mktemp -d "$root/mnt/upper-XXXX") work=$(mktemp -d "$root/mnt/work-XXXX")
+		chmod 755 "$upper"
+		mount -t overlay -o "lowerdir=$from,upperdir=$upper,workdir=$work" overlay "$to" ;;
 	esac
 	shift
 done

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""rustdoc.py BUILD MODULES OUT: documents every crate that was built in MODULES.
+"""rustdoc.py BUILD MODULES OUT [SINCE]: documents every crate that was built in MODULES.
+
+With SINCE those that were built after that file. MODULES may be a directory of BUILD.
 
 The options come from the command that kbuild kept next to each object, so that
 the documentation is made for the very same crate.
@@ -35,9 +37,11 @@ def crate_arguments(command):
     return kept
 
 
-def commands(modules):
+def commands(modules, since):
     """The crates' names and rustc commands."""
     for path in sorted(glob.glob(f"{modules}/**/.*.o.cmd", recursive=True)):
+        if since and os.path.getmtime(path) < os.path.getmtime(since):
+            continue
         with open(path, encoding="utf-8") as file:
             match = re.match(r"savedcmd_\S+ := (.*)", file.readline())
         if match and "--crate-type rlib" in match[1] or match and "RUST_MODFILE" in match[1]:
@@ -48,9 +52,10 @@ def commands(modules):
 
 def main():
     build, modules, out = sys.argv[1:4]
+    since = sys.argv[4] if len(sys.argv) > 4 else None
     failed = False
     found = False
-    for name, command in commands(modules):
+    for name, command in commands(modules, since):
         found = True
         # What Kbuild exports to the compiler.
         environment = dict(os.environ, OBJTREE=build, RUST_MODFILE=f"{modules}/{name}",
@@ -59,12 +64,15 @@ def main():
         arguments = ["rustdoc", "-Zunstable-options", "--sysroot=/dev/null", "--output", out,
                      # For those who work on the driver: nothing in it is for others.
                      "--document-private-items", "-Dwarnings", *crate_arguments(command)]
-        done = subprocess.run(arguments, cwd=modules, env=environment, check=False)
+        # The one that make was in.
+        directory = build if modules.startswith(f"{build}/") else modules
+        done = subprocess.run(arguments, cwd=directory, env=environment, check=False)
         failed = failed or done.returncode != 0
         print(f"{name}: {'failed' if done.returncode else 'ok'}")
-    if not found:
+    if not found and not since:
         print("no crate was built")
-    sys.exit(1 if failed or not found else 0)
+        failed = True
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
