@@ -3,8 +3,8 @@
 //! Whether a function can be reached, and what is to be put back when it can be again.
 //!
 //! Whether its memory may be touched depends on the first, and is asked in
-//! [`availability`](super::availability); the second nobody asks but who puts it back. `S` is config
-//! space as it was at some time.
+//! [`availability`](super::availability); the second nobody asks but who puts it back. `S` is
+//! config space as it was at some time.
 
 // Also compiled as part of the host tests, where it is public.
 #![allow(unreachable_pub)]

@@ -411,9 +411,10 @@ impl Mapping {
     /// Charges the pages of `batch`, the first of which has the index `first`, but for those that
     /// bus drivers have: they are charged already.
     ///
-    /// A batch is what the account is opened for, not a run: scattered memory would have it opened for
-    /// each page. No user can tell, since a mapping is made as a whole or not at all, and a batch ends
-    /// where a page cannot be pinned: the first page that is too many, or that is none, is the error.
+    /// A batch is what the account is opened for, not a run: scattered memory would have it opened
+    /// for each page. No user can tell, since a mapping is made as a whole or not at all, and a
+    /// batch ends where a page cannot be pinned: the first page that is too many, or that is none,
+    /// is the error.
     fn charge(&self, charging: &Charging<'_>, first: u64, batch: &PinBatch) -> Result {
         let pages = first..first.saturating_add(batch.len() as u64);
         let chargeable = batch.chargeable();

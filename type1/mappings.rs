@@ -105,8 +105,8 @@ pub(super) struct Mappings {
     available: u32,
     invalid: usize,
     tickets: Ticket,
-    /// Of one that has gone, for the next one: who maps and unmaps a page, time and again, allocates
-    /// half as much.
+    /// Of one that has gone, for the next one: who maps and unmaps a page, time and again,
+    /// allocates half as much.
     spare: Option<Slot>,
 }
 

@@ -346,8 +346,8 @@ impl<T: Driver> Adapter<T> {
     ///
     /// # Safety
     ///
-    /// `raw` must be the argument of a callback that the bus makes after a successful `probe()`, up to
-    /// `remove()`, and the result must not outlive it.
+    /// `raw` must be the argument of a callback that the bus makes after a successful `probe()`, up
+    /// to `remove()`, and the result must not outlive it.
     unsafe fn data<'a>(raw: *mut bindings::pci_dev) -> Pin<&'a T::Data> {
         // SAFETY: By this function's contract.
         let device = unsafe { Self::device(raw) };

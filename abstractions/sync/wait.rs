@@ -17,8 +17,8 @@ use vfio::abstractions::bindings;
 /// Sixteen flags, and a queue of those who wait for some of them to be cleared.
 ///
 /// Who sets, clears and sets them again all the time would never let anybody through: most often he
-/// is back before those whom he has woken have come to run. So who waits takes a [`Turn`] first, and
-/// who is about to set a flag gives way to those who have one.
+/// is back before those whom he has woken have come to run. So who waits takes a [`Turn`] first,
+/// and who is about to set a flag gives way to those who have one.
 #[pin_data]
 pub(crate) struct WaitFlags {
     #[pin]

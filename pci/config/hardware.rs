@@ -140,8 +140,8 @@ pub trait Effects {
     fn msi(&self) -> Msi;
 }
 
-/// What the host knows of the function when it is opened. (What C takes out of `struct pci_dev`, which
-/// only the kernel has.)
+/// What the host knows of the function when it is opened. (What C takes out of `struct pci_dev`,
+/// which only the kernel has.)
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// Whether it is a virtual function of SR-IOV.

@@ -95,8 +95,8 @@ impl MemoryLock {
         self.with_channel(|channel| channel.revive(|| self.function.is_present()));
     }
 
-    /// The device is about to be opened, and is to be found as it was last, though recovery may have
-    /// failed: puts config space back, if the function answers.
+    /// The device is about to be opened, and is to be found as it was last, though recovery may
+    /// have failed: puts config space back, if the function answers.
     pub(crate) fn revive(&self) {
         self.revive_link();
         drop(self.enter());

@@ -193,6 +193,19 @@ class Machine:
         self.queue_seen = (None, 0)
         self.lost = False
 
+    @staticmethod
+    def tsc_frequency():
+        """Of the guest's TSC, which is the host's, for the kernel's command line. What the guest
+        measures at boot is wrong by a factor of ten if the host has no processor for it for a
+        moment, and so is its clock then."""
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            text = file.read()
+        # Where the TSC is constant the kernel makes the number of its frequency, times two.
+        megahertz = re.search(r"^bogomips\s*: ([0-9.]+)$", text, re.MULTILINE)
+        if not megahertz or not re.search(r"^flags\s*:.* constant_tsc\b", text, re.MULTILINE):
+            return ""
+        return f" tsc_early_khz={round(float(megahertz[1]) * 500)}"
+
     def command(self, theirs):
         """The QEMU command line."""
         options = self.options
@@ -219,6 +232,8 @@ class Machine:
         # time: "Bad icount read", when the guest sets it.
         if counting:
             append += " nox2apic"
+        else:
+            append += self.tsc_frequency()
         alone = counting or options.single_thread or options.iommu != "intel"
         threads = "single" if alone else "multi"
         processors = options.cpus or (1 if counting else 2)
