@@ -129,8 +129,10 @@ impl PinBatch {
     ///
     /// Those of `pin()`, and `EAGAIN`: the task is being killed.
     pub(crate) fn pin_own(&mut self, _own: OwnMm<'_>, address: usize, limit: usize) -> Result {
+        // CAST: It is positive.
+        let limit = limit.min(c_int::MAX as usize);
         self.pin_with(limit, |room, count, flags| {
-            // CAST: That many pointers are in memory.
+            // CAST: Not more than the limit.
             let count = count as c_int;
             // SAFETY: The current task has an address space, whose page tables the function looks
             // at, and there is room for `count` pointers.
