@@ -61,7 +61,7 @@ bench_threads() {
 	local cpus=$1 stack rc=0
 	shift
 	for stack in c rust; do
-		step "threads, $stack stack, $cpus processors" "$VM/run" -L -q -B -k plain -n "$cpus" \
+		step "threads, $stack stack, $cpus processors" "$VM/run" -I intel-uncached -L -q -B -k plain -n "$cpus" \
 			-s "$stack" -t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" -p "$BENCH/threads" \
 			-- "program threads $BENCH_LIMIT ./threads $*" || rc=1
 	done

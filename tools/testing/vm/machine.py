@@ -49,6 +49,9 @@ LOST_WRITE = 4
 # Only the first one lets processors have x2APIC as QEMU has it here.
 IOMMUS = {
     "intel": ["-device", "intel-iommu,intremap=on,eim=on,caching-mode=on"],
+    # As hardware is. In caching mode the kernel flushes whenever it maps something, and waits for
+    # the one IOMMU that there is.
+    "intel-uncached": ["-device", "intel-iommu,intremap=on,eim=on"],
     "amd": ["-device", "amd-iommu"],
     "amd-intremap": ["-device", "amd-iommu,intremap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=0x1c"],
@@ -234,7 +237,7 @@ class Machine:
             append += " nox2apic"
         else:
             append += self.tsc_frequency()
-        alone = counting or options.single_thread or options.iommu != "intel"
+        alone = counting or options.single_thread or not options.iommu.startswith("intel")
         threads = "single" if alone else "multi"
         processors = options.cpus or (1 if counting else 2)
         arguments = [
@@ -363,7 +366,7 @@ class Machine:
         """Looks for a processor that waits for the IOMMU, in a line that begins there."""
         if self.before_stall is None and re.search(splats.STALL, line):
             self.before_stall = begin
-        if QUEUE_WAIT.search(line) and self.options.iommu == "intel":
+        if QUEUE_WAIT.search(line) and self.options.iommu.startswith("intel"):
             self.qmp("human-monitor-command", label="queue",
                      **{"command-line": f"xp /2gx {QUEUE_HEAD_AND_TAIL:#x}"})
 

@@ -35,6 +35,7 @@
 /* What all threads have. */
 static struct vfio_session memory, resettable;
 static volatile bool ended;
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 struct thread {
 	const struct parallel *operation;
@@ -55,13 +56,18 @@ struct parallel {
 	long (*beside)(void);
 };
 
-/* 64 MiB of 4 KiB pages, at an address of its own, there and back. */
+/*
+ * 64 MiB of 4 KiB pages, at an address of its own, there and back. Pages that two threads
+ * touch at a time come to them in turn, and are not next to each other then.
+ */
 static long map_pages(struct thread *thread, bool scattered)
 {
 	uint64_t iova = IOVA + 2 * MAP_SIZE * thread->number;
 
 	if (!thread->pages) {
+		pthread_mutex_lock(&one_at_a_time);
 		thread->pages = small_pages_new(MAP_SIZE, scattered);
+		pthread_mutex_unlock(&one_at_a_time);
 		if (!thread->pages)
 			return -ENOMEM;
 		/* That took time which does not count. */
