@@ -18,19 +18,6 @@
 #define DRIVER		"vfio-pci-hello"
 #define REGION		VFIO_PCI_NUM_REGIONS
 
-struct region_info {
-	struct vfio_region_info head;
-	char capabilities[256];
-};
-
-static long region_info(int device, uint32_t index, struct region_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->head.argsz = sizeof(*info);
-	info->head.index = index;
-	return vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO, info);
-}
-
 /* ---- the device that is made of software ---- */
 
 FIXTURE(emulated)
@@ -145,9 +132,7 @@ FIXTURE_SETUP(pci)
 {
 	NEED_SAMPLES();
 	NEED_DEVICE(self->bdf, "TESTDEV");
-	ASSERT_EQ(0, pci_bind(self->bdf, DRIVER));
-	ASSERT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_open_by(&self->session, self->bdf, DRIVER));
 	self->device = self->session.device;
 }
 
@@ -220,9 +205,7 @@ TEST_F(pci, comes_and_goes)
 	pci_driver(self->bdf, driver, sizeof(driver));
 	EXPECT_STREQ("", driver);
 	ASSERT_EQ(0, module_load("vfio_pci_hello"));
-	ASSERT_EQ(0, pci_bind(self->bdf, DRIVER));
-	EXPECT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_open_by(&self->session, self->bdf, DRIVER));
 	EXPECT_EQ(TEXT_SIZE, region_size(self->session.device, REGION));
 }
 

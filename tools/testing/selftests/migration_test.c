@@ -176,9 +176,7 @@ FIXTURE_SETUP(edu)
 {
 	NEED_SAMPLES();
 	NEED_DEVICE(self->bdf, "EDU");
-	ASSERT_EQ(0, pci_bind(self->bdf, DRIVER));
-	ASSERT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_open_by(&self->session, self->bdf, DRIVER));
 	self->fd = self->session.device;
 	ASSERT_EQ(0, edu_write(self->fd, EDU_LIVENESS, 0x11));
 	ASSERT_EQ(0, factorial(self->fd, 5));
@@ -606,9 +604,7 @@ TEST_F(edu, unbound_in_each_state)
 			EXPECT_EQ(-EAGAIN, module_unload("vfio_pci_edu"));
 		close(fd);
 		close(request);
-		ASSERT_EQ(0, pci_bind(self->bdf, DRIVER));
-		ASSERT_EQ(0, session_open(&self->session, self->bdf,
-					  VFIO_TYPE1v2_IOMMU));
+		ASSERT_EQ(0, session_open_by(&self->session, self->bdf, DRIVER));
 		EXPECT_EQ(RUNNING, state_of(self->session.device));
 	}
 }
@@ -633,9 +629,7 @@ FIXTURE_SETUP(pair)
 	for (i = 0; i < 2; i++)
 		NEED_DEVICE(self->bdf[i], names[i]);
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, pci_bind(self->bdf[i], DRIVER));
-		ASSERT_EQ(0, session_open(&self->session[i], self->bdf[i],
-					  VFIO_TYPE1v2_IOMMU));
+		ASSERT_EQ(0, session_open_by(&self->session[i], self->bdf[i], DRIVER));
 		ASSERT_EQ(0, edu_irq_begin(self->session[i].device));
 	}
 	self->from = self->session[0].device;

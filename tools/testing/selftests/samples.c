@@ -202,3 +202,20 @@ void *memory_mmap(int device)
 	return mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    device, 0);
 }
+
+long region_info(int device, uint32_t index, struct region_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->head.argsz = sizeof(*info);
+	info->head.index = index;
+	return vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO, info);
+}
+
+/* Gives the device to @driver, and opens it with a container. */
+int session_open_by(struct vfio_session *session, const char *bdf,
+		    const char *driver)
+{
+	int ret = pci_bind(bdf, driver);
+
+	return ret ?: session_open(session, bdf, VFIO_TYPE1v2_IOMMU);
+}

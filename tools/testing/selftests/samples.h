@@ -31,6 +31,16 @@ int memory_join(struct vfio_session *session, int iommu);
 int memory_open(struct vfio_session *session, int iommu);
 void *memory_mmap(int device);
 
+/* A region, and room for its capabilities. */
+struct region_info {
+	struct vfio_region_info head;
+	char capabilities[256];
+};
+
+long region_info(int device, uint32_t index, struct region_info *info);
+int session_open_by(struct vfio_session *session, const char *bdf,
+		    const char *driver);
+
 #define NEED_SAMPLES()							\
 	do {								\
 		if (!samples_exist())					\

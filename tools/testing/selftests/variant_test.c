@@ -15,11 +15,6 @@
 #define REGION_SIZE	PAGE_SIZE
 #define EDU_FACTORIAL	0x08
 
-struct region_info {
-	struct vfio_region_info head;
-	char capabilities[256];
-};
-
 FIXTURE(variant)
 {
 	const char *bdf;
@@ -31,9 +26,7 @@ FIXTURE_SETUP(variant)
 {
 	NEED_SAMPLES();
 	NEED_DEVICE(self->bdf, "EDU");
-	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-pci-edu"));
-	ASSERT_EQ(0, session_open(&self->session, self->bdf,
-				  VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, session_open_by(&self->session, self->bdf, "vfio-pci-edu"));
 	self->device = self->session.device;
 }
 
@@ -41,14 +34,6 @@ FIXTURE_TEARDOWN(variant)
 {
 	session_close(&self->session);
 	EXPECT_EQ(0, pci_bind(self->bdf, NULL));
-}
-
-static long region_info(int device, uint32_t index, struct region_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->head.argsz = sizeof(*info);
-	info->head.index = index;
-	return vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
 static long factorial(int device, uint32_t number)
