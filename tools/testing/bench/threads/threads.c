@@ -35,57 +35,41 @@
 /* What all threads have. */
 static struct vfio_session memory, resettable;
 static volatile bool ended;
-static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+/*
+ * What threads map for DMA, the same with one of them as with all: pages that are touched
+ * while others are, or after others were let go of, are not next to each other.
+ */
+static char *pages[MAX_THREADS];
 
 struct thread {
 	const struct parallel *operation;
 	unsigned int number;
 	pthread_t id;
-	/* Memory that it maps for DMA, with its pages there. */
-	char *pages;
 	unsigned long done;
 	long error;
 };
 
+enum memory { NONE, IN_A_ROW, SCATTERED };
+
 struct parallel {
 	const char *name;
 	const char *unit;
+	/* Of each thread. */
+	enum memory memory;
 	/* Does it once, and returns how many of the unit that were, or a negative errno. */
 	long (*once)(struct thread *thread);
 	/* What one more thread does meanwhile. */
 	long (*beside)(void);
 };
 
-/*
- * 64 MiB of 4 KiB pages, at an address of its own, there and back. Pages that two threads
- * touch at a time come to them in turn, and are not next to each other then.
- */
-static long map_pages(struct thread *thread, bool scattered)
+/* 64 MiB of 4 KiB pages, at an address of its own, there and back. */
+static long map_once(struct thread *thread)
 {
 	uint64_t iova = IOVA + 2 * MAP_SIZE * thread->number;
 
-	if (!thread->pages) {
-		pthread_mutex_lock(&one_at_a_time);
-		thread->pages = small_pages_new(MAP_SIZE, scattered);
-		pthread_mutex_unlock(&one_at_a_time);
-		if (!thread->pages)
-			return -ENOMEM;
-		/* That took time which does not count. */
-		return 0;
-	}
-	TRY(dma_map(memory.container, thread->pages, iova, MAP_SIZE));
+	TRY(dma_map(memory.container, pages[thread->number], iova, MAP_SIZE));
 	TRY(dma_unmap(memory.container, iova, MAP_SIZE, 0));
 	return MAP_SIZE >> 20;
-}
-
-static long map_once(struct thread *thread)
-{
-	return map_pages(thread, false);
-}
-
-static long map_scattered(struct thread *thread)
-{
-	return map_pages(thread, true);
 }
 
 /* A system call that shares nothing: more than this machine gives, nobody can reach. */
@@ -156,15 +140,15 @@ static long reset_beside(void)
 }
 
 static const struct parallel operations[] = {
-	{ "system-call", "1/s", call_once, NULL },
-	{ "map", "MiB/s", map_once, NULL },
-	{ "map-scattered", "MiB/s", map_scattered, NULL },
-	{ "read", "1/s", read_once, NULL },
-	{ "read-beside-config", "1/s", read_once, config_beside },
-	{ "read-beside-zap", "1/s", read_once, zap_beside },
-	{ "read-beside-reset", "1/s", read_resettable, reset_beside },
-	{ "fault", "1/s", fault_once, NULL },
-	{ "fault-beside-zap", "1/s", fault_once, zap_beside },
+	{ "system-call", "1/s", NONE, call_once, NULL },
+	{ "map", "MiB/s", IN_A_ROW, map_once, NULL },
+	{ "map-scattered", "MiB/s", SCATTERED, map_once, NULL },
+	{ "read", "1/s", NONE, read_once, NULL },
+	{ "read-beside-config", "1/s", NONE, read_once, config_beside },
+	{ "read-beside-zap", "1/s", NONE, read_once, zap_beside },
+	{ "read-beside-reset", "1/s", NONE, read_resettable, reset_beside },
+	{ "fault", "1/s", NONE, fault_once, NULL },
+	{ "fault-beside-zap", "1/s", NONE, fault_once, zap_beside },
 	{}
 };
 
@@ -225,8 +209,6 @@ static long measure(const struct parallel *operation, unsigned int count, unsign
 		pthread_join(threads[i].id, NULL);
 		done += threads[i].done;
 		error = error ?: threads[i].error;
-		if (threads[i].pages)
-			munmap(threads[i].pages, MAP_SIZE);
 	}
 	took = now() - start;
 	if (operation->beside) {
@@ -241,6 +223,45 @@ static long measure(const struct parallel *operation, unsigned int count, unsign
 		       operation->unit);
 	fflush(stdout);
 	return error;
+}
+
+static void pages_free(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_THREADS; i++) {
+		if (pages[i])
+			munmap(pages[i], MAP_SIZE);
+		pages[i] = NULL;
+	}
+}
+
+static bool pages_get(enum memory wanted, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; wanted != NONE && i < count; i++) {
+		pages[i] = small_pages_new(MAP_SIZE, wanted == SCATTERED);
+		if (!pages[i])
+			return false;
+	}
+	return true;
+}
+
+/* With 1, 2, 4 and so on of @most threads. */
+static long measure_all(const struct parallel *operation, unsigned int most, unsigned int seconds)
+{
+	unsigned int count;
+	long ret = 0;
+
+	if (!pages_get(operation->memory, most)) {
+		printf("threads: %s: no memory for %u threads\n", operation->name, most);
+		ret = -ENOMEM;
+	}
+	for (count = 1; !ret && count <= most; count *= 2)
+		ret = measure(operation, count, seconds);
+	pages_free();
+	return ret;
 }
 
 static bool is_wanted(const struct parallel *operation, char **names)
@@ -258,7 +279,7 @@ int main(int argc, char **argv)
 	static const char *const names[] = { "IVSHMEM", "PORT_NVME", NULL };
 	long processors = sysconf(_SC_NPROCESSORS_ONLN), ret = 0;
 	const struct parallel *operation;
-	unsigned int seconds = 3, count;
+	unsigned int seconds = 3;
 	int option;
 
 	while ((option = getopt(argc, argv, "s:")) != -1) {
@@ -274,10 +295,9 @@ int main(int argc, char **argv)
 	}
 	memory_set(memory.device, true);
 	for (operation = operations; operation->name; operation++) {
-		if (!is_wanted(operation, argv + optind))
-			continue;
-		for (count = 1; count <= processors && count <= MAX_THREADS; count *= 2)
-			ret |= measure(operation, count, seconds);
+		if (is_wanted(operation, argv + optind))
+			ret |= measure_all(operation, processors < MAX_THREADS ? processors :
+					   MAX_THREADS, seconds);
 	}
 	session_close(&resettable);
 	session_close(&memory);
