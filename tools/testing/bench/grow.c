@@ -8,7 +8,7 @@
 #define IOVA	0x100000000UL
 
 /*
- * The first bytes of a BAR of 4 GiB, where pages as large as can be used for them. It
+ * The first bytes of a BAR of 64 GiB, where pages as large as can be used for them. It
  * is unmapped with the place where it is.
  */
 static char *bar_new(struct bench *bench)
@@ -104,23 +104,27 @@ const struct operation grow_operations[] = {
 	ROW("fault", "faults", grow_fault, 16UL << 20, "16M"),
 	ROW("fault", "faults", grow_fault, 256UL << 20, "256M"),
 	ROW("fault", "faults", grow_fault, 4UL << 30, "4G"),
+	ROW("fault", "faults", grow_fault, 64UL << 30, "64G"),
 	ROW("zap", "zap", grow_zap, 4UL << 10, "4K"),
 	ROW("zap", "zap", grow_zap, 64UL << 10, "64K"),
 	ROW("zap", "zap", grow_zap, 1UL << 20, "1M"),
 	ROW("zap", "zap", grow_zap, 16UL << 20, "16M"),
 	ROW("zap", "zap", grow_zap, 256UL << 20, "256M"),
 	ROW("zap", "zap", grow_zap, 4UL << 30, "4G"),
+	ROW("zap", "zap", grow_zap, 64UL << 30, "64G"),
 	ROW("map", "MAP", grow_map, 4UL << 10, "4K"),
 	ROW("map", "MAP", grow_map, 64UL << 10, "64K"),
 	ROW("map", "MAP", grow_map, 1UL << 20, "1M"),
 	ROW("map", "MAP", grow_map, 16UL << 20, "16M"),
 	ROW("map", "MAP", grow_map, 256UL << 20, "256M"),
 	ROW("map", "MAP", grow_map, 4UL << 30, "4G"),
+	ROW("map", "MAP", grow_map, 64UL << 30, "64G"),
 	ROW("unmap", "UNMAP", grow_unmap, 4UL << 10, "4K"),
 	ROW("unmap", "UNMAP", grow_unmap, 64UL << 10, "64K"),
 	ROW("unmap", "UNMAP", grow_unmap, 1UL << 20, "1M"),
 	ROW("unmap", "UNMAP", grow_unmap, 16UL << 20, "16M"),
 	ROW("unmap", "UNMAP", grow_unmap, 256UL << 20, "256M"),
 	ROW("unmap", "UNMAP", grow_unmap, 4UL << 30, "4G"),
+	ROW("unmap", "UNMAP", grow_unmap, 64UL << 30, "64G"),
 	{}
 };

@@ -79,6 +79,20 @@ static long fault_one(struct bench *bench)
 	return took;
 }
 
+/* A mapping of a page, a fault, and the end of the mapping. */
+static long map_touch_one(struct bench *bench)
+{
+	long begin = now();
+	char *start = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, bench->edu.device,
+			   REGION_OFFSET(0));
+
+	if (start == MAP_FAILED)
+		return -errno;
+	touch(start, 1);
+	munmap(start, PAGE_SIZE);
+	return now() - begin;
+}
+
 static long fault_walk(struct bench *bench)
 {
 	return walk(bench->edu.device, 0, EDU_BAR_SIZE, PAGE_SIZE, EDU_PAGES);
@@ -204,6 +218,7 @@ const struct operation memory_operations[] = {
 	  fault_backwards, EDU_PAGES, 10 },
 	{ "fault-misaligned", "fault, 64 MiB BAR misaligned, per page",
 	  fault_misaligned, IVSHMEM_PAGES, 3, true },
+	{ "map-touch", "mmap, fault and munmap of a page", map_touch_one, 1, 20 },
 	{ "map-touch-4g", "mmap of a 4 GiB BAR, a touch of each 2 MiB",
 	  map_touch_4g, 1, 3 },
 	{ "zap", "zap of 1 MiB by the command register", zap, 1, 10 },

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draws how the cost of what is done to a BAR grows with the size of what is mapped.
+"""Draws how the cost of what is done to a BAR grows with the size of what is mapped, and what
+threads reach.
 
-Takes the table.json of a run without -s, and writes an SVG file. Needs matplotlib
+Takes the table.json of a run without -s and the threads.json of one with -t, and writes an SVG
+file. Needs matplotlib
 (Debian: python3-matplotlib).
 """
 
@@ -23,6 +25,10 @@ UNITS = {"K": 10, "M": 20, "G": 30}
 GROWS = re.compile(r"grow-(\w+)-(\d+)([KMG])$")
 TITLES = {"map": "MAP_DMA", "unmap": "UNMAP_DMA", "fault": "faults",
           "zap": "zap by the command register"}
+THREADS = {"map": "threads that map and unmap pages in a row",
+           "map-scattered": "threads that map and unmap lone pages",
+           "read": "threads that read a register",
+           "fault": "threads that map a page of a BAR, touch and unmap it"}
 STACKS = (("C", "s--", "tab:red"), ("here", "o-", "tab:blue"))
 
 
@@ -39,23 +45,43 @@ def read_points(path):
     return operations
 
 
-def draw(operations, path):
+def read_threads(path):
+    """Operation to a list of number of threads, and the rates on both stacks; and its unit."""
+    operations, units = {}, {}
+    with open(path, encoding="ascii") as file:
+        for row in json.load(file):
+            operations.setdefault(row["id"], []).append(
+                (row["threads"], str(row["threads"]), row["c"], row["here"]))
+            units[row["id"]] = row["unit"]
+    return operations, units
+
+
+def draw_one(axis, points, title, unit):
+    """What both stacks have at some points."""
+    points = sorted(points)
+    places = [point[0] for point in points]
+    for column, (label, style, color) in enumerate(STACKS, 2):
+        axis.plot(places, [point[column] for point in points], style,
+                  color=color, label=label)
+    axis.set_title(title, fontsize="medium")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(places, [point[1] for point in points])
+    axis.set_ylabel(unit)
+    axis.grid(alpha=0.4)
+    axis.legend()
+
+
+def draw(operations, threads, path):
     """One diagram for each operation."""
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), sharey=True)
+    figure, axes = pyplot.subplots(4, 2, figsize=(9, 13))
     for axis, (key, title) in zip(axes.flat, TITLES.items()):
-        points = sorted(operations[key])
-        sizes = [point[0] for point in points]
-        for column, (label, style, color) in enumerate(STACKS, 2):
-            axis.plot(sizes, [point[column] for point in points], style,
-                      color=color, label=label)
-        axis.set_title(title)
-        axis.set_xscale("log", base=2)
+        draw_one(axis, operations[key], title, "instructions")
         axis.set_yscale("log")
-        axis.set_xticks(sizes, [point[1] for point in points], rotation=30)
-        axis.grid(alpha=0.4)
-        axis.legend()
-    for axis in axes[:, 0]:
-        axis.set_ylabel("instructions")
+        axis.sharey(axes[0, 0])
+        axis.tick_params("x", rotation=30)
+    for axis, (key, title) in zip(axes[2:].flat, THREADS.items()):
+        draw_one(axis, threads[0][key], title, threads[1][key])
+        axis.set_ylim(bottom=0)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
@@ -63,9 +89,10 @@ def draw(operations, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", help="table.json")
+    parser.add_argument("threads", help="threads.json")
     parser.add_argument("output", help="the SVG file")
     options = parser.parse_args()
-    draw(read_points(options.table), options.output)
+    draw(read_points(options.table), read_threads(options.threads), options.output)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 """Prints what several threads reach with the C modules and with ours.
 
 Reads c/results.log and rust/results.log of a directory, which have lines
-"threads: OPERATION THREADS RATE UNIT", and writes the table there as threads.rst. "x one"
-is how many times as much that is as one thread reaches. The exit status is 0 if both have the
-same operations, and none failed.
+"threads: OPERATION THREADS RATE UNIT", and writes the table there as threads.rst and
+threads.json. "x one" is how many times as much that is as one thread reaches. The exit status is
+0 if both have the same operations, and none failed.
 """
 
 import argparse
+import json
 import re
 import sys
 
@@ -47,6 +48,13 @@ def table(one, two):
     return layout(cells)
 
 
+def records(one, two):
+    """What a plot needs."""
+    return [{"id": key[0], "unit": one[key][1], "threads": key[1],
+             "c": one[key][0], "here": two[key][0]}
+            for key in one if key in two and None not in (one[key][0], two[key][0])]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory")
@@ -56,6 +64,8 @@ def main():
     print(text)
     with open(f"{options.directory}/threads.rst", "w", encoding="ascii") as file:
         file.write(text + "\n")
+    with open(f"{options.directory}/threads.json", "w", encoding="ascii") as file:
+        json.dump(records(one, two), file, indent=1)
     failed = sorted(set(one) ^ set(two)) + [
         key for key in one if key in two and None in (one[key][0], two[key][0])]
     for name, count in failed:

@@ -40,8 +40,9 @@ bench_guest() {
 		files+=(-p "$OWN_SELFTESTS/$BENCH_TEST")
 		command+=" && export INSTRUCTIONS=1 && program $BENCH_TEST $BENCH_LIMIT ./$BENCH_TEST"
 	fi
-	"$VM/run" -L -q -B -k plain -n 1 -Q -icount -Q shift=0,sleep=off -s "$stack" \
-		-t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" "${files[@]}" -- "$command"
+	"$VM/run" -I intel-uncached -L -q -B -k plain -n 1 -Q -icount -Q shift=0,sleep=off \
+		-Q -set -Q device.testdev.membar=64G -Q -global -Q q35-pcihost.pci-hole64-size=128G \
+		-s "$stack" -t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" "${files[@]}" -- "$command"
 }
 
 # bench_two ARGUMENT...: the C modules and ours, at a time.

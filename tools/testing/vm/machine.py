@@ -99,7 +99,7 @@ def device_arguments(out, iommu):
             image.truncate(64 << 20)
     devices = [
         f"edu,addr={at['EDU']},dma_mask=0xffffffffffffffff",
-        f"pci-testdev,addr={at['TESTDEV']},membar=4G",
+        f"pci-testdev,id=testdev,addr={at['TESTDEV']},membar=4G",
         f"ivshmem-plain,addr={at['IVSHMEM']},memdev=ivshmem",
         f"nvme,addr={at['NVME']},serial=vfio-nvme,drive=nvme,cmb_size_mb=64",
         f"e1000e,addr={at['E1000E']},netdev=e1000e",
