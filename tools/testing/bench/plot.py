@@ -28,7 +28,7 @@ TITLES = {"map": "MAP_DMA", "unmap": "UNMAP_DMA", "fault": "faults",
 THREADS = {"map": "threads that map and unmap pages in a row",
            "map-scattered": "threads that map and unmap lone pages",
            "read": "threads that read a register",
-           "fault": "threads that map a page of a BAR, touch and unmap it"}
+           "fault": "threads that mmap, touch and munmap a page"}
 STACKS = (("C", "s--", "tab:red"), ("here", "o-", "tab:blue"))
 
 
@@ -74,10 +74,11 @@ def draw_one(axis, points, title, unit):
 def draw(operations, threads, path):
     """One diagram for each operation."""
     figure, axes = pyplot.subplots(4, 2, figsize=(9, 13))
+    costs = [cost for points in operations.values() for point in points for cost in point[2:]]
     for axis, (key, title) in zip(axes.flat, TITLES.items()):
         draw_one(axis, operations[key], title, "instructions")
         axis.set_yscale("log")
-        axis.sharey(axes[0, 0])
+        axis.set_ylim(min(costs) / 2, max(costs) * 2)
         axis.tick_params("x", rotation=30)
     for axis, (key, title) in zip(axes[2:].flat, THREADS.items()):
         draw_one(axis, threads[0][key], title, threads[1][key])
