@@ -12,6 +12,8 @@
 #include <linux/irqbypass.h>
 #include <linux/msi.h>
 #include <linux/pseudo_fs.h>
-#include <uapi/linux/vfio.h>
+#include <linux/vfio.h>
+#include <linux/vfio_device_memory.h>
+#include <linux/vfio_pci_core.h>
 
 #include "helpers.h"

@@ -14,6 +14,8 @@ pub mod device;
 pub mod exports {
     pub mod device_memory;
     pub mod kvm;
+    #[doc(hidden)]
+    pub mod signature;
 }
 /// Files, and the filesystems and nodes that they come from.
 pub mod fs {

@@ -7,6 +7,7 @@
 
 use crate::abstractions::{
     bindings,
+    exports::signature::signatures,
     module_ref::ModuleRef, //
 };
 use crate::{
@@ -30,6 +31,14 @@ use kernel::{
         Completion, //
     }, //
 };
+
+signatures!(
+    vfio_device_ref_from_vma,
+    vfio_device_ref_get,
+    vfio_device_ref_put,
+    vfio_release_notifier_register,
+    vfio_release_notifier_unregister,
+);
 
 /// Makes a reference one of C's.
 fn into_raw(device: DeviceRef) -> *mut bindings::vfio_device_ref {

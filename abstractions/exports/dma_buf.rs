@@ -13,7 +13,12 @@ use kernel::{
     error::from_result,
     prelude::*, //
 };
-use vfio::abstractions::bindings;
+use vfio::abstractions::{
+    bindings,
+    exports::signature::signatures, //
+};
+
+signatures!(vfio_pci_dma_buf_iommufd_map);
 
 /// Tells iommufd the physical addresses of a buffer that it is attached to.
 ///

@@ -4,10 +4,20 @@
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
 
-use crate::abstractions::bindings;
+use crate::abstractions::{
+    bindings,
+    exports::signature::signatures, //
+};
 use crate::kvm as kvm_files;
 use core::ptr::NonNull;
 use kernel::fs::File;
+
+signatures!(
+    vfio_file_enforced_coherent,
+    vfio_file_iommu_group,
+    vfio_file_is_valid,
+    vfio_file_set_kvm,
+);
 
 /// Whether `file` is a group or a device of VFIO.
 ///
