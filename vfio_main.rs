@@ -21,6 +21,7 @@ pub mod container;
 pub mod device;
 mod group;
 mod iommufd;
+pub mod irq_set;
 mod kvm;
 pub mod lock_order;
 pub mod monitor;

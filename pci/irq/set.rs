@@ -7,13 +7,11 @@ use super::{
     intx::Intx,
     msi::Messages,
     request::{
-        self,
         Action,
         Data,
         Header,
         Index,
         Operand,
-        Refusal,
         Request,
         HEADER_SIZE, //
     },
@@ -27,10 +25,7 @@ use crate::{
             Allocation,
             MessageKind, //
         },
-        uapi::irq::{
-            self as uapi,
-            IrqSet, //
-        }, //
+        uapi::irq::IrqSet, //
     },
     memory::MemoryLock, //
 };
@@ -46,26 +41,6 @@ use vfio::{
     abstractions::fs::eventfd::EventFd,
     device::Device, //
 };
-
-// What `request` knows without the kernel is what the interface says.
-const _: () = {
-    assert!(HEADER_SIZE as usize == size_of::<IrqSet>());
-    assert!(request::DATA_NONE == uapi::VFIO_IRQ_SET_DATA_NONE);
-    assert!(request::DATA_BOOL == uapi::VFIO_IRQ_SET_DATA_BOOL);
-    assert!(request::DATA_EVENTFD == uapi::VFIO_IRQ_SET_DATA_EVENTFD);
-    assert!(request::ACTION_MASK == uapi::VFIO_IRQ_SET_ACTION_MASK);
-    assert!(request::ACTION_UNMASK == uapi::VFIO_IRQ_SET_ACTION_UNMASK);
-    assert!(request::ACTION_TRIGGER == uapi::VFIO_IRQ_SET_ACTION_TRIGGER);
-};
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Invalid => EINVAL,
-            Refusal::NotSupported => ENOTTY,
-        }
-    }
-}
 
 /// Reads the fixed part of the argument.
 ///

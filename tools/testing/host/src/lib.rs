@@ -16,6 +16,12 @@ extern crate self as vfio;
 #[path = "../../../../monitor.rs"]
 pub mod monitor;
 
+/// Parts of `VFIO_DEVICE_SET_IRQS` that are the same for all devices.
+#[path = "../../../../irq_set"]
+pub mod irq_set {
+    pub mod request;
+}
+
 /// Parts of migration.
 #[path = "../../../../device/migration"]
 pub mod migration {
