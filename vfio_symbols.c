@@ -13,6 +13,19 @@ EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
 EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
 
+/* For drivers in C. Which of them are for any licence is as in the C modules. */
+EXPORT_SYMBOL_GPL(vfio_info_cap_add);
+EXPORT_SYMBOL(vfio_info_cap_shift);
+EXPORT_SYMBOL(vfio_info_add_capability);
+EXPORT_SYMBOL(vfio_set_irqs_validate_and_prepare);
+EXPORT_SYMBOL_GPL(vfio_mig_get_next_state);
+#ifdef CONFIG_INTERVAL_TREE
+EXPORT_SYMBOL_GPL(vfio_combine_iova_ranges);
+#endif
+EXPORT_SYMBOL_GPL(vfio_virqfd_enable);
+EXPORT_SYMBOL_GPL(vfio_virqfd_disable);
+EXPORT_SYMBOL_GPL(vfio_virqfd_flush_thread);
+
 /* For whoever finds memory of a device in a process. */
 EXPORT_SYMBOL_GPL(vfio_device_ref_from_vma);
 EXPORT_SYMBOL_GPL(vfio_device_ref_get);

@@ -175,13 +175,28 @@ impl Virqfd {
     }
 
     /// Whether userspace still has the eventfd open.
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.shared.closed.load(Relaxed)
     }
 
     /// Waits for a [`Handler::follow_up`] that is queued or running.
     pub fn flush(&self) {
         workqueue::flush::<_, FOLLOW_UP>(&self.shared.follow_up);
+    }
+
+    /// To wait for it without the eventfd, which may be gone by then.
+    pub fn follow_up(&self) -> FollowUp {
+        FollowUp(self.shared.clone())
+    }
+}
+
+/// A [`Handler::follow_up`] that may be queued or running.
+pub struct FollowUp(Arc<Shared>);
+
+impl FollowUp {
+    /// Waits for it.
+    pub fn wait(self) {
+        workqueue::flush::<_, FOLLOW_UP>(&self.0.follow_up);
     }
 }
 

@@ -13,9 +13,15 @@ pub mod device;
 /// Symbols that C code looks up: the entries to this crate, which are above all of it.
 pub mod exports {
     pub mod device_memory;
+    #[cfg(CONFIG_INTERVAL_TREE)]
+    pub mod dma_logging;
+    pub mod info_cap;
+    pub mod irq_set;
     pub mod kvm;
+    pub mod migration;
     #[doc(hidden)]
     pub mod signature;
+    pub mod virqfd;
 }
 /// Files, and the filesystems and nodes that they come from.
 pub mod fs {

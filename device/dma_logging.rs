@@ -5,6 +5,8 @@
 //! A driver remembers that, and reports it to a bitmap of the user. What users say is read and
 //! checked here.
 
+pub mod nearest;
+
 use crate::{
     abstractions::{
         iommu::iova_bitmap::{

@@ -37,6 +37,17 @@ impl Support {
         flags
     }
 
+    /// What the flags of a driver say. `None`: it cannot be migrated.
+    pub const fn from_flags(flags: u64) -> Option<Self> {
+        if flags & Self::STOP_COPY == 0 {
+            return None;
+        }
+        Some(Self {
+            p2p: flags & Self::P2P != 0,
+            pre_copy: flags & Self::PRE_COPY != 0,
+        })
+    }
+
     /// Does a device of this kind have the state?
     pub const fn has(self, state: State) -> bool {
         match state {

@@ -33,6 +33,7 @@ SOURCES = (
     "tools/testing/host/src/**/*.rs",
     "pci/**/*.rs",
     "type1/*.rs",
+    "abstractions/exports/*.rs",
 )
 WHOLE = re.compile(r"tools/|/tests/|tests\.rs")
 

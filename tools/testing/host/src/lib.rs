@@ -16,6 +16,18 @@ extern crate self as vfio;
 #[path = "../../../../monitor.rs"]
 pub mod monitor;
 
+/// Parts of the chains of capabilities.
+#[path = "../../../../capability"]
+pub mod capability {
+    pub mod chain;
+}
+
+/// Parts of the logging of DMA.
+#[path = "../../../../device/dma_logging"]
+pub mod dma_logging {
+    pub mod nearest;
+}
+
 /// Parts of `VFIO_DEVICE_SET_IRQS` that are the same for all devices.
 #[path = "../../../../irq_set"]
 pub mod irq_set {

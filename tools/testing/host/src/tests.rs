@@ -3,6 +3,7 @@
 //! Tests, a module for each part.
 
 mod availability_cases;
+mod capability_chain;
 mod channel_cases;
 mod config_cases;
 mod config_fuzz;
@@ -14,6 +15,7 @@ mod migration_state;
 // Miri has no threads that are switched by hand, as loom does.
 #[cfg(not(miri))]
 mod model;
+mod nearest_ranges;
 mod type1_dirty;
 mod type1_iova;
 mod type1_runs;

@@ -132,6 +132,11 @@ fn numbers() {
     assert_eq!(State::from_number(u32::MAX), None);
     let flags: Vec<_> = SUPPORTS.iter().map(|support| support.flags()).collect();
     assert_eq!(flags, [1, 3, 5, 7]);
+    for (flags, support) in flags.into_iter().zip(SUPPORTS) {
+        assert_eq!(Support::from_flags(flags), Some(support));
+        assert_eq!(Support::from_flags(flags | 8), Some(support));
+        assert_eq!(Support::from_flags(flags & !1), None);
+    }
 }
 
 #[test]
