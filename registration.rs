@@ -10,6 +10,7 @@ use crate::{
 use crate::{
     abstractions::{
         iommu,
+        module_ref::DriverModule,
         sync::completion::Wait,
         task::Comm, //
     },
@@ -68,6 +69,19 @@ impl Registration {
         dma: Dma,
         module: &'static ThisModule,
     ) -> Result<Self> {
+        Self::with_device(parent, ops, set, dma, module.into(), |_| ())
+    }
+
+    /// The same for any driver; `visit` is shown the device before users can open it. If this
+    /// fails then, nobody has.
+    pub(crate) fn with_device(
+        parent: &device::Device,
+        ops: Arc<dyn DeviceOps>,
+        set: DeviceSetKey,
+        dma: Dma,
+        module: DriverModule,
+        visit: impl FnOnce(&Arc<Device>),
+    ) -> Result<Self> {
         let group = Membership::join(parent, dma)?;
         match group.group().confinement() {
             Confinement::NoIommu if noiommu::HAS_NODES => noiommu::taint_by_node(parent),
@@ -80,6 +94,7 @@ impl Registration {
         }
         let device = Device::new(parent, ops, set, module, group.group().clone())?;
         let node = Node::new(&device)?;
+        visit(&device);
         let mut registration = Self {
             #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
             debugfs: None,

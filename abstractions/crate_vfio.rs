@@ -56,5 +56,6 @@ pub mod sync {
 }
 pub(crate) mod taint;
 pub mod task;
+pub mod uaccess;
 pub mod uapi;
 pub mod workqueue;

@@ -66,6 +66,13 @@ impl KvmSlot {
 /// A reference to a virtual machine and to the KVM module.
 pub struct Kvm(NonNull<bindings::kvm>);
 
+impl Kvm {
+    /// The machine, which exists as long as this.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::kvm {
+        self.0.as_ptr()
+    }
+}
+
 // SAFETY: Machines may be released from any thread.
 unsafe impl Send for Kvm {}
 // SAFETY: There is nothing to do with a shared reference.

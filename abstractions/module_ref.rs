@@ -55,6 +55,48 @@ impl ModuleRef {
     }
 }
 
+/// The module of a driver, for as long as devices of it can be asked for it.
+///
+/// # Invariants
+///
+/// The pointer is null, for built-in code, or of a module that exists as long as this does.
+pub struct DriverModule(*mut bindings::module);
+
+// SAFETY: References to modules are counted atomically.
+unsafe impl Send for DriverModule {}
+// SAFETY: As above; the pointer never changes.
+unsafe impl Sync for DriverModule {}
+
+impl DriverModule {
+    /// The module of a driver in C.
+    ///
+    /// # Safety
+    ///
+    /// `module` must be null, for built-in code, or exist as long as the result does.
+    pub(in crate::abstractions) unsafe fn from_raw(module: *mut bindings::module) -> Self {
+        // INVARIANT: By this function's contract.
+        Self(module)
+    }
+
+    /// Takes a reference on it.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the module is being unloaded.
+    pub fn hold(&self) -> Result<ModuleRef> {
+        // SAFETY: By the type invariant.
+        unsafe { ModuleRef::get_raw(self.0) }
+    }
+}
+
+impl From<&'static ThisModule> for DriverModule {
+    fn from(module: &'static ThisModule) -> Self {
+        // INVARIANT: A module that runs this, or is known to who does, is valid, or null for
+        // built-in code.
+        Self(module.as_ptr())
+    }
+}
+
 impl ModuleRef {
     /// Gives the reference away, to whoever calls [`from_raw()`](Self::from_raw)
     /// for it.
@@ -68,9 +110,9 @@ impl ModuleRef {
     ///
     /// The caller must own a reference that [`into_raw()`](Self::into_raw) gave
     /// away, and give it up.
-    pub(in crate::abstractions) unsafe fn from_raw(module: &'static ThisModule) -> Self {
+    pub(in crate::abstractions) unsafe fn from_raw(module: &DriverModule) -> Self {
         // INVARIANT: By this function's contract.
-        Self(module.as_ptr())
+        Self(module.0)
     }
 }
 

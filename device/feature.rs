@@ -7,9 +7,12 @@
 //! it has it. The header of the argument is checked here; what a feature takes
 //! or gives follows it in user memory, as [`Payload`].
 
-use crate::abstractions::uapi::{
-    self,
-    FeatureHeader, //
+use crate::abstractions::{
+    uaccess::UserBytes,
+    uapi::{
+        self,
+        FeatureHeader, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -19,7 +22,6 @@ use kernel::{
     },
     uaccess::{
         UserPtr,
-        UserSlice,
         UserSliceReader, //
     }, //
 };
@@ -138,6 +140,7 @@ pub enum Operation {
 /// What a user wants of a feature.
 pub struct Request {
     feature: Option<Feature>,
+    flags: u32,
     operations: Operations,
     payload: Payload,
 }
@@ -159,6 +162,7 @@ impl Request {
         let address = arg.checked_add(size_of::<FeatureHeader>()).ok_or(EFAULT)?;
         Ok(Self {
             feature: Feature::from_number(header.flags & FeatureHeader::NUMBER),
+            flags: header.flags,
             operations,
             payload: Payload { address, len },
         })
@@ -167,6 +171,16 @@ impl Request {
     /// Which feature; `None` is one that is not known.
     pub fn feature(&self) -> Option<Feature> {
         self.feature
+    }
+
+    /// The feature and the operations as the user said, which make sense together.
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// What follows the header; nothing of that has been checked.
+    pub(crate) fn unchecked_payload(&self) -> &Payload {
+        &self.payload
     }
 
     /// Checks a request for a feature that can be set, by `size` bytes, but not
@@ -255,9 +269,14 @@ impl Payload {
         uapi::write(self.address, value)
     }
 
+    /// All of it.
+    pub(crate) fn bytes(&self) -> UserBytes {
+        UserBytes::new(UserPtr::from_addr(self.address), self.len)
+    }
+
     /// A reader of all of it.
     pub fn reader(&self) -> UserSliceReader {
-        UserSlice::new(UserPtr::from_addr(self.address), self.len).reader()
+        self.bytes().reader()
     }
 }
 
@@ -273,6 +292,7 @@ mod tests {
     fn request(flags: u32, len: usize) -> Result<Request> {
         Ok(Request {
             feature: None,
+            flags,
             operations: Operations::parse(flags)?,
             payload: Payload { address: 0, len },
         })

@@ -21,8 +21,10 @@ use crate::{
         mm::pfnmap::{
             Fault,
             FaultResult,
-            NewMapping, //
+            NewMapping,
+            Populated, //
         },
+        uaccess::UserBytes,
         uapi, //
     },
     container::group::{
@@ -60,10 +62,6 @@ use kernel::{
         Arc,
         ArcBorrow,
         SetOnce, //
-    },
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
     }, //
 };
 
@@ -289,7 +287,9 @@ fn feature(device: &Device, arg: usize) -> Result<isize> {
             | Feature::MigrationPrecopyInfo2,
         ) => {
             let migration = ops.migration().ok_or(ENOTTY)?;
-            device.migration().answer(migration, &request)
+            device
+                .migration()
+                .answer(migration, device.module(), &request)
         }
         Some(Feature::DmaLoggingStart | Feature::DmaLoggingStop | Feature::DmaLoggingReport) => {
             dma_logging::answer(ops.dma_logging().ok_or(ENOTTY)?, &request)
@@ -333,27 +333,19 @@ impl FileOperations for DeviceFile {
         device.ops().ioctl(device, cmd, arg)
     }
 
-    fn read(
-        this: ArcBorrow<'_, Self>,
-        buffer: UserSliceWriter,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn read(this: ArcBorrow<'_, Self>, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let device = this.access()?;
-        device.ops().read(device, buffer, position)
+        device.ops().read_bytes(device, bytes, position)
     }
 
-    fn write(
-        this: ArcBorrow<'_, Self>,
-        buffer: UserSliceReader,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn write(this: ArcBorrow<'_, Self>, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let device = this.access()?;
-        device.ops().write(device, buffer, position)
+        device.ops().write_bytes(device, bytes, position)
     }
 
-    fn mmap(this: ArcBorrow<'_, Self>, mapping: &NewMapping<'_>) -> Result {
+    fn mmap(this: ArcBorrow<'_, Self>, mapping: &NewMapping<'_>) -> Result<Populated> {
         let device = this.access()?;
-        device.ops().mmap(device, mapping)
+        device.ops().map(device, mapping)
     }
 
     fn fault(this: ArcBorrow<'_, Self>, fault: &Fault<'_>) -> FaultResult {

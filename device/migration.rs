@@ -14,7 +14,11 @@ use crate::{
             FileOperations,
             FileTable, //
         },
-        module_ref::ModuleRef,
+        module_ref::{
+            DriverModule,
+            ModuleRef, //
+        },
+        uaccess::UserBytes,
         uapi::{
             self,
             migration as uapi_migration, //
@@ -50,8 +54,7 @@ use kernel::{
     uaccess::{
         UserSliceReader,
         UserSliceWriter, //
-    },
-    ThisModule, //
+    }, //
 };
 use state::{
     State,
@@ -87,6 +90,10 @@ pub trait Migration: Send + Sync {
     ///
     /// What keeps the driver from finding out.
     fn data_size(&self) -> Result<u64>;
+
+    /// The user understands that a first round of reading may begin anew, or has closed the
+    /// device: the next one does not. Of use to a driver with [files](Stream::File) of its own.
+    fn knows_new_rounds(&self, _knows: bool) {}
 }
 
 /// What a transfer goes through. It may outlive the transfer, and the time for which the device is
@@ -96,6 +103,8 @@ pub enum Stream {
     Saving(KBox<dyn SavingStream>),
     /// The state is written to it.
     Resuming(KBox<dyn ResumingStream>),
+    /// A file of the driver's own, which answers what its user does.
+    File(ARef<File>),
 }
 
 /// A stream that the state of a device is read from.
@@ -141,40 +150,46 @@ pub struct PrecopyInfo {
 
 /// What a device keeps for the user's side of migration.
 pub(crate) struct UserSide {
-    module: &'static ThisModule,
     /// Does the user understand that a first round may begin anew?
     knows_new_rounds: Arc<Atomic<bool>>,
 }
 
 impl UserSide {
-    /// That of a device whose driver is in `module`.
+    /// That of a device nobody has used.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            module,
             knows_new_rounds: Arc::new(Atomic::new(false), GFP_KERNEL)?,
         })
     }
 
-    /// The next user has chosen nothing yet.
-    pub(crate) fn forget(&self) {
+    /// The next user of the device, which can be migrated or not, has chosen nothing yet.
+    pub(crate) fn forget(&self, migration: Option<&dyn Migration>) {
         self.knows_new_rounds.store(false, Relaxed);
+        if let Some(migration) = migration {
+            migration.knows_new_rounds(false);
+        }
     }
 
-    /// Answers a request for a feature of migration.
+    /// Answers a request for a feature of migration of a device whose driver is in `module`.
     ///
     /// # Errors
     ///
     /// `ENOTTY`: it is another feature. `EINVAL`: it cannot be read or set, there is no such state
     /// or no way to it. `EMFILE`, `ENFILE`, `ENOMEM`: there is no room for one more file. `EFAULT`,
     /// or that of the driver.
-    pub(crate) fn answer(&self, migration: &dyn Migration, request: &Request) -> Result<isize> {
+    pub(crate) fn answer(
+        &self,
+        migration: &dyn Migration,
+        module: &DriverModule,
+        request: &Request,
+    ) -> Result<isize> {
         match request.feature() {
             Some(Feature::Migration) => Self::tell_support(migration, request),
-            Some(Feature::MigrationState) => self.answer_state(migration, request),
+            Some(Feature::MigrationState) => self.answer_state(migration, module, request),
             Some(Feature::MigrationDataSize) => Self::tell_data_size(migration, request),
             Some(Feature::MigrationPrecopyInfo2) => self.choose_precopy_info(migration, request),
             _ => Err(ENOTTY),
@@ -208,12 +223,18 @@ impl UserSide {
         }
         if request.set(0)?.is_some() {
             self.knows_new_rounds.store(true, Relaxed);
+            migration.knows_new_rounds(true);
         }
         Ok(0)
     }
 
     /// VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE
-    fn answer_state(&self, migration: &dyn Migration, request: &Request) -> Result<isize> {
+    fn answer_state(
+        &self,
+        migration: &dyn Migration,
+        module: &DriverModule,
+        request: &Request,
+    ) -> Result<isize> {
         let size = size_of::<uapi_migration::MigrationState>();
         let Some((operation, payload)) = request.get_or_set(size)? else {
             return Ok(0);
@@ -221,18 +242,24 @@ impl UserSide {
         let asked: uapi_migration::MigrationState = payload.read()?;
         match operation {
             Operation::Get => write_state(payload, migration.state()?.number(), -1)?,
-            Operation::Set => self.set_state(migration, payload, asked.device_state)?,
+            Operation::Set => self.set_state(migration, module, payload, asked.device_state)?,
         }
         Ok(0)
     }
 
-    fn set_state(&self, migration: &dyn Migration, payload: &Payload, number: u32) -> Result {
+    fn set_state(
+        &self,
+        migration: &dyn Migration,
+        module: &DriverModule,
+        payload: &Payload,
+        number: u32,
+    ) -> Result {
         let support = migration.support();
         let to = State::from_number(number)
             .filter(|to| *to != State::Error && support.has(*to))
             .ok_or(EINVAL);
         match to.and_then(|to| migration.set_state(to)) {
-            Ok(Some(stream)) => self.give(stream, payload, number),
+            Ok(Some(stream)) => give(self.create(stream, module)?, payload, number),
             Ok(None) => write_state(payload, number, -1),
             Err(error) => {
                 // Whoever does not look at the errno must not take what he passed for a file.
@@ -242,18 +269,10 @@ impl UserSide {
         }
     }
 
-    /// Gives the user a descriptor of the stream.
-    fn give(&self, stream: Stream, payload: &Payload, number: u32) -> Result {
-        let file = self.create(stream)?;
-        let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
-        write_state(payload, number, i32::try_from(fd.reserved_fd())?)?;
-        fd.fd_install(file);
-        Ok(())
-    }
-
-    fn create(&self, stream: Stream) -> Result<ARef<File>> {
-        let module = ModuleRef::get(self.module)?;
+    fn create(&self, stream: Stream, module: &DriverModule) -> Result<ARef<File>> {
+        let module = module.hold()?;
         match stream {
+            Stream::File(file) => Ok(file),
             Stream::Saving(stream) => {
                 let knows_new_rounds = self.knows_new_rounds.clone();
                 let file = SavingFile {
@@ -280,6 +299,14 @@ impl UserSide {
     }
 }
 
+/// Gives the user a descriptor of a stream.
+fn give(file: ARef<File>, payload: &Payload, number: u32) -> Result {
+    let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
+    write_state(payload, number, i32::try_from(fd.reserved_fd())?)?;
+    fd.fd_install(file);
+    Ok(())
+}
+
 fn write_state(payload: &Payload, device_state: u32, data_fd: i32) -> Result {
     payload.write(&uapi_migration::MigrationState {
         device_state,
@@ -302,7 +329,8 @@ static SAVING: FileTable<SavingFile> = FileTable::new(this_module::<LocalModule>
 impl FileOperations for SavingFile {
     type Data = KBox<Self>;
 
-    fn read(this: &Self, mut buffer: UserSliceWriter, position: &mut i64) -> Result<usize> {
+    fn read(this: &Self, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.writer();
         // CAST: A small number.
         let nothing_yet = || Error::from_errno(-(bindings::ENOMSG as c_int));
         let done = this.stream.read(&mut buffer)?.ok_or_else(nothing_yet)?;
@@ -350,7 +378,8 @@ static RESUMING: FileTable<ResumingFile> = FileTable::new(this_module::<LocalMod
 impl FileOperations for ResumingFile {
     type Data = KBox<Self>;
 
-    fn write(this: &Self, mut buffer: UserSliceReader, position: &mut i64) -> Result<usize> {
+    fn write(this: &Self, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.reader();
         let done = this.stream.write(&mut buffer)?;
         *position = position.saturating_add(i64::try_from(done)?);
         Ok(done)

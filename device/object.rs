@@ -19,7 +19,10 @@ use crate::{
             Context, //
         },
         kvm::Kvm,
-        module_ref::ModuleRef,
+        module_ref::{
+            DriverModule,
+            ModuleRef, //
+        },
         ratelimit::RateLimit, //
     },
     confinement::Confinement,
@@ -33,7 +36,10 @@ use crate::{
     device::{
         migration,
         notifiers::ReleaseNotifiers,
-        ops::DeviceOps,
+        ops::{
+            DeviceOps,
+            Opening, //
+        },
         registered::{
             RegistrationCount,
             RegistrationRef, //
@@ -68,8 +74,7 @@ use kernel::{
         },
         Arc,
         LockedBy, //
-    },
-    ThisModule, //
+    }, //
 };
 
 /// Where the DMA of an open device goes.
@@ -118,7 +123,7 @@ pub(crate) enum Opener<'a> {
 #[pin_data]
 pub struct Device {
     parent: ARef<device::Device>,
-    module: &'static ThisModule,
+    module: DriverModule,
     ops: Arc<dyn DeviceOps>,
     inode: AnonInode,
     set: Membership,
@@ -144,7 +149,7 @@ impl Device {
         parent: &device::Device,
         ops: Arc<dyn DeviceOps>,
         set: DeviceSetKey,
-        module: &'static ThisModule,
+        module: DriverModule,
         group: Arc<Group>,
     ) -> Result<Arc<Self>> {
         let set = Membership::join(set)?;
@@ -168,7 +173,7 @@ impl Device {
                 open,
                 uses: RegistrationCount::new()?,
                 log_limit: RateLimit::new(),
-                migration: migration::UserSide::new(module)?,
+                migration: migration::UserSide::new()?,
                 through_cdev: Atomic::new(false),
                 user_memory,
                 notifiers <- ReleaseNotifiers::new(),
@@ -184,12 +189,12 @@ impl Device {
     ///
     /// `ENODEV`: the module is being unloaded.
     pub(crate) fn hold_module(&self) -> Result<ModuleRef> {
-        ModuleRef::get(self.module)
+        self.module.hold()
     }
 
     /// The module of the bus driver.
-    pub(crate) fn module(&self) -> &'static ThisModule {
-        self.module
+    pub(crate) fn module(&self) -> &DriverModule {
+        &self.module
     }
 
     /// Keeps the device registered for as long as the result exists. `None` if
@@ -292,6 +297,7 @@ impl Device {
                 return Err(EBUSY);
             }
             state.files = state.files.checked_add(1).ok_or(EMFILE)?;
+            self.ops.files_changed(self, state.files);
             return Ok(0);
         }
         let through_cdev = matches!(opener, Opener::Cdev(_));
@@ -323,6 +329,7 @@ impl Device {
         );
         if is_open {
             state.files = state.files.checked_add(1).ok_or(EMFILE)?;
+            self.ops.files_changed(self, state.files);
         }
         Ok(is_open)
     }
@@ -333,6 +340,10 @@ impl Device {
         kvm: impl FnOnce() -> Option<Kvm>,
     ) -> Result<(Opened, u32)> {
         let kvm = kvm();
+        let opening = Opening {
+            machine: kvm.as_ref(),
+            through_cdev: matches!(opener, Opener::Cdev(_)),
+        };
         let memory = OpenMemory::new(self.clone())?;
         let (iommu, id) = match opener {
             Opener::Container { backend, users } => {
@@ -341,7 +352,7 @@ impl Device {
                     noiommu::permit()?;
                 }
                 memory.set(&self.user_memory, Memory::Container(backend))?;
-                self.ops.open(self)?;
+                self.ops.open_for(self, &opening)?;
                 users.use_container();
                 (OpenIommu::Container, 0)
             }
@@ -355,12 +366,12 @@ impl Device {
                 if let Some(space) = bound.space() {
                     memory.set(&self.user_memory, Memory::Iommufd(space.clone()))?;
                 }
-                self.ops.open(self)?;
+                self.ops.open_for(self, &opening)?;
                 (OpenIommu::Iommufd(bound), id)
             }
             Opener::NoIommu(context) => {
                 noiommu::permit_iommufd(context)?;
-                self.ops.open(self)?;
+                self.ops.open_for(self, &opening)?;
                 (OpenIommu::NoIommu(context.share()), 0)
             }
         };
@@ -378,6 +389,7 @@ impl Device {
         let state = self.open.access_mut(set);
         state.files = state.files.saturating_sub(1);
         if state.files > 0 {
+            self.ops.files_changed(self, state.files);
             return;
         }
         let Some(opened) = state.opened.take() else {
@@ -387,7 +399,7 @@ impl Device {
         // Nothing may reach the device's memory once the bus driver lets go.
         self.notifiers.notify();
         self.ops.close(self);
-        self.migration.forget();
+        self.migration.forget(self.ops.migration());
         if let (OpenIommu::Container, Some(users)) = (&opened.iommu, users) {
             users.unuse_container();
         }

@@ -5,11 +5,16 @@
 #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
 use crate::abstractions::debugfs::DataDirectory;
 use crate::{
-    abstractions::mm::pfnmap::{
-        Fault,
-        FaultResult,
-        FrameRange,
-        NewMapping, //
+    abstractions::{
+        kvm::Kvm,
+        mm::pfnmap::{
+            Fault,
+            FaultResult,
+            FrameRange,
+            NewMapping,
+            Populated, //
+        },
+        uaccess::UserBytes, //
     },
     device::{
         dma_logging::DmaLogging,
@@ -28,6 +33,14 @@ use kernel::{
     }, //
 };
 
+/// How a device is opened for the first time.
+pub struct Opening<'a> {
+    /// The virtual machine that the user has given the device to, if any.
+    pub machine: Option<&'a Kvm>,
+    /// Its user has opened the character device.
+    pub through_cdev: bool,
+}
+
 /// What a bus driver does for a device. Everything but opening and closing has
 /// a default: the answer of a device that lacks the operation.
 pub trait DeviceOps: Send + Sync {
@@ -38,6 +51,19 @@ pub trait DeviceOps: Send + Sync {
     ///
     /// Whatever keeps the device from working; nothing has changed then.
     fn open(&self, device: &Device) -> Result;
+
+    /// [`open`](Self::open), for a driver that has to know who opens the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    fn open_for(&self, device: &Device, _opening: &Opening<'_>) -> Result {
+        self.open(device)
+    }
+
+    /// So many files have the device open now; more than one, or one again. Called with the
+    /// device-set lock held.
+    fn files_changed(&self, _device: &Device, _count: usize) {}
 
     /// Undoes [`open`](Self::open). Called for the last file, with the
     /// device-set lock held.
@@ -93,6 +119,16 @@ pub trait DeviceOps: Send + Sync {
         Err(EINVAL)
     }
 
+    /// [`read`](Self::read), for a driver that wants to know where in the user's memory that
+    /// goes to.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    fn read_bytes(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        self.read(device, bytes.writer(), position)
+    }
+
     /// Writes to a region.
     ///
     /// # Errors
@@ -107,6 +143,16 @@ pub trait DeviceOps: Send + Sync {
         Err(EINVAL)
     }
 
+    /// [`write`](Self::write), for a driver that wants to know where in the user's memory that
+    /// comes from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write).
+    fn write_bytes(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        self.write(device, bytes.reader(), position)
+    }
+
     /// Checks a new mapping of a region and sets its caching. Called with the
     /// mmap lock held; pages are mapped by [`fault`](Self::fault) only.
     ///
@@ -115,6 +161,17 @@ pub trait DeviceOps: Send + Sync {
     /// `EINVAL`: nothing can be mapped there.
     fn mmap(&self, _device: &Device, _mapping: &NewMapping<'_>) -> Result {
         Err(EINVAL)
+    }
+
+    /// [`mmap`](Self::mmap), for a driver that fills the area by itself: pages of that are not
+    /// known here, and stay until the area goes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`mmap`](Self::mmap).
+    fn map(&self, device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
+        self.mmap(device, mapping)?;
+        Ok(Populated::ByFault)
     }
 
     /// Maps a page of such a mapping. Called with the mmap lock, or the lock

@@ -14,9 +14,13 @@ use crate::abstractions::{
     bindings,
     fs::pseudo_fs::AnonInode,
     mm::{
-        pfnmap,
+        pfnmap::{
+            self,
+            Populated, //
+        },
         unmapped_area, //
-    }, //
+    },
+    uaccess::UserBytes, //
 };
 use core::{
     marker::PhantomData,
@@ -37,12 +41,7 @@ use kernel::{
     str::CStr,
     sync::aref::ARef,
     types::ForeignOwnable,
-    uaccess::{
-        UserPtr,
-        UserSlice,
-        UserSliceReader,
-        UserSliceWriter, //
-    },
+    uaccess::UserPtr,
     ThisModule, //
 };
 
@@ -67,26 +66,18 @@ pub trait FileOperations: Sized + 'static {
     }
 
     /// `read()` and `pread()`; advances `position` by what it returns.
-    fn read(
-        _data: DataOf<'_, Self>,
-        _buffer: UserSliceWriter,
-        _position: &mut i64,
-    ) -> Result<usize> {
+    fn read(_data: DataOf<'_, Self>, _bytes: UserBytes, _position: &mut i64) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
     /// `write()` and `pwrite()`; advances `position` by what it returns.
-    fn write(
-        _data: DataOf<'_, Self>,
-        _buffer: UserSliceReader,
-        _position: &mut i64,
-    ) -> Result<usize> {
+    fn write(_data: DataOf<'_, Self>, _bytes: UserBytes, _position: &mut i64) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// `mmap()`. On success the area becomes one of page frame numbers whose
-    /// pages come from [`fault`](Self::fault) only.
-    fn mmap(_data: DataOf<'_, Self>, _mapping: &pfnmap::NewMapping<'_>) -> Result {
+    /// `mmap()`. Unless it has filled the area by itself, it becomes one of page frame
+    /// numbers whose pages come from [`fault`](Self::fault) only.
+    fn mmap(_data: DataOf<'_, Self>, _mapping: &pfnmap::NewMapping<'_>) -> Result<Populated> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -357,9 +348,9 @@ impl<T: FileOperations> FileTable<T> {
     ) -> isize {
         // SAFETY: The VFS passes an opened file of this table.
         let data = unsafe { Self::data(file) };
-        let buffer = UserSlice::new(UserPtr::from_ptr(buffer.cast()), count).writer();
+        let bytes = UserBytes::new(UserPtr::from_ptr(buffer.cast()), count);
         // SAFETY: The VFS passes a valid position that is ours for the call.
-        match T::read(data, buffer, unsafe { &mut *position }) {
+        match T::read(data, bytes, unsafe { &mut *position }) {
             Ok(done) => done as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -376,9 +367,9 @@ impl<T: FileOperations> FileTable<T> {
     ) -> isize {
         // SAFETY: The VFS passes an opened file of this table.
         let data = unsafe { Self::data(file) };
-        let buffer = UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count).reader();
+        let bytes = UserBytes::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count);
         // SAFETY: The VFS passes a valid position that is ours for the call.
-        match T::write(data, buffer, unsafe { &mut *position }) {
+        match T::write(data, bytes, unsafe { &mut *position }) {
             Ok(done) => done as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -395,15 +386,18 @@ impl<T: FileOperations> FileTable<T> {
         let data = unsafe { Self::data(file) };
         // SAFETY: mm passes an area that is being set up.
         let mapping = pfnmap::NewMapping::new(unsafe { VmaNew::from_raw(vma) });
-        if let Err(error) = T::mmap(data, &mapping) {
-            return error.to_errno();
+        match T::mmap(data, &mapping) {
+            Ok(Populated::ByFault) => {
+                if T::HAS_FAULT {
+                    // SAFETY: The area is being set up; the handler finds what it needs
+                    // in the area's file, which is of this table.
+                    unsafe { pfnmap::install::<T>(vma) };
+                }
+                0
+            }
+            Ok(Populated::ByDriver) => 0,
+            Err(error) => error.to_errno(),
         }
-        if T::HAS_FAULT {
-            // SAFETY: The area is being set up; the handler finds what it needs
-            // in the area's file, which is of this table.
-            unsafe { pfnmap::install::<T>(vma) };
-        }
-        0
     }
 
     /// # Safety

@@ -144,6 +144,11 @@ unsafe impl Send for AnonInode {}
 unsafe impl Sync for AnonInode {}
 
 impl AnonInode {
+    /// The inode, which is alive as long as this.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::inode {
+        self.inode.as_ptr()
+    }
+
     /// The inode's address space.
     pub(in crate::abstractions) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: By the type invariant the inode is alive.

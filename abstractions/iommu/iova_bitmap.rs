@@ -117,6 +117,11 @@ pub struct DirtyBitmap<'a> {
 }
 
 impl DirtyBitmap<'_> {
+    /// The bitmap, of which only this part may be touched.
+    pub(in crate::abstractions) fn as_raw(&mut self) -> *mut bindings::iova_bitmap {
+        self.raw.as_ptr()
+    }
+
     /// The first address that it is for.
     pub fn iova(&self) -> u64 {
         self.iova

@@ -29,12 +29,26 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
+/// Who fills an area with pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Populated {
+    /// The fault handler of its file.
+    ByFault,
+    /// The driver did, or has given it a fault handler of its own.
+    ByDriver,
+}
+
 /// An area that `mmap()` is setting up.
 pub struct NewMapping<'a>(&'a VmaNew);
 
 impl<'a> NewMapping<'a> {
     pub(in crate::abstractions) fn new(vma: &'a VmaNew) -> Self {
         Self(vma)
+    }
+
+    /// The area.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::vm_area_struct {
+        self.0.as_ptr()
     }
 
     /// Length in bytes, a multiple of the page size.
