@@ -83,6 +83,11 @@ char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
 bool vfio_rust_kvm_get(struct kvm *kvm);
 void vfio_rust_kvm_put(struct kvm *kvm);
 
+/* vfio_iommufd_ops.c */
+struct vfio_device_ops;
+bool vfio_rust_iommufd_ops_are_physical(const struct vfio_device_ops *ops);
+bool vfio_rust_iommufd_ops_are_emulated(const struct vfio_device_ops *ops);
+
 /* vfio_module.c */
 bool vfio_rust_enable_unsafe_noiommu_mode(void);
 
