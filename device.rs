@@ -2,6 +2,7 @@
 
 //! Devices: what bus drivers [register](crate::registration), and users open.
 
+pub(crate) mod c_driver;
 pub(crate) mod cdev;
 #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
 pub(crate) mod debugfs;

@@ -14,6 +14,15 @@ EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
 
 /* For drivers in C. Which of them are for any licence is as in the C modules. */
+EXPORT_SYMBOL_GPL(_vfio_alloc_device);
+EXPORT_SYMBOL_GPL(vfio_register_group_dev);
+EXPORT_SYMBOL_GPL(vfio_register_emulated_iommu_dev);
+EXPORT_SYMBOL_GPL(vfio_unregister_group_dev);
+EXPORT_SYMBOL_GPL(vfio_device_try_get_registration);
+EXPORT_SYMBOL_GPL(vfio_device_put_registration);
+EXPORT_SYMBOL_GPL(vfio_assign_device_set);
+EXPORT_SYMBOL_GPL(vfio_device_set_open_count);
+EXPORT_SYMBOL_GPL(vfio_find_device_in_devset);
 EXPORT_SYMBOL_GPL(vfio_info_cap_add);
 EXPORT_SYMBOL(vfio_info_cap_shift);
 EXPORT_SYMBOL(vfio_info_add_capability);

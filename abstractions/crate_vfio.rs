@@ -7,20 +7,30 @@
 
 #[doc(hidden)]
 pub mod bindings;
+/// What drivers in C have in place of the traits of those in Rust.
+pub(crate) mod c_driver {
+    pub(crate) mod device;
+    pub(crate) mod device_set;
+    pub(crate) mod log_ops;
+    pub(crate) mod migration_ops;
+}
 #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
 pub mod debugfs;
 pub mod device;
 /// Symbols that C code looks up: the entries to this crate, which are above all of it.
 pub mod exports {
     pub mod device_memory;
+    pub(crate) mod device_set;
     #[cfg(CONFIG_INTERVAL_TREE)]
     pub mod dma_logging;
     pub mod info_cap;
     pub mod irq_set;
     pub mod kvm;
     pub mod migration;
+    pub(crate) mod registration;
     #[doc(hidden)]
     pub mod signature;
+    pub(crate) mod vfio_device;
     pub mod virqfd;
 }
 /// Files, and the filesystems and nodes that they come from.

@@ -80,11 +80,17 @@ void vfio_rust_copy_to_page(struct page *page, size_t offset, const void *from,
 void vfio_rust_clear_page(struct page *page);
 char *vfio_rust_devnode_vfio(const struct device *dev, umode_t *mode);
 char *vfio_rust_devnode_vfio_devices(const struct device *dev, umode_t *mode);
+struct vfio_device;
+struct vfio_device_ops;
+struct vfio_device_set;
+void vfio_rust_device_set_init(struct vfio_device_set *set, void *key);
+void vfio_rust_list_del(struct list_head *entry);
+int vfio_rust_migration_get_state(struct vfio_device *device, u32 *state);
+struct file *vfio_rust_migration_set_state(struct vfio_device *device, u32 state);
 bool vfio_rust_kvm_get(struct kvm *kvm);
 void vfio_rust_kvm_put(struct kvm *kvm);
 
 /* vfio_iommufd_ops.c */
-struct vfio_device_ops;
 bool vfio_rust_iommufd_ops_are_physical(const struct vfio_device_ops *ops);
 bool vfio_rust_iommufd_ops_are_emulated(const struct vfio_device_ops *ops);
 

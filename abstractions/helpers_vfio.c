@@ -15,6 +15,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
+#include <linux/vfio.h>
 
 #include "helpers.h"
 
@@ -389,3 +390,35 @@ void vfio_rust_kvm_put(struct kvm *kvm)
 {
 }
 #endif
+
+void vfio_rust_device_set_init(struct vfio_device_set *set, void *key)
+{
+	set->set_id = key;
+	mutex_init(&set->lock);
+	INIT_LIST_HEAD(&set->device_list);
+}
+
+void vfio_rust_list_del(struct list_head *entry)
+{
+	list_del(entry);
+}
+
+/*
+ * An enum is a part of the type that CFI compares in an indirect call, and Rust has
+ * none of that type.
+ */
+int vfio_rust_migration_get_state(struct vfio_device *device, u32 *state)
+{
+	enum vfio_device_mig_state found;
+	int ret;
+
+	ret = device->mig_ops->migration_get_state(device, &found);
+	if (!ret)
+		*state = found;
+	return ret;
+}
+
+struct file *vfio_rust_migration_set_state(struct vfio_device *device, u32 state)
+{
+	return device->mig_ops->migration_set_state(device, state);
+}

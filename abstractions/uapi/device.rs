@@ -88,6 +88,9 @@ unsafe impl AsBytes for DeviceInfo {}
 pub type RegionInfo = bindings::vfio_region_info;
 
 impl RegionInfo {
+    /// There are capabilities.
+    pub(crate) const CAPABILITIES: u32 = bindings::VFIO_REGION_INFO_FLAG_CAPS;
+
     /// Reads what the user has; `index` tells what is asked for.
     ///
     /// # Errors
