@@ -5,7 +5,7 @@
 
 RUNS_KEPT=30
 STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci pci-stub kvm-amd"
-STACK_UNLOAD="vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
+STACK_UNLOAD="mtty mdpy mbochs vfio_pages mdev vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
 
 # run_directory: sets RUN_DIR unless the caller has chosen one.
 run_directory() {
@@ -45,6 +45,10 @@ image_make() {
 	printf '. /vm/lib.sh\ncd /job\nexec >&3 2>&1\n%s\n' "$*" >"$job/run"
 	if [ -d "$MODULES_DIR" ]; then
 		modules=("ro:$MODULES_DIR:/modules")
+		lock=modules_locked
+	fi
+	if [ -d "$C_DRIVERS_DIR" ]; then
+		modules+=("ro:$C_DRIVERS_DIR:/c-drivers")
 		lock=modules_locked
 	fi
 	$lock in_root "ro:$KERNEL:/kernel" "rw:$RUN_DIR:/out" "ro:$job:/job" ${modules[@]+"${modules[@]}"} -- \

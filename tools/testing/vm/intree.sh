@@ -41,7 +41,7 @@ intree_boot() {
 	job+='program msi_test 60 ./msi_test -t fewer'
 	RUN_DIR=
 	run_directory
-	MODULES_DIR=
+	MODULES_DIR='' C_DRIVERS_DIR=''
 	image_make none 120 "" "$OWN_SELFTESTS/peer_test" "$OWN_SELFTESTS/msi_test" -- -- "$job"
 	BUILD=$INTREE image_run 120 --single-thread --append "intremap=off vfio_iommu_type1.allow_unsafe_interrupts=1" --
 }

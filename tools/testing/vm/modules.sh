@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Our modules, built outside the kernel's tree against a finished kernel. The
-# sources are copied to a directory of the cache first: the work tree stays free
-# of build products, and only what changed is built again.
+# Our modules, built outside the kernel's tree against a finished kernel, and C drivers
+# of it that are to run on them. The sources are copied to a directory of the cache
+# first: the work tree stays free of build products, and only what changed is built again.
 
-# modules_build VARIANT: sets MODULES_DIR, where the modules are.
+# modules_set: MODULES_DIR and C_DRIVERS_DIR, where the modules for this kernel are.
+modules_set() {
+	MODULES_DIR=$KERNEL/vfio-$(tree_key)
+	C_DRIVERS_DIR=$KERNEL/c-drivers-$(tree_key)
+}
+
+# modules_build VARIANT: ours, and those that both stacks load.
 modules_build() {
 	kernel_ready "$1"
-	MODULES_DIR=$KERNEL/vfio-$(tree_key)
-	modules_locked modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log"
+	modules_set
+	modules_locked modules_make "$MODULES_DIR" "$CACHE/log/modules-$1-$(tree_key).log" &&
+		c_drivers_build "$1"
 }
 
 # modules_locked COMMAND...: while nobody builds this tree's modules for this kernel.
@@ -28,6 +35,38 @@ modules_make() {
 		# What an earlier build left must not be tested in their place.
 		find "$directory" -name '*.ko' -delete
 		say "error: the modules do not build, see above"
+		return 1
+	}
+}
+
+# The kernel's own drivers that both stacks load, where they are in its source. They have
+# no VFIO but that of the kernel to build with.
+C_DRIVERS=(drivers/vfio/mdev samples/vfio-mdev)
+C_DRIVERS_OPTIONS=(CONFIG_VFIO_MDEV=m CONFIG_SAMPLE_VFIO_MDEV_MTTY=m
+	CONFIG_SAMPLE_VFIO_MDEV_MDPY=m CONFIG_SAMPLE_VFIO_MDEV_MBOCHS=m)
+
+# c_drivers_build VARIANT: builds them, as they are in the kernel's source. Debian's own
+# kernel has no source here.
+c_drivers_build() {
+	[ "$1" != stock ] || return 0
+	kernel_ready "$1"
+	modules_set
+	modules_locked c_drivers_make "$CACHE/log/c-drivers-$1-$(tree_key).log"
+}
+
+c_drivers_make() {
+	mkdir -p "$C_DRIVERS_DIR"
+	QUIET_TAIL=60 quietly "$1" \
+		in_root "${KERNEL_MOUNTS[@]}" "rw:$C_DRIVERS_DIR:/modules" -- sh -euc '
+			for directory in $1; do
+				rsync -rc "/src/$directory" /modules/
+			done
+			rsync -rc /vfio/tools/testing/c-drivers/ /modules/
+			shift
+			exec "$@"' sh "${C_DRIVERS[*]}" \
+		"${KERNEL_MAKE[@]}" M=/modules -j"$JOBS" "${C_DRIVERS_OPTIONS[@]}" modules || {
+		find "$C_DRIVERS_DIR" -name '*.ko' -delete
+		say "error: the C drivers do not build, see above"
 		return 1
 	}
 }

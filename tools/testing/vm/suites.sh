@@ -73,7 +73,7 @@ REBOOTS=3
 job_run() {
 	local stack=$1 variant=$2 label=$3 rc boots=0 lost number also=() kunit=()
 	shift 3
-	MODULES_DIR=$KERNEL/vfio-$(tree_key)
+	modules_set
 	case "$stack $variant $label" in
 	'rust debug '1/* | 'rust debug fast'*) kunit=(--kunit) ;;
 	esac

@@ -21,10 +21,23 @@ name_devices() {
 	done
 }
 
+# c_drivers_same: the C drivers of this stack are the files that were built for both.
+c_drivers_same() {
+	[ -e /vm/c-drivers ] && [ "$STACK" != none ] || return 0
+	if ! (cd "/lib/modules/$(uname -r)/updates" && sha256sum -c -s /vm/c-drivers); then
+		result "vm: the C drivers are not those that were built"
+		return 1
+	fi
+	while read -r sum name; do
+		result "vm: C driver $name $sum"
+	done </vm/c-drivers
+}
+
 # stack_load: makes modprobe see the modules of $STACK and loads them.
 stack_load() {
 	mkdir -p /lib
 	ln -sfn "/stack/$STACK/lib/modules" /lib/modules
+	c_drivers_same || return 1
 	# Kernel log lines that the host looks for.
 	echo "vm: loading stack $STACK" >/dev/kmsg
 	for module in $MODULES; do
