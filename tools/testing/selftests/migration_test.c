@@ -14,12 +14,10 @@
 #include "edu.h"
 #include "hot_reset.h"
 #include "kselftest_harness.h"
+#include "migration.h"
 #include "samples.h"
 
 #define DRIVER		"vfio-pci-edu"
-#define GET		VFIO_DEVICE_FEATURE_GET
-#define SET		VFIO_DEVICE_FEATURE_SET
-#define PROBE		VFIO_DEVICE_FEATURE_PROBE
 
 #define EDU_FACTORIAL	0x08
 #define EDU_STATUS	0x20
@@ -31,92 +29,7 @@
 #define IMAGE_SIZE	52
 #define FACTORIAL_PLACE	16
 
-#define ERROR		VFIO_DEVICE_STATE_ERROR
-#define STOP		VFIO_DEVICE_STATE_STOP
-#define RUNNING		VFIO_DEVICE_STATE_RUNNING
-#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
-#define RESUMING	VFIO_DEVICE_STATE_RESUMING
-#define RUNNING_P2P	VFIO_DEVICE_STATE_RUNNING_P2P
-#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
-#define PRE_COPY_P2P	VFIO_DEVICE_STATE_PRE_COPY_P2P
-
-struct feature_state {
-	struct vfio_device_feature head;
-	struct vfio_device_feature_mig_state state;
-};
-
 /* ---- what a user does ---- */
-
-static long feature(int device, void *request, size_t size, uint32_t flags)
-{
-	struct vfio_device_feature *head = request;
-
-	head->argsz = size;
-	head->flags = flags;
-	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, request);
-}
-
-static long state_of(int device)
-{
-	struct feature_state request = { .state.data_fd = 123 };
-	long ret = feature(device, &request, sizeof(request),
-			   GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE);
-
-	if (ret)
-		return ret;
-	return request.state.data_fd == -1 ? (long)request.state.device_state
-					   : -EIO;
-}
-
-/* -1 in @fd if there is none, also after an error. */
-static long set_state(int device, uint32_t state, int *fd)
-{
-	struct feature_state request = {
-		.state = { .device_state = state, .data_fd = 123 },
-	};
-	long ret = feature(device, &request, sizeof(request),
-			   SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE);
-
-	*fd = request.state.data_fd;
-	return ret;
-}
-
-/* Sets a state that begins no transfer. */
-static long change_state(int device, uint32_t state)
-{
-	int fd;
-	long ret = set_state(device, state, &fd);
-
-	if (ret || fd == -1)
-		return ret;
-	close(fd);
-	return -EIO;
-}
-
-static int transfer_begin(int device, uint32_t state)
-{
-	int fd;
-	long ret = set_state(device, state, &fd);
-
-	return ret ? ret : fd;
-}
-
-static long precopy_info(int fd, struct vfio_precopy_info *info)
-{
-	info->argsz = sizeof(*info);
-	return vfio_ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, info);
-}
-
-/* The compiler knows some of the pointers to be bad. */
-static __attribute__((noipa)) long stream_read(int fd, void *bytes, size_t size)
-{
-	return sys_result(read(fd, bytes, size));
-}
-
-static __attribute__((noipa)) long stream_write(int fd, const void *bytes, size_t size)
-{
-	return sys_result(write(fd, bytes, size));
-}
 
 /* The state of a device that runs, which is stopped meanwhile. */
 static long save(int device, uint8_t *image)
@@ -155,11 +68,6 @@ static long factorial(int device, uint32_t number)
 	while (!ret && edu_read(device, EDU_STATUS) & EDU_COMPUTING)
 		;
 	return ret;
-}
-
-static bool is_saving(uint32_t state)
-{
-	return state == STOP_COPY || state == PRE_COPY || state == PRE_COPY_P2P;
 }
 
 /* ---- the devices ---- */
@@ -234,19 +142,14 @@ TEST_F(edu, features)
 /* 6-87 */
 TEST_F(edu, says_what_it_can)
 {
-	struct {
-		struct vfio_device_feature head;
-		uint64_t value;
-	} request = { .value = 0 };
+	uint64_t value;
 
-	ASSERT_EQ(0, feature(self->fd, &request, sizeof(request),
-			     GET | VFIO_DEVICE_FEATURE_MIGRATION));
+	ASSERT_EQ(0, feature_value(self->fd, VFIO_DEVICE_FEATURE_MIGRATION, &value));
 	EXPECT_EQ(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
 			  VFIO_MIGRATION_PRE_COPY,
-		  request.value);
-	ASSERT_EQ(0, feature(self->fd, &request, sizeof(request),
-			     GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE));
-	EXPECT_EQ(IMAGE_SIZE, request.value);
+		  value);
+	ASSERT_EQ(0, feature_value(self->fd, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &value));
+	EXPECT_EQ(IMAGE_SIZE, value);
 	EXPECT_EQ(RUNNING, state_of(self->fd));
 }
 
@@ -272,17 +175,7 @@ TEST_F(edu, unreadable)
 
 /* ---- states ---- */
 
-/* Brings a device that runs to a state; the file of the transfer, or -1. */
-static int go_to(int device, uint32_t state)
-{
-	int fd = -1;
-
-	if (set_state(device, state, &fd))
-		return -2;
-	return fd;
-}
-
-/* And from there back to where it runs. */
+/* From a state back to where it runs. */
 static long go_back(int device, int fd, const uint8_t *image)
 {
 	if (state_of(device) == RESUMING &&

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "samples.h"
 
-#define DEVICES		"/sys/bus/faux/devices/"
+#define DEVICES		"/sys/bus/faux/devices/%s/"
+#define MDEVS		"/sys/bus/mdev/devices/%s/"
 #define PATH_SIZE	512
 #define MOST_SAMPLES	4
 
@@ -27,10 +29,17 @@ bool samples_exist(void)
 	return !on_c_modules();
 }
 
-/* But this one knows nothing of VFIO. */
-static bool sample_exists(const char *name)
+/* But this one knows nothing of VFIO, and others are C drivers that both stacks load. */
+bool sample_exists(const char *name)
 {
-	return samples_exist() || !strcmp(name, "vfio_dma_buf_importer");
+	char path[PATH_SIZE];
+	struct utsname kernel;
+
+	if (uname(&kernel))
+		return false;
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates/%s.ko",
+		 kernel.release, name);
+	return !access(path, F_OK);
 }
 
 /* Loads a module and those that it needs. */
@@ -84,6 +93,16 @@ void samples_claim(const char *const *names)
 	}
 }
 
+/* A file of an emulated device, which is a mediated one, or else a faux device. */
+static void emulated_path(char *path, const char *name, const char *file)
+{
+	int length = snprintf(path, PATH_SIZE, MDEVS, name);
+
+	if (access(path, F_OK))
+		length = snprintf(path, PATH_SIZE, DEVICES, name);
+	snprintf(path + length, PATH_SIZE - length, "%s", file);
+}
+
 /* The number of the group that was made up for an emulated device. */
 int emulated_group(const char *name)
 {
@@ -91,7 +110,7 @@ int emulated_group(const char *name)
 	char *base;
 	long len;
 
-	snprintf(path, sizeof(path), DEVICES "%s/iommu_group", name);
+	emulated_path(path, name, "iommu_group");
 	len = sys_result(readlink(path, target, sizeof(target) - 1));
 	if (len < 0)
 		return len;
@@ -118,7 +137,7 @@ int emulated_cdev_open(const char *name)
 	int fd = -ENOENT;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), DEVICES "%s/vfio-dev", name);
+	emulated_path(path, name, "vfio-dev");
 	dir = opendir(path);
 	if (!dir)
 		return -errno;

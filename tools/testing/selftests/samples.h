@@ -12,11 +12,12 @@
 #define MEMORY_SIZE	(16 * PAGE_SIZE)
 
 bool samples_exist(void);
+bool sample_exists(const char *name);
 int module_load(const char *name);
 int module_unload(const char *name);
 void samples_claim(const char *const *names);
 
-/* Emulated devices, by the name of their parent. */
+/* Emulated devices, by the name of their parent, or the UUID of a mediated one. */
 int emulated_group(const char *name);
 int emulated_group_open(const char *name);
 int emulated_cdev_open(const char *name);

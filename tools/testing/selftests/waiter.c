@@ -46,8 +46,8 @@ bool waiter_ends(pid_t pid, unsigned int limit_ms, int *status)
 	return true;
 }
 
-/* Does it sleep in an ioctl? */
-static bool sleeps_in_ioctl(pid_t pid)
+/* Does it sleep in this system call? */
+static bool sleeps_in(pid_t pid, long call)
 {
 	char path[40];
 	long number = -1;
@@ -61,22 +61,28 @@ static bool sleeps_in_ioctl(pid_t pid)
 	if (fscanf(file, "%ld", &number) != 1)
 		number = -1;
 	fclose(file);
-	return number == __NR_ioctl;
+	return number == call;
 }
 
 /*
- * Has it come to an ioctl that takes longer than @while_ms? On a busy host it may be long before
- * it gets there.
+ * Has it come to a system call that takes longer than @while_ms? On a busy host it may be long
+ * before it gets there.
  */
-bool waiter_waits(pid_t pid, unsigned int while_ms)
+bool waiter_waits_in(pid_t pid, long call, unsigned int while_ms)
 {
 	const uint64_t end = milliseconds() + START_LIMIT_MS;
 	int status;
 
-	while (!sleeps_in_ioctl(pid))
+	while (!sleeps_in(pid, call))
 		if (waiter_ends(pid, 1, &status) || milliseconds() >= end)
 			return false;
-	return !waiter_ends(pid, while_ms, &status) && sleeps_in_ioctl(pid);
+	return !waiter_ends(pid, while_ms, &status) && sleeps_in(pid, call);
+}
+
+/* The same for an ioctl. */
+bool waiter_waits(pid_t pid, unsigned int while_ms)
+{
+	return waiter_waits_in(pid, __NR_ioctl, while_ms);
 }
 
 /* Kills it, and tells whether it was that, within the time, that ended it. */

@@ -24,6 +24,7 @@
 uint64_t milliseconds(void);
 pid_t waiter_start(long (*action)(void *data), void *data);
 bool waiter_ends(pid_t pid, unsigned int limit_ms, int *status);
+bool waiter_waits_in(pid_t pid, long call, unsigned int while_ms);
 bool waiter_waits(pid_t pid, unsigned int while_ms);
 bool waiter_dies(pid_t pid, unsigned int limit_ms);
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Features of a device that has migration, and the files of its transfers. */
+#ifndef MIGRATION_H
+#define MIGRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/vfio.h>
+
+#define GET		VFIO_DEVICE_FEATURE_GET
+#define SET		VFIO_DEVICE_FEATURE_SET
+#define PROBE		VFIO_DEVICE_FEATURE_PROBE
+
+#define ERROR		VFIO_DEVICE_STATE_ERROR
+#define STOP		VFIO_DEVICE_STATE_STOP
+#define RUNNING		VFIO_DEVICE_STATE_RUNNING
+#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
+#define RESUMING	VFIO_DEVICE_STATE_RESUMING
+#define RUNNING_P2P	VFIO_DEVICE_STATE_RUNNING_P2P
+#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
+#define PRE_COPY_P2P	VFIO_DEVICE_STATE_PRE_COPY_P2P
+
+static inline bool is_saving(uint32_t state)
+{
+	return state == STOP_COPY || state == PRE_COPY || state == PRE_COPY_P2P;
+}
+
+long feature(int device, void *request, size_t size, uint32_t flags);
+/* The value of a feature that is one number. */
+long feature_value(int device, uint32_t number, uint64_t *value);
+
+long state_of(int device);
+long set_state(int device, uint32_t state, int *fd);
+long change_state(int device, uint32_t state);
+int transfer_begin(int device, uint32_t state);
+int go_to(int device, uint32_t state);
+
+long precopy_info(int fd, struct vfio_precopy_info *info);
+long stream_read(int fd, void *bytes, size_t size);
+long stream_write(int fd, const void *bytes, size_t size);
+
+#endif
