@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 
+#include "dma_logging.h"
 #include "kselftest_harness.h"
 #include "memory_dma.h"
 
@@ -14,10 +15,6 @@
 #define START		VFIO_DEVICE_FEATURE_DMA_LOGGING_START
 #define STOP		VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP
 #define REPORT		VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
-
-#define MOST_RANGES	(PAGE_SIZE / sizeof(struct range))
-
-#define range		vfio_device_feature_dma_logging_range
 
 FIXTURE(log)
 {
@@ -43,57 +40,11 @@ FIXTURE_TEARDOWN(log)
 	munmap(self->buffer, SIZE);
 }
 
-static long start_sized(int device, uint64_t page_size, const struct range *ranges,
-			uint32_t count, uint64_t *chosen)
-{
-	struct {
-		struct vfio_device_feature head;
-		struct vfio_device_feature_dma_logging_control control;
-	} request = {
-		.head = { .argsz = sizeof(request), .flags = SET | START },
-		.control = {
-			.page_size = page_size,
-			.num_ranges = count,
-			.ranges = (uintptr_t)ranges,
-		},
-	};
-	long ret = vfio_ioctl(device, VFIO_DEVICE_FEATURE, &request);
-
-	if (chosen)
-		*chosen = request.control.page_size;
-	return ret;
-}
-
-static long start(int device, uint64_t iova, uint64_t length)
-{
-	struct range one = { .iova = iova, .length = length };
-
-	return start_sized(device, PAGE_SIZE, &one, 1, NULL);
-}
-
-static long stop(int device)
-{
-	return device_feature(device, SET | STOP, NULL, 0);
-}
-
-static long report(int device, uint64_t iova, uint64_t length,
-		   uint64_t page_size, const void *bitmap)
-{
-	struct vfio_device_feature_dma_logging_report asked = {
-		.iova = iova,
-		.length = length,
-		.page_size = page_size,
-		.bitmap = (uintptr_t)bitmap,
-	};
-
-	return device_feature(device, GET | REPORT, &asked, sizeof(asked));
-}
-
 /* The bits of all pages of the buffer, or a negative errno. */
 static long dirty(int device)
 {
 	uint64_t bitmap = 0;
-	long ret = report(device, IOVA, SIZE, PAGE_SIZE, &bitmap);
+	long ret = logging_report(device, IOVA, SIZE, PAGE_SIZE, &bitmap);
 
 	return ret ? ret : (long)bitmap;
 }
@@ -132,61 +83,61 @@ TEST_F(log, features)
 
 TEST_F(log, starts_and_stops)
 {
-	struct range one = { .iova = IOVA, .length = SIZE };
+	struct logging_range one = { .iova = IOVA, .length = SIZE };
 	uint64_t chosen = 0;
 
 	NEED_BITMAPS(self->device);
-	EXPECT_EQ(-EINVAL, stop(self->device));
+	EXPECT_EQ(-EINVAL, logging_stop(self->device));
 	EXPECT_EQ(-EINVAL, dirty(self->device));
-	EXPECT_EQ(0, start_sized(self->device, 512, &one, 1, &chosen));
+	EXPECT_EQ(0, logging_start_sized(self->device, 512, &one, 1, &chosen));
 	EXPECT_EQ(PAGE_SIZE, chosen);
-	EXPECT_EQ(-EBUSY, start(self->device, IOVA, SIZE));
+	EXPECT_EQ(-EBUSY, logging_start(self->device, IOVA, SIZE));
 	EXPECT_EQ(0, dirty(self->device));
-	EXPECT_EQ(0, stop(self->device));
-	EXPECT_EQ(-EINVAL, stop(self->device));
-	EXPECT_EQ(0, start_sized(self->device, SIZE, &one, 1, &chosen));
+	EXPECT_EQ(0, logging_stop(self->device));
+	EXPECT_EQ(-EINVAL, logging_stop(self->device));
+	EXPECT_EQ(0, logging_start_sized(self->device, SIZE, &one, 1, &chosen));
 	EXPECT_EQ(SIZE, chosen);
 }
 
 /* 6-87: ranges that are none. */
 TEST_F(log, wrong_ranges)
 {
-	struct range ranges[] = {
+	struct logging_range ranges[] = {
 		{ .iova = IOVA + SIZE, .length = PAGE_SIZE },
 		{ .iova = IOVA, .length = SIZE },
 	};
 	int device = self->device;
 
-	EXPECT_EQ(-EINVAL, start_sized(device, PAGE_SIZE, ranges, 0, NULL));
-	EXPECT_EQ(-E2BIG, start_sized(device, PAGE_SIZE, ranges, MOST_RANGES + 1,
+	EXPECT_EQ(-EINVAL, logging_start_sized(device, PAGE_SIZE, ranges, 0, NULL));
+	EXPECT_EQ(-E2BIG, logging_start_sized(device, PAGE_SIZE, ranges, MOST_RANGES + 1,
 				      NULL));
-	EXPECT_EQ(-E2BIG, start_sized(device, PAGE_SIZE, ranges, UINT32_MAX, NULL));
-	EXPECT_EQ(-EFAULT, start_sized(device, PAGE_SIZE, BAD_POINTER, 1, NULL));
-	EXPECT_EQ(-EINVAL, start_sized(device, 0, ranges, 2, NULL));
-	EXPECT_EQ(-EINVAL, start_sized(device, 3 * PAGE_SIZE, ranges, 2, NULL));
-	EXPECT_EQ(-EINVAL, start(device, IOVA + 1, PAGE_SIZE));
-	EXPECT_EQ(-EINVAL, start(device, IOVA, PAGE_SIZE + 1));
-	EXPECT_EQ(-EINVAL, start(device, IOVA, 0));
-	EXPECT_EQ(-EINVAL, start(device, 0, 0));
-	EXPECT_EQ(-EOVERFLOW, start(device, -PAGE_SIZE, 2 * PAGE_SIZE));
-	EXPECT_EQ(-EOVERFLOW, start(device, PAGE_SIZE, -PAGE_SIZE));
-	EXPECT_EQ(0, start_sized(device, PAGE_SIZE, ranges, 2, NULL));
-	EXPECT_EQ(0, stop(device));
+	EXPECT_EQ(-E2BIG, logging_start_sized(device, PAGE_SIZE, ranges, UINT32_MAX, NULL));
+	EXPECT_EQ(-EFAULT, logging_start_sized(device, PAGE_SIZE, BAD_POINTER, 1, NULL));
+	EXPECT_EQ(-EINVAL, logging_start_sized(device, 0, ranges, 2, NULL));
+	EXPECT_EQ(-EINVAL, logging_start_sized(device, 3 * PAGE_SIZE, ranges, 2, NULL));
+	EXPECT_EQ(-EINVAL, logging_start(device, IOVA + 1, PAGE_SIZE));
+	EXPECT_EQ(-EINVAL, logging_start(device, IOVA, PAGE_SIZE + 1));
+	EXPECT_EQ(-EINVAL, logging_start(device, IOVA, 0));
+	EXPECT_EQ(-EINVAL, logging_start(device, 0, 0));
+	EXPECT_EQ(-EOVERFLOW, logging_start(device, -PAGE_SIZE, 2 * PAGE_SIZE));
+	EXPECT_EQ(-EOVERFLOW, logging_start(device, PAGE_SIZE, -PAGE_SIZE));
+	EXPECT_EQ(0, logging_start_sized(device, PAGE_SIZE, ranges, 2, NULL));
+	EXPECT_EQ(0, logging_stop(device));
 	ranges[0].iova -= PAGE_SIZE;
-	EXPECT_EQ(-EINVAL, start_sized(device, PAGE_SIZE, ranges, 2, NULL));
-	EXPECT_EQ(-EINVAL, stop(device));
+	EXPECT_EQ(-EINVAL, logging_start_sized(device, PAGE_SIZE, ranges, 2, NULL));
+	EXPECT_EQ(-EINVAL, logging_stop(device));
 }
 
 TEST_F(log, most_ranges)
 {
-	struct range *ranges = calloc(MOST_RANGES, sizeof(*ranges));
+	struct logging_range *ranges = calloc(MOST_RANGES, sizeof(*ranges));
 	int i;
 
 	NEED_BITMAPS(self->device);
 	ASSERT_NE(NULL, ranges);
 	for (i = 0; i < MOST_RANGES; i++)
-		ranges[i] = (struct range){ IOVA + 2 * i * PAGE_SIZE, PAGE_SIZE };
-	ASSERT_EQ(0, start_sized(self->device, PAGE_SIZE, ranges, MOST_RANGES, NULL));
+		ranges[i] = (struct logging_range){ IOVA + 2 * i * PAGE_SIZE, PAGE_SIZE };
+	ASSERT_EQ(0, logging_start_sized(self->device, PAGE_SIZE, ranges, MOST_RANGES, NULL));
 	EXPECT_EQ(0, dma(self->device, 0, 0, SIZE));
 	EXPECT_EQ(0x55, dirty(self->device));
 	free(ranges);
@@ -200,7 +151,7 @@ TEST_F(log, unwritable)
 		.num_ranges = 1,
 	};
 	struct vfio_device_feature *head = memory_new(PAGE_SIZE);
-	struct range one = { .iova = IOVA, .length = SIZE };
+	struct logging_range one = { .iova = IOVA, .length = SIZE };
 
 	ASSERT_NE(MAP_FAILED, (void *)head);
 	control.ranges = (uintptr_t)&one;
@@ -209,7 +160,7 @@ TEST_F(log, unwritable)
 	memcpy(head->data, &control, sizeof(control));
 	ASSERT_EQ(0, mprotect(head, PAGE_SIZE, PROT_READ));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->device, VFIO_DEVICE_FEATURE, head));
-	EXPECT_EQ(-EINVAL, stop(self->device));
+	EXPECT_EQ(-EINVAL, logging_stop(self->device));
 	munmap(head, PAGE_SIZE);
 }
 
@@ -221,7 +172,7 @@ TEST_F(log, reports)
 
 	NEED_BITMAPS(self->device);
 	EXPECT_EQ(0, dma(device, 0, 0, PAGE_SIZE));
-	ASSERT_EQ(0, start(device, IOVA, SIZE - PAGE_SIZE));
+	ASSERT_EQ(0, logging_start(device, IOVA, SIZE - PAGE_SIZE));
 	EXPECT_EQ(0, dirty(device));
 	EXPECT_EQ(0, dma(device, 1, 8, 8));
 	EXPECT_EQ(0, dma(device, 3, PAGE_SIZE - 1, 2));
@@ -235,9 +186,9 @@ TEST_F(log, reports)
 	EXPECT_EQ(0, pin(device, IOVA, PAGE_SIZE));
 	EXPECT_EQ(0, store(device, VFIO_MEMORY_WRITE_PINNED, IOVA, 8, 1));
 	/* Bits are only set. */
-	EXPECT_EQ(0, report(device, IOVA, SIZE, PAGE_SIZE, &bitmap));
+	EXPECT_EQ(0, logging_report(device, IOVA, SIZE, PAGE_SIZE, &bitmap));
 	EXPECT_EQ(1UL << 63 | 1, bitmap);
-	EXPECT_EQ(0, stop(device));
+	EXPECT_EQ(0, logging_stop(device));
 }
 
 /* A part of it, and with another size of pages. */
@@ -247,15 +198,15 @@ TEST_F(log, reports_parts)
 	uint64_t bitmap = 0;
 
 	NEED_BITMAPS(self->device);
-	ASSERT_EQ(0, start(device, IOVA, SIZE));
+	ASSERT_EQ(0, logging_start(device, IOVA, SIZE));
 	EXPECT_EQ(0, dma(device, 1, 0, 4 * PAGE_SIZE));
-	EXPECT_EQ(0, report(device, IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE,
+	EXPECT_EQ(0, logging_report(device, IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE,
 			    &bitmap));
 	EXPECT_EQ(0x3, bitmap);
 	EXPECT_EQ(0x12, dirty(device));
 	EXPECT_EQ(0, dma(device, 5, 0, 8));
 	bitmap = 0;
-	EXPECT_EQ(0, report(device, IOVA, SIZE, 4 * PAGE_SIZE, &bitmap));
+	EXPECT_EQ(0, logging_report(device, IOVA, SIZE, 4 * PAGE_SIZE, &bitmap));
 	EXPECT_EQ(0x2, bitmap);
 }
 
@@ -265,7 +216,7 @@ TEST_F(log, forgets_nothing)
 	int i;
 
 	NEED_BITMAPS(self->device);
-	ASSERT_EQ(0, start(self->device, IOVA, SIZE));
+	ASSERT_EQ(0, logging_start(self->device, IOVA, SIZE));
 	for (i = 0; i < 200; i++)
 		ASSERT_EQ(0, dma(self->device, i % 2 ? 6 : 2, 0, 1));
 	EXPECT_EQ(0x44, dirty(self->device) & 0x44);
@@ -279,17 +230,17 @@ TEST_F(log, wrong_reports)
 	int device = self->device;
 
 	NEED_BITMAPS(self->device);
-	ASSERT_EQ(0, start(device, IOVA, SIZE));
-	EXPECT_EQ(-EINVAL, report(device, IOVA, SIZE, 0, &bitmap));
-	EXPECT_EQ(-EINVAL, report(device, IOVA, SIZE, 2048, &bitmap));
-	EXPECT_EQ(-EINVAL, report(device, IOVA, SIZE, 3 * PAGE_SIZE, &bitmap));
-	EXPECT_EQ(-EINVAL, report(device, IOVA, 0, PAGE_SIZE, &bitmap));
-	EXPECT_EQ(-EOVERFLOW, report(device, -PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE,
+	ASSERT_EQ(0, logging_start(device, IOVA, SIZE));
+	EXPECT_EQ(-EINVAL, logging_report(device, IOVA, SIZE, 0, &bitmap));
+	EXPECT_EQ(-EINVAL, logging_report(device, IOVA, SIZE, 2048, &bitmap));
+	EXPECT_EQ(-EINVAL, logging_report(device, IOVA, SIZE, 3 * PAGE_SIZE, &bitmap));
+	EXPECT_EQ(-EINVAL, logging_report(device, IOVA, 0, PAGE_SIZE, &bitmap));
+	EXPECT_EQ(-EOVERFLOW, logging_report(device, -PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE,
 				     &bitmap));
 	EXPECT_EQ(0, bitmap);
 	/* Nothing comes of memory that is not there. */
 	EXPECT_EQ(0, dma(device, 1, 0, 8));
-	report(device, IOVA, SIZE, PAGE_SIZE, BAD_POINTER);
+	logging_report(device, IOVA, SIZE, PAGE_SIZE, BAD_POINTER);
 	EXPECT_EQ(0, dma(device, 1, 0, 8));
 	EXPECT_EQ(0x2, dirty(device));
 }
@@ -297,10 +248,10 @@ TEST_F(log, wrong_reports)
 /* The next user finds that nothing has begun. */
 TEST_F(log, ends_with_its_user)
 {
-	ASSERT_EQ(0, start(self->device, IOVA, SIZE));
+	ASSERT_EQ(0, logging_start(self->device, IOVA, SIZE));
 	session_close(&self->session);
 	ASSERT_EQ(0, memory_open(&self->session, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, stop(self->session.device));
+	EXPECT_EQ(-EINVAL, logging_stop(self->session.device));
 }
 
 SAMPLES_TEST_MAIN("vfio_memory")

@@ -27,6 +27,19 @@ static inline bool is_saving(uint32_t state)
 	return state == STOP_COPY || state == PRE_COPY || state == PRE_COPY_P2P;
 }
 
+/* Is there no way from @from, a state that a user can set, to @to, with pre-copy? */
+static inline bool is_blocked(uint32_t from, uint32_t to)
+{
+	return to == ERROR || (from == STOP_COPY && is_saving(to) && to != from);
+}
+
+/* Does that way begin a transfer? */
+static inline bool begins_transfer(uint32_t from, uint32_t to)
+{
+	return to != from && !is_blocked(from, to) &&
+	       (to == RESUMING || (is_saving(to) && !is_saving(from)));
+}
+
 long feature(int device, void *request, size_t size, uint32_t flags);
 /* The value of a feature that is one number. */
 long feature_value(int device, uint32_t number, uint64_t *value);

@@ -194,11 +194,7 @@ TEST_F(edu, all_pairs)
 	ASSERT_EQ(0, save(self->fd, self->image));
 	for (from = STOP; from <= PRE_COPY_P2P; from++) {
 		for (to = ERROR; to <= PRE_COPY_P2P; to++) {
-			bool blocked = to == ERROR ||
-				       (from == STOP_COPY && is_saving(to) &&
-					to != from);
-			bool begins = to != from && (to == RESUMING ||
-				      (is_saving(to) && !is_saving(from)));
+			bool blocked = is_blocked(from, to);
 			int old = go_to(self->fd, from), new = -1;
 			bool is_full = from == RESUMING && to != from && !blocked;
 
@@ -214,7 +210,7 @@ TEST_F(edu, all_pairs)
 			EXPECT_EQ(blocked ? from : to, state_of(self->fd)) {
 				TH_LOG("%u -> %u", from, to);
 			}
-			EXPECT_EQ(begins && !blocked, new >= 0) {
+			EXPECT_EQ(begins_transfer(from, to), new >= 0) {
 				TH_LOG("%u -> %u", from, to);
 			}
 			ASSERT_EQ(0, go_back(self->fd, new >= 0 ? new : old,
