@@ -51,11 +51,15 @@ pub unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
         // SAFETY: By this function's contract.
         let data_size = unsafe { data_size.as_mut() };
         // A negative number is none.
-        let indexes = u32::try_from(max_irq_type).unwrap_or(0);
-        if set.index >= indexes {
-            return Err(EINVAL);
-        }
-        let request = Request::new(header, |_| u32::try_from(num_irqs).unwrap_or(0));
+        let unsigned = |number| u32::try_from(number).unwrap_or(0);
+        let available = |index| {
+            if index < unsigned(max_irq_type) {
+                unsigned(num_irqs)
+            } else {
+                0
+            }
+        };
+        let request = Request::new(header, available);
         let length = request.as_ref().map_or(0, Request::data_len);
         match data_size {
             Some(data_size) => *data_size = length,
