@@ -14,6 +14,7 @@ pub(crate) mod node;
 pub mod notifiers;
 pub(crate) mod object;
 pub mod ops;
+pub(crate) mod pages_by_address;
 pub mod registered;
 pub mod set;
 pub mod user_memory;

@@ -22,16 +22,17 @@ pub mod exports {
     pub mod device_memory;
     pub(crate) mod device_set;
     #[cfg(CONFIG_INTERVAL_TREE)]
-    pub mod dma_logging;
-    pub mod info_cap;
-    pub mod irq_set;
+    pub(crate) mod dma_logging;
+    pub(crate) mod info_cap;
+    pub(crate) mod irq_set;
     pub mod kvm;
-    pub mod migration;
+    pub(crate) mod migration;
     pub(crate) mod registration;
     #[doc(hidden)]
     pub mod signature;
+    pub(crate) mod user_memory;
     pub(crate) mod vfio_device;
-    pub mod virqfd;
+    pub(crate) mod virqfd;
 }
 /// Files, and the filesystems and nodes that they come from.
 pub mod fs {

@@ -33,6 +33,7 @@ use crate::{
             DeviceOps,
             Opening, //
         },
+        pages_by_address::PagesByAddress,
         Device, //
     }, //
 };
@@ -40,18 +41,31 @@ use core::ops::RangeInclusive;
 use kernel::{
     prelude::*,
     str::CStr,
-    uaccess::UserPtr, //
+    sync::Arc,
+    uaccess::UserPtr,
+    warn_on, //
 };
 
 /// A driver in C, as far as one of its devices is concerned.
 pub(crate) struct CDriver {
     device: CDevice,
+    pages: Arc<PagesByAddress>,
 }
 
 impl CDriver {
     /// The driver of `device`.
-    pub(crate) fn new(device: CDevice) -> Self {
-        Self { device }
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(device: CDevice) -> Result<Self> {
+        let pages = PagesByAddress::new()?;
+        Ok(Self { device, pages })
+    }
+
+    /// The pages of its user that it has pinned.
+    pub(crate) fn pages(&self) -> &PagesByAddress {
+        &self.pages
     }
 
     /// The device, as the driver knows it.
@@ -125,6 +139,8 @@ impl DeviceOps for CDriver {
     fn close(&self, _device: &Device) {
         let _set = self.device.lock_set();
         self.device.close_device();
+        // The driver finds no memory of its user any more.
+        warn_on!(self.pages.clear() != 0);
         self.set_closed();
     }
 

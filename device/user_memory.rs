@@ -305,6 +305,27 @@ impl UserMemory {
         self.pinned.load(Relaxed)
     }
 
+    /// Whether so many pages may be pinned at all.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there are none, or the device is not open, or its bus driver does not pin pages.
+    /// `EOVERFLOW`: there are no such addresses. `E2BIG`: there are too many for a container.
+    pub(crate) fn may_pin(&self, iova: u64, count: usize) -> Result {
+        let memory = self.get()?;
+        if count == 0 || !self.pins {
+            return Err(EINVAL);
+        }
+        if matches!(memory, Memory::Container(_)) && count > MAX_PAGES {
+            return Err(E2BIG);
+        }
+        // CAST: Widen.
+        let size = (count as u64).checked_mul(PAGE_SIZE as u64);
+        size.and_then(|size| iova.checked_add(size.saturating_sub(1)))
+            .ok_or(EOVERFLOW)?;
+        Ok(())
+    }
+
     /// Pins `count` pages, from the one that has `iova` on, and gives them to `keep`; returns
     /// what that returns. When the user unmaps them, [`DeviceOps::unmapped()`] tells, which
     /// has to find them where `keep` has put them: it is not called for them before `keep` has

@@ -135,7 +135,7 @@ unsafe fn register(raw: *mut bindings::vfio_device, dma: Dma) -> Result {
     // SAFETY: `Face::forget()` detaches it, and is called, below or when the driver unregisters the
     // device or gives it back, when nobody uses it.
     let device = unsafe { CDevice::new(NonNull::new(raw).ok_or(EINVAL)?) };
-    let driver = Arc::new(CDriver::new(device), GFP_KERNEL)?;
+    let driver = Arc::new(CDriver::new(device)?, GFP_KERNEL)?;
     // SAFETY: By this function's contract.
     let module = unsafe { driver_module((*raw).dev) };
     let registration =

@@ -97,6 +97,12 @@ impl Face {
         self.registered.lock().device.clone()
     }
 
+    /// The same, with its driver.
+    pub(in crate::abstractions) fn in_use(&self) -> Option<(Arc<Device>, Arc<CDriver>)> {
+        let registered = self.registered.lock();
+        registered.device.clone().zip(registered.driver.clone())
+    }
+
     /// Ends the registration, if there is one: hides the device from users, and sleeps until the
     /// last of them has let it go. Whether there was one.
     ///

@@ -53,6 +53,11 @@ impl UserPage<'_> {
         }
     }
 
+    /// The C page.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::page {
+        self.page.as_ptr()
+    }
+
     /// How many of `count` bytes from `offset` on are in the page.
     fn length(offset: usize, count: usize) -> usize {
         min(PAGE_SIZE.saturating_sub(offset), count)
