@@ -52,6 +52,14 @@ impl Bound {
         }
     }
 
+    /// The binding, unless the device is emulated.
+    pub(crate) fn physical(&self) -> Option<&BoundDevice> {
+        match self {
+            Self::Physical(bound) => Some(bound),
+            Self::Emulated(_) => None,
+        }
+    }
+
     /// Where an emulated device reads and writes memory of its user.
     pub(crate) fn space(&self) -> Option<&Arc<AccessSpace>> {
         match self {

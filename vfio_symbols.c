@@ -23,6 +23,14 @@ EXPORT_SYMBOL_GPL(vfio_device_put_registration);
 EXPORT_SYMBOL_GPL(vfio_assign_device_set);
 EXPORT_SYMBOL_GPL(vfio_device_set_open_count);
 EXPORT_SYMBOL_GPL(vfio_find_device_in_devset);
+#if IS_ENABLED(CONFIG_VFIO_GROUP)
+EXPORT_SYMBOL_GPL(vfio_file_is_group);
+EXPORT_SYMBOL_GPL(vfio_file_has_dev);
+#endif
+#if IS_ENABLED(CONFIG_IOMMUFD)
+EXPORT_SYMBOL_GPL(vfio_iommufd_device_ictx);
+EXPORT_SYMBOL_GPL(vfio_iommufd_get_dev_id);
+#endif
 EXPORT_SYMBOL(vfio_pin_pages);
 EXPORT_SYMBOL(vfio_unpin_pages);
 EXPORT_SYMBOL(vfio_dma_rw);

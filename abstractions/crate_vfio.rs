@@ -23,7 +23,11 @@ pub mod exports {
     pub(crate) mod device_set;
     #[cfg(CONFIG_INTERVAL_TREE)]
     pub(crate) mod dma_logging;
+    #[cfg(CONFIG_VFIO_GROUP)]
+    pub(crate) mod group;
     pub(crate) mod info_cap;
+    #[cfg(CONFIG_IOMMUFD)]
+    pub(crate) mod iommufd;
     pub(crate) mod irq_set;
     pub mod kvm;
     pub(crate) mod migration;

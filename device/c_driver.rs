@@ -78,6 +78,7 @@ impl CDriver {
         self.device.set_through_cdev(false);
         self.device.set_open_count(0);
         self.device.set_machine(None);
+        self.device.set_bound(None);
     }
 
     /// VFIO_DEVICE_GET_REGION_INFO
@@ -115,6 +116,7 @@ impl DeviceOps for CDriver {
             &Opening {
                 machine: None,
                 through_cdev: false,
+                bound: None,
             },
         )
     }
@@ -122,6 +124,7 @@ impl DeviceOps for CDriver {
     fn open_for(&self, _device: &Device, opening: &Opening<'_>) -> Result {
         let _set = self.device.lock_set();
         self.device.set_machine(opening.machine);
+        self.device.set_bound(opening.bound);
         self.device.set_open_count(1);
         let opened = self.device.open_device().unwrap_or(Ok(()));
         match opened {

@@ -343,6 +343,7 @@ impl Device {
         let opening = Opening {
             machine: kvm.as_ref(),
             through_cdev: matches!(opener, Opener::Cdev(_)),
+            bound: None,
         };
         let memory = OpenMemory::new(self.clone())?;
         let (iommu, id) = match opener {
@@ -366,6 +367,10 @@ impl Device {
                 if let Some(space) = bound.space() {
                     memory.set(&self.user_memory, Memory::Iommufd(space.clone()))?;
                 }
+                let opening = Opening {
+                    bound: bound.physical(),
+                    ..opening
+                };
                 self.ops.open_for(self, &opening)?;
                 (OpenIommu::Iommufd(bound), id)
             }
@@ -426,9 +431,9 @@ impl Device {
     pub(crate) fn binding<'a>(&'a self, set: &'a SetState) -> Option<&'a BoundDevice> {
         match &self.open.access(set).opened {
             Some(Opened {
-                iommu: OpenIommu::Iommufd(Bound::Physical(bound)),
+                iommu: OpenIommu::Iommufd(bound),
                 ..
-            }) => Some(bound),
+            }) => bound.physical(),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 use crate::abstractions::debugfs::DataDirectory;
 use crate::{
     abstractions::{
+        iommu::iommufd::BoundDevice,
         kvm::Kvm,
         mm::pfnmap::{
             Fault,
@@ -39,6 +40,8 @@ pub struct Opening<'a> {
     pub machine: Option<&'a Kvm>,
     /// Its user has opened the character device.
     pub through_cdev: bool,
+    /// What it is bound to, if it is bound to an iommufd and does DMA.
+    pub bound: Option<&'a BoundDevice>,
 }
 
 /// What a bus driver does for a device. Everything but opening and closing has

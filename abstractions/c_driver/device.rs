@@ -7,6 +7,7 @@
 
 use crate::abstractions::{
     bindings,
+    iommu::iommufd::BoundDevice,
     kvm::Kvm,
     mm::pfnmap::NewMapping,
     uaccess::UserBytes,
@@ -114,6 +115,18 @@ impl CDevice {
             // SAFETY: The device is valid. C code that reads the field does so, without a lock,
             // while the device is open, when it does not change.
             unsafe { (&raw mut (*device.raw).kvm).write_volatile(raw) };
+        }
+    }
+
+    /// `iommufd_device`: what the device is bound to while it is open, if it does DMA.
+    #[cfg_attr(not(CONFIG_IOMMUFD), expect(unused_variables))]
+    pub fn set_bound(&self, bound: Option<&BoundDevice>) {
+        #[cfg(CONFIG_IOMMUFD)]
+        if let Some(device) = self.present() {
+            let raw = bound.map_or(ptr::null_mut(), BoundDevice::as_raw);
+            // SAFETY: The device is valid; only this function writes the field, and only while
+            // the device is opened or closed.
+            unsafe { (&raw mut (*device.raw).iommufd_device).write_volatile(raw) };
         }
     }
 

@@ -538,6 +538,11 @@ impl BoundDevice {
         unsafe { bindings::iommufd_device_to_id(self.inner.as_ptr()) }
     }
 
+    /// The C object.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::iommufd_device {
+        self.inner.as_ptr()
+    }
+
     fn context(&self) -> *mut bindings::iommufd_ctx {
         // SAFETY: The device is bound.
         unsafe { bindings::iommufd_device_to_ictx(self.inner.as_ptr()) }
