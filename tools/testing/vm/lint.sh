@@ -83,6 +83,15 @@ lint_clippy() {
 	fi
 }
 
+# What the kernel's drivers in C look at is there; and those that are planted are found.
+lint_fields() {
+	local directory
+	directory=$KERNEL/vfio-$(tree_key)
+	QUIET_TAIL=60 quietly "$CACHE/log/fields.log" modules_locked \
+		in_root "ro:$SOURCE:/src" "ro:$BUILD:/build" "ro:$directory:/modules" -- \
+		bash /vfio/tools/testing/vm/fields /src /modules
+}
+
 # rustdoc knows the crates' options from the commands that built them.
 lint_rustdoc() {
 	local directory
