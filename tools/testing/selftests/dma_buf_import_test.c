@@ -11,9 +11,9 @@
 #include <linux/pci_regs.h>
 
 #include "hot_reset.h"
+#include "importer.h"
 #include "kselftest_harness.h"
 #include "samples.h"
-#include "vfio_dma_buf_importer.h"
 #include "waiter.h"
 
 #define PEER_TO_PEER	DMA_BUF_IMPORTER_PEER_TO_PEER
@@ -44,30 +44,6 @@ static long export(int device, uint32_t count)
 	for (i = 0; i < 4; i++)
 		request.ranges[i].length = PAGE_SIZE;
 	return vfio_ioctl(device, VFIO_DEVICE_FEATURE, &request);
-}
-
-static int importer_open(void)
-{
-	return sys_result(open(DMA_BUF_IMPORTER_PATH, O_RDWR | O_CLOEXEC));
-}
-
-/* Attaches @importer to @fd for the device at @bdf. */
-static long attach_for(int importer, int fd, uint32_t flags,
-		       uint32_t milliseconds, const char *bdf)
-{
-	struct dma_buf_importer_attach attach = {
-		.fd = fd,
-		.flags = flags,
-		.milliseconds = milliseconds,
-	};
-	unsigned int domain, bus, slot, function;
-
-	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
-		return -ENOENT;
-	attach.domain = domain;
-	attach.bus = bus;
-	attach.devfn = slot << 3 | function;
-	return vfio_ioctl(importer, DMA_BUF_IMPORTER_ATTACH, &attach);
 }
 
 static struct dma_buf_importer_state state(int importer)
@@ -115,7 +91,7 @@ FIXTURE_TEARDOWN(import)
 static long attach(struct _test_data_import *self, int fd, uint32_t flags,
 		   uint32_t milliseconds)
 {
-	return attach_for(self->importer, fd, flags, milliseconds,
+	return importer_attach(self->importer, fd, flags, milliseconds,
 			  self->peer_bdf);
 }
 
@@ -195,7 +171,7 @@ TEST_F(import, slow)
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, attach(self, fd, GOOD, SLOW));
-	ASSERT_EQ(0, attach_for(other, fd, GOOD, 0, self->peer_bdf));
+	ASSERT_EQ(0, importer_attach(other, fd, GOOD, 0, self->peer_bdf));
 	for (round = 0; round < 3; round++) {
 		ASSERT_EQ(0, map(self));
 		ASSERT_EQ(0, vfio_ioctl(other, DMA_BUF_IMPORTER_MAP,
@@ -424,7 +400,7 @@ TEST_F(import, no_path)
 	NEED_DEVICE(bdf, "IGB");
 	fd = export(self->device, 1);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach_for(self->importer, fd, GOOD, SLOW, bdf));
+	ASSERT_EQ(0, importer_attach(self->importer, fd, GOOD, SLOW, bdf));
 	EXPECT_EQ(-EINVAL, map(self));
 	ASSERT_EQ(0, memory_enable(self->device, false));
 	ASSERT_EQ(0, memory_enable(self->device, true));
