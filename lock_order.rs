@@ -9,6 +9,7 @@
 //! is told at once, whatever has been going on before.
 
 use crate::{
+    abstractions::c_driver::device_set,
     container::group::Users,
     device::{
         notifiers::ReleaseNotifiers,
@@ -42,7 +43,7 @@ pub fn prime(handler: &mut dyn FnMut(&dyn Fn())) -> Result {
 
     let _group = group.lock();
     let _set = set.set().lock().lock();
-    Listener::prime_lock_order(|| with_mmap_lock(|| ()))?;
+    device_set::prime_lock_order(|| Listener::prime_lock_order(|| with_mmap_lock(|| ())))??;
     handler(&|| notifiers.touch());
     Ok(())
 }

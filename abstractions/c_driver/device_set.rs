@@ -173,6 +173,25 @@ pub(in crate::abstractions) unsafe fn devices(
     })
 }
 
+/// Calls `inner` with the lock of a set, so that lockdep knows in which order it is taken.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn prime_lock_order<R>(inner: impl FnOnce() -> R) -> Result<R> {
+    let mut set = KBox::new(bindings::vfio_device_set::default(), GFP_KERNEL)?;
+    let set: *mut bindings::vfio_device_set = &mut *set;
+    // SAFETY: The set stays where it is until the end of this function, and nobody else has it.
+    unsafe {
+        bindings::vfio_rust_device_set_init(set, core::ptr::null_mut());
+        bindings::mutex_lock(&raw mut (*set).lock);
+    }
+    let result = inner();
+    // SAFETY: The lock was taken above.
+    unsafe { bindings::mutex_unlock(&raw mut (*set).lock) };
+    Ok(result)
+}
+
 /// The lock of a device's set, which is held until this is dropped.
 pub struct SetGuard {
     set: NonNull<bindings::vfio_device_set>,
