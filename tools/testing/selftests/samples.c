@@ -16,6 +16,7 @@
 
 #define DEVICES		"/sys/bus/faux/devices/%s/"
 #define MDEVS		"/sys/bus/mdev/devices/%s/"
+#define PLATFORM_DEVICES "/sys/bus/platform/devices/%s/"
 #define PATH_SIZE	512
 #define MOST_SAMPLES	4
 
@@ -93,11 +94,13 @@ void samples_claim(const char *const *names)
 	}
 }
 
-/* A file of an emulated device, which is a mediated one, or else a faux device. */
+/* A file of an emulated device: a mediated one, a platform device, or else a faux one. */
 static void emulated_path(char *path, const char *name, const char *file)
 {
 	int length = snprintf(path, PATH_SIZE, MDEVS, name);
 
+	if (access(path, F_OK))
+		length = snprintf(path, PATH_SIZE, PLATFORM_DEVICES, name);
 	if (access(path, F_OK))
 		length = snprintf(path, PATH_SIZE, DEVICES, name);
 	snprintf(path + length, PATH_SIZE - length, "%s", file);
