@@ -96,6 +96,11 @@ impl<T: Send + Sync> DataDirectory<T> {
         }
     }
 
+    /// The C object, or an error.
+    pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::dentry {
+        self.directory.dentry
+    }
+
     /// Makes the directory `name` in this one. May sleep.
     pub fn subdirectory(&self, name: &CStr) -> Subdirectory<'_, T> {
         // SAFETY: The directory is there, or an error, and the name is a string.

@@ -3,6 +3,8 @@
 //! Devices whose drivers are in C: what the core asks of a driver, and what one in C is asked
 //! then.
 
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+use crate::abstractions::debugfs::DataDirectory;
 use crate::{
     abstractions::{
         c_driver::device::CDevice,
@@ -183,6 +185,11 @@ impl DeviceOps for CDriver {
 
     fn request(&self, _device: &Device, count: u32) {
         self.device.request(count);
+    }
+
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    fn show_in_debugfs(&self, directory: &DataDirectory<Device>) {
+        self.device.set_debug_root(directory);
     }
 
     fn pins(&self) -> bool {

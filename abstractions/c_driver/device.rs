@@ -5,6 +5,8 @@
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
 
+#[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+use crate::abstractions::debugfs::DataDirectory;
 use crate::abstractions::{
     bindings,
     iommu::iommufd::BoundDevice,
@@ -127,6 +129,16 @@ impl CDevice {
             // SAFETY: The device is valid; only this function writes the field, and only while
             // the device is opened or closed.
             unsafe { (&raw mut (*device.raw).iommufd_device).write_volatile(raw) };
+        }
+    }
+
+    /// `debug_root`: the directory of the device, as long as it is registered.
+    #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
+    pub fn set_debug_root<T: Send + Sync>(&self, directory: &DataDirectory<T>) {
+        if let Some(device) = self.present() {
+            // SAFETY: The device is valid; only this function writes the field, once, before the
+            // driver's registration returns.
+            unsafe { (&raw mut (*device.raw).debug_root).write_volatile(directory.as_raw()) };
         }
     }
 

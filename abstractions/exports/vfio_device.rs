@@ -129,8 +129,12 @@ impl Face {
         if let Some(driver) = &registered.driver {
             driver.device().detach();
         }
-        // SAFETY: The device is valid. The inode goes with what is dropped now.
-        unsafe { (*device).inode = core::ptr::null_mut() };
+        // SAFETY: The device is valid. The inode goes with what is dropped now, the directory is
+        // gone.
+        unsafe {
+            (*device).inode = core::ptr::null_mut();
+            (*device).debug_root = core::ptr::null_mut();
+        }
         drop(registered);
     }
 
