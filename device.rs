@@ -15,7 +15,6 @@ pub mod notifiers;
 pub(crate) mod object;
 pub mod ops;
 pub(crate) mod pages_by_address;
-pub mod registered;
 pub mod set;
 pub mod user_memory;
 

@@ -4,11 +4,14 @@
 //! emulates a device.
 
 use crate::{
-    abstractions::iommu::iommufd::{
-        Access,
-        AccessSpace,
-        BoundDevice,
-        Context, //
+    abstractions::{
+        iommu::iommufd::{
+            Access,
+            AccessSpace,
+            BoundDevice,
+            Context, //
+        },
+        registered::RegistrationRef, //
     },
     confinement::{
         Confinement,
@@ -17,7 +20,6 @@ use crate::{
     pinning::UnmapListener, //
 };
 use kernel::{
-    device,
     prelude::*,
     sync::Arc, //
 };
@@ -29,22 +31,22 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Binds `device` and returns its object id as well. `listener` is told of what is
-    /// unmapped, if the device is emulated.
+    /// Binds the device that `hold` keeps, and returns its object id as well. `listener` is told
+    /// of what is unmapped, if the device is emulated.
     ///
     /// # Errors
     ///
     /// Those of [`BoundDevice::bind()`] and [`Access::create()`].
     pub(crate) fn new(
         context: &Context,
-        device: &device::Device,
+        hold: RegistrationRef,
         confinement: Confinement,
         listener: Arc<dyn UnmapListener>,
     ) -> Result<(Self, u32)> {
         match confinement {
             // In no-IOMMU mode iommufd knows the device, and tells where memory is.
             Confinement::Kept(Dma::Physical) | Confinement::NoIommu => {
-                BoundDevice::bind(context, device).map(|(bound, id)| (Self::Physical(bound), id))
+                BoundDevice::bind(context, hold).map(|(bound, id)| (Self::Physical(bound), id))
             }
             Confinement::Kept(Dma::Emulated) => {
                 Access::create(context, listener).map(|(access, id)| (Self::Emulated(access), id))

@@ -63,6 +63,7 @@ pub(crate) mod parameters {
     pub(crate) mod vfio;
 }
 pub mod ratelimit;
+pub mod registered;
 /// Locks, and waiting for others.
 pub mod sync {
     pub mod completion;

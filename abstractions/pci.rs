@@ -22,12 +22,10 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use vfio::{
-    abstractions::{
-        bindings,
-        device, //
-    },
-    device::registered::RegistrationRef, //
+use vfio::abstractions::{
+    bindings,
+    device,
+    registered::RegistrationRef, //
 };
 
 pub(crate) mod bar;

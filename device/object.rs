@@ -23,7 +23,11 @@ use crate::{
             DriverModule,
             ModuleRef, //
         },
-        ratelimit::RateLimit, //
+        ratelimit::RateLimit,
+        registered::{
+            RegistrationCount,
+            RegistrationRef, //
+        }, //
     },
     confinement::Confinement,
     container::{
@@ -39,10 +43,6 @@ use crate::{
         ops::{
             DeviceOps,
             Opening, //
-        },
-        registered::{
-            RegistrationCount,
-            RegistrationRef, //
         },
         set::{
             DeviceSet,
@@ -360,7 +360,7 @@ impl Device {
             Opener::Iommufd(context) | Opener::Cdev(context) => {
                 let (bound, id) = Bound::new(
                     context,
-                    &self.parent,
+                    self.hold().ok_or(ENODEV)?,
                     self.group.confinement(),
                     memory.listener(),
                 )?;

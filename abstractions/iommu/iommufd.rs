@@ -8,7 +8,8 @@ use crate::abstractions::{
     bindings,
     device,
     iommu,
-    mm::user_page::UserPage, //
+    mm::user_page::UserPage,
+    registered::RegistrationRef, //
 };
 use crate::pinning::{
     Pins,
@@ -16,7 +17,6 @@ use crate::pinning::{
 };
 use core::ptr::NonNull;
 use kernel::{
-    device::Device,
     error::{
         from_err_ptr,
         to_result, //
@@ -31,7 +31,6 @@ use kernel::{
         RBTreeNode, //
     },
     sync::{
-        aref::ARef,
         Arc,
         Mutex, //
     }, //
@@ -473,14 +472,14 @@ impl Drop for Access {
 
 /// A device that is bound to a context, and perhaps attached to page tables.
 ///
-/// Dropping it detaches and unbinds.
+/// Dropping it detaches and unbinds. Until then the device stays bound to its driver: iommufd owns
+/// the DMA of its group in the name of that, has a pointer to the device, and no reference.
 pub struct BoundDevice {
     inner: NonNull<bindings::iommufd_device>,
-    /// iommufd has a pointer to it, and no reference.
-    _device: ARef<Device>,
     attached: bool,
     /// Those of its PASIDs that are attached, each to a page table of its own.
     pasids: RBTree<u32, ()>,
+    _hold: RegistrationRef,
 }
 
 // SAFETY: iommufd devices may be used from any thread.
@@ -489,8 +488,8 @@ unsafe impl Send for BoundDevice {}
 unsafe impl Sync for BoundDevice {}
 
 impl BoundDevice {
-    /// Binds `device` to `context` and returns it with its object id.
-    /// From now on all DMA of the device is blocked. May sleep.
+    /// Binds the device that `hold` keeps with its driver to `context` and returns it with its
+    /// object id. From now on all DMA of the device is blocked. May sleep.
     ///
     /// # Errors
     ///
@@ -498,19 +497,21 @@ impl BoundDevice {
     /// IOMMU group. `EPERM`: its interrupts are not isolated, or somebody else
     /// owns the DMA of its group. `EBUSY`: a foreign domain is attached.
     /// `ENOMEM`.
-    pub fn bind(context: &Context, device: &Device) -> Result<(Self, u32)> {
+    pub fn bind(context: &Context, hold: RegistrationRef) -> Result<(Self, u32)> {
+        let device = device::as_raw(hold.parent());
         let mut id = 0;
-        // SAFETY: Context and device are alive, `id` is valid for writes.
+        // SAFETY: The context is alive, the device has a driver until it is unbound in `drop()`,
+        // and `id` is valid for writes.
         let inner = from_err_ptr(unsafe {
-            bindings::iommufd_device_bind(context.0.as_ptr(), device::as_raw(device), &mut id)
+            bindings::iommufd_device_bind(context.0.as_ptr(), device, &mut id)
         })?;
         let inner = NonNull::new(inner).ok_or(EINVAL)?;
         Ok((
             Self {
                 inner,
-                _device: device.into(),
                 attached: false,
                 pasids: RBTree::new(),
+                _hold: hold,
             },
             id,
         ))

@@ -4,14 +4,16 @@
 //!
 //! C header: [`include/linux/iommufd.h`](srctree/include/linux/iommufd.h)
 
-use crate::abstractions::iommu;
+use crate::abstractions::{
+    iommu,
+    registered::RegistrationRef, //
+};
 use crate::pinning::{
     Pins,
     UnmapListener, //
 };
 use core::convert::Infallible;
 use kernel::{
-    device::Device,
     fs::File,
     prelude::*,
     sync::Arc, //
@@ -158,12 +160,12 @@ impl AccessSpace {
 pub struct BoundDevice(Infallible);
 
 impl BoundDevice {
-    /// Binds `device` to `context` and returns it with its object id.
+    /// Binds the device that `hold` keeps to `context` and returns it with its object id.
     ///
     /// # Errors
     ///
     /// None.
-    pub fn bind(context: &Context, _device: &Device) -> Result<(Self, u32)> {
+    pub fn bind(context: &Context, _hold: RegistrationRef) -> Result<(Self, u32)> {
         match context.0 {}
     }
 

@@ -22,9 +22,9 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::{
-    abstractions::bindings,
-    device::registered::RegistrationRef, //
+use vfio::abstractions::{
+    bindings,
+    registered::RegistrationRef, //
 };
 
 /// Message signalled interrupts.

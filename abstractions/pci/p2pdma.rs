@@ -19,9 +19,9 @@ use kernel::{
     pci,
     prelude::*, //
 };
-use vfio::{
-    abstractions::bindings,
-    device::registered::RegistrationRef, //
+use vfio::abstractions::{
+    bindings,
+    registered::RegistrationRef, //
 };
 
 /// Prepares a function that is being bound for [`PeerMemory`], until it is unbound.

@@ -55,9 +55,9 @@ use kernel::{
     str::CString,
     sync::Arc, //
 };
-use vfio::{
-    abstractions::fs::eventfd::EventFd,
-    device::registered::RegistrationRef, //
+use vfio::abstractions::{
+    fs::eventfd::EventFd,
+    registered::RegistrationRef, //
 };
 
 /// The interrupt handler of a vector.

@@ -41,9 +41,9 @@ MACRO = re.compile(r"#\[macro_export\]\s*(?:#\[[^]]*\]\s*)*macro_rules!\s+(\w+)"
 # Circles to plant: a file, what is added to it, and what has to be said of it.
 PLANTED = (
     ("confinement.rs", "use crate::registration::Registration;", "a circle of files: "),
-    ("device/registered.rs", "use super::ops::DeviceOps;", "a circle of files: "),
-    ("device/registered.rs", "fn hold() { crate::device::object::plant() }", "a circle of files: "),
-    ("container/driver.rs", "use crate::device::registered::RegistrationRef;", "a circle of folders: "),
+    ("device/set.rs", "use super::ops::DeviceOps;", "a circle of files: "),
+    ("device/set.rs", "fn hold() { crate::device::object::plant() }", "a circle of files: "),
+    ("container/driver.rs", "use crate::device::set::DeviceSet;", "a circle of folders: "),
     ("pci/availability.rs", "use crate::{device::{self, CoreDevice}};", "a circle of files: "),
     ("type1/range.rs", "pub use super::backend::Type1; fn plant(_: Type1) {}",
      "a circle of files: "),

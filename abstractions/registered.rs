@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Uses of a device: what unregistering it waits for.
+//!
+//! What is only valid as long as a device is bound to its driver is kept with one of these. So it
+//! is here, though nothing in it is unsafe.
 
 use crate::abstractions::{
     module_ref::ModuleRef,
