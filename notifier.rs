@@ -25,7 +25,10 @@ use kernel::{
     sync::Arc, //
 };
 
-pub use crate::device::notifiers::ReleaseHandler;
+pub use crate::device::notifiers::{
+    ReleaseHandler,
+    WatchedMemory, //
+};
 
 /// A registered handler. It is called at most once; after this is dropped it is
 /// not called, and no call is in flight, unless the handler itself drops this.
@@ -38,6 +41,7 @@ pub use crate::device::notifiers::ReleaseHandler;
 pub struct ReleaseNotifier {
     device: Arc<Device>,
     id: u64,
+    memory: WatchedMemory,
     _driver: ModuleRef,
 }
 
@@ -55,12 +59,18 @@ impl ReleaseNotifier {
         module: ModuleRef,
     ) -> Result<Self> {
         let driver = device.hold_module()?;
-        let id = device.notifiers().register(handler, module)?;
+        let (id, memory) = device.notifiers().register(handler, module)?;
         Ok(Self {
             device: device.clone(),
             id,
+            memory,
             _driver: driver,
         })
+    }
+
+    /// The memory of the device, which is watched: it goes after the handler has been told.
+    pub fn memory(&self) -> WatchedMemory {
+        self.memory
     }
 
     /// The device.

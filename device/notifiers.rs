@@ -22,6 +22,10 @@ use kernel::{
         RBTreeNodeReservation, //
     },
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         CondVar,
         Mutex,
@@ -34,18 +38,33 @@ pub mod calls;
 #[cfg(CONFIG_VFIO_RUST_KUNIT_TEST)]
 mod tests;
 
+/// The memory of a device, by the name of a registration of somebody who is told before it goes.
+/// Only a registration makes one: page frames of the device are not found without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedMemory(u64);
+
+impl WatchedMemory {
+    /// A name that no other registration has had, of whatever device, so that a late call cannot
+    /// hit another one.
+    fn next() -> Self {
+        static NEXT: Atomic<u64> = Atomic::new(0);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
 /// What to do before a device is released.
 pub trait ReleaseHandler: Send + Sync {
-    /// The device is about to be released: nothing may reach its memory any
-    /// more when this returns. Called once, with the device-set lock held, and
-    /// that of the group if the last file came from there; may sleep, and may
-    /// register and drop other notifiers.
-    fn released(&self);
+    /// The device is about to be released: nothing may reach its memory any more when this
+    /// returns, which the registration calls `memory`. Called once, with the device-set lock held,
+    /// and that of the group if the last file came from there; may sleep, and may register and
+    /// drop other notifiers.
+    fn released(&self, memory: WatchedMemory);
 }
 
 /// A handler and what keeps its code loaded, dropped in this order.
 pub(crate) struct Callback {
     handler: Arc<dyn ReleaseHandler>,
+    memory: WatchedMemory,
     _module: ModuleRef,
 }
 
@@ -123,7 +142,7 @@ impl ReleaseNotifiers {
     /// calls all handlers, in the order of their registration. May sleep.
     pub(crate) fn notify(&self) {
         calls::notify(self, current_task(), |callback: Callback| {
-            callback.handler.released();
+            callback.handler.released(callback.memory);
             // Before the call ends: who waits for that expects that nothing of
             // the handler is left.
             drop(callback);
@@ -135,7 +154,8 @@ impl ReleaseNotifiers {
         drop(self.state.lock());
     }
 
-    /// Has `handler`, code of `module`, called once; returns the name of the registration.
+    /// Has `handler`, code of `module`, called once; returns the name of the registration
+    /// among those of the device, and that of the memory.
     ///
     /// # Errors
     ///
@@ -144,15 +164,17 @@ impl ReleaseNotifiers {
         &self,
         handler: Arc<dyn ReleaseHandler>,
         module: ModuleRef,
-    ) -> Result<u64> {
+    ) -> Result<(u64, WatchedMemory)> {
+        let memory = WatchedMemory::next();
         let callback = Callback {
             handler,
+            memory,
             _module: module,
         };
         let slot = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let registered = self.state.lock().register(slot, callback);
         // What was refused is dropped without the lock.
-        registered.map_err(|_| ENODEV)
+        registered.map(|id| (id, memory)).map_err(|_| ENODEV)
     }
 
     /// Undoes [`register()`](Self::register), and waits for a call in flight, unless that is the

@@ -32,7 +32,8 @@ use vfio::{
     device::Device,
     notifier::{
         ReleaseHandler,
-        ReleaseNotifier, //
+        ReleaseNotifier,
+        WatchedMemory, //
     }, //
 };
 
@@ -41,15 +42,11 @@ use vfio::{
 ///
 /// Must not be dropped with the mapping's lock held: that waits for calls
 /// of [`Revoke`], which take it.
-pub(super) struct Watched {
-    /// The device's name in the mapping.
-    source: u64,
-    _notifier: ReleaseNotifier,
-}
+pub(super) struct Watched(ReleaseNotifier);
 
 /// Memory of a device: which pages of the mapping.
 struct Segment {
-    source: u64,
+    memory: WatchedMemory,
     pages: Range<u64>,
 }
 
@@ -78,39 +75,41 @@ impl DeviceMemory {
         let _ = self.watched.push_within_capacity(watched);
     }
 
-    /// Notes that `pages` are memory of `source`.
+    /// Notes that `pages` are of `memory`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn add(&mut self, source: u64, pages: Range<u64>) -> Result {
+    pub(super) fn add(&mut self, memory: WatchedMemory, pages: Range<u64>) -> Result {
         if let Some(last) = self.segments.last_mut() {
-            if last.source == source && last.pages.end == pages.start {
+            if last.memory == memory && last.pages.end == pages.start {
                 last.pages.end = pages.end;
                 return Ok(());
             }
         }
         Ok(self
             .segments
-            .push(Segment { source, pages }, GFP_KERNEL_ACCOUNT)?)
+            .push(Segment { memory, pages }, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// The pages that are memory of `source`.
-    pub(super) fn ranges_of(&self, source: u64) -> impl Iterator<Item = &Range<u64>> + Clone {
+    /// The pages that are of `memory`.
+    pub(super) fn ranges_of(
+        &self,
+        memory: WatchedMemory,
+    ) -> impl Iterator<Item = &Range<u64>> + Clone {
         self.segments
             .iter()
-            .filter(move |segment| segment.source == source)
+            .filter(move |segment| segment.memory == memory)
             .map(|segment| &segment.pages)
     }
 
-    /// The mapping has lost the memory of `source`, which nobody needs to watch any
-    /// more.
-    pub(super) fn lose(&mut self, source: u64) -> Option<Watched> {
-        self.segments.retain(|segment| segment.source != source);
+    /// The mapping has lost `memory`, which nobody needs to watch any more.
+    pub(super) fn lose(&mut self, memory: WatchedMemory) -> Option<Watched> {
+        self.segments.retain(|segment| segment.memory != memory);
         let index = self
             .watched
             .iter()
-            .position(|watched| watched.source == source)?;
+            .position(|watched| watched.0.memory() == memory)?;
         self.watched.remove(index).ok()
     }
 }
@@ -125,19 +124,19 @@ pub(super) trait Holder: Send + Sync + Sized + 'static {
     /// `ENOMEM`.
     fn watch(&self, revoke: &Revoke<Self>, watched: &mut Option<Watched>) -> Result;
 
-    /// Takes the memory of a device that is about to be released away
-    /// from all devices, in whole ranges. The mapping itself stays until the
-    /// user unmaps it.
+    /// Takes `memory` of a device that is about to be released away from all
+    /// devices, in whole ranges. The mapping itself stays until the user unmaps it.
     ///
     /// Returns the watch on that device, if the mapping has none of its memory any
     /// more, to be dropped by the caller.
-    fn revoke(&self, device: &Revoke<Self>) -> Option<Watched>;
+    fn revoke(&self, device: &Revoke<Self>, memory: WatchedMemory) -> Option<Watched>;
 }
 
 /// A device that was found, and who is told when it goes.
 struct Known<M> {
     /// The address of its object, only ever compared, and only until the device is lost.
     device: usize,
+    memory: WatchedMemory,
     revoke: Arc<Revoke<M>>,
     /// What the mapping has not taken over yet.
     watched: Option<Watched>,
@@ -165,16 +164,15 @@ impl<'a, M: Holder> Devices<'a, M> {
         self.known.as_deref().unwrap_or_default()
     }
 
-    /// Watches the device whose memory is in `vma` and returns its name in the
-    /// mapping. From now on the device is not released without the mapping
-    /// having lost its memory. The mmap lock is held, as the reference shows.
+    /// Watches the memory of the device that is in `vma`. From now on the device is not
+    /// released without the mapping having lost it. The mmap lock is held, as the reference shows.
     ///
     /// # Errors
     ///
     /// `EFAULT`: the area is not one of a VFIO device, so that nobody would say
     /// when its page frames go, unless the kernel was configured to accept
     /// that; or the device is being released. `ENOMEM`.
-    pub(super) fn watch(&mut self, vma: &VmaRef) -> Result<Option<u64>> {
+    pub(super) fn watch(&mut self, vma: &VmaRef) -> Result<Option<WatchedMemory>> {
         match Device::from_vma(vma) {
             Some(device) => self.watch_device(&device).map(Some),
             None => refuse_foreign(),
@@ -182,19 +180,18 @@ impl<'a, M: Holder> Devices<'a, M> {
     }
 
     /// Watches `device`, as [`watch()`](Self::watch).
-    fn watch_device(&mut self, device: &Arc<Device>) -> Result<u64> {
+    fn watch_device(&mut self, device: &Arc<Device>) -> Result<WatchedMemory> {
         let address = Arc::as_ptr(device).addr();
         let known = self
             .known()
             .iter()
             .find(|known| known.device == address && !known.revoke.is_lost());
         if let Some(known) = known {
-            return Ok(known.revoke.source());
+            return Ok(known.memory);
         }
         let revoke = Arc::new(
             Revoke {
                 mapping: self.mapping.clone(),
-                source: next_source(),
                 lost: Atomic::new(false),
             },
             GFP_KERNEL_ACCOUNT,
@@ -208,22 +205,19 @@ impl<'a, M: Holder> Devices<'a, M> {
                 _ => EFAULT,
             },
         )?;
-        let source = revoke.source();
-        let watched = Some(Watched {
-            source,
-            _notifier: notifier,
-        });
+        let memory = notifier.memory();
         let known = Known {
             device: address,
+            memory,
             revoke,
-            watched,
+            watched: Some(Watched(notifier)),
         };
         all.push(known, GFP_KERNEL_ACCOUNT)?;
-        Ok(source)
+        Ok(memory)
     }
 
-    /// The page frames that `vma` maps from `address` on, and the name of their device in
-    /// the mapping, if that can tell without a page fault. As [`watch()`](Self::watch).
+    /// The page frames that `vma` maps from `address` on, and whose memory they are, if its
+    /// device can tell without a page fault. As [`watch()`](Self::watch).
     ///
     /// # Errors
     ///
@@ -232,13 +226,13 @@ impl<'a, M: Holder> Devices<'a, M> {
         &mut self,
         vma: &VmaRef,
         address: usize,
-    ) -> Result<Option<(FrameRange, Option<u64>)>> {
+    ) -> Result<Option<(FrameRange, Option<WatchedMemory>)>> {
         let Some(device) = Device::from_vma(vma) else {
             return refuse_foreign().map(|_| None);
         };
-        let source = self.watch_device(&device)?;
+        let memory = self.watch_device(&device)?;
         let frames = device.frames(vma, address);
-        Ok(frames.map(|frames| (frames, Some(source))))
+        Ok(frames.map(|frames| (frames, Some(memory))))
     }
 
     /// Gives the mapping what watches the devices that were found, so that it goes when they
@@ -268,23 +262,16 @@ impl<'a, M: Holder> Devices<'a, M> {
         self.known().iter().any(|known| known.revoke.is_lost())
     }
 
-    /// Whether the device with the name `source` is gone. The lock of the mapping is held.
-    pub(super) fn is_lost(&self, source: u64) -> bool {
+    /// Whether `memory` is gone. The lock of the mapping is held.
+    pub(super) fn is_lost(&self, memory: WatchedMemory) -> bool {
         self.known()
             .iter()
-            .any(|known| known.revoke.source() == source && known.revoke.is_lost())
+            .any(|known| known.memory == memory && known.revoke.is_lost())
     }
 }
 
-/// A name that no other registration has had, so that a late call cannot hit
-/// another mapping at the same address.
-fn next_source() -> u64 {
-    static NEXT: Atomic<u64> = Atomic::new(0);
-    NEXT.fetch_add(1, Relaxed)
-}
-
 /// Answers for page frames that are nobody's we know.
-fn refuse_foreign() -> Result<Option<u64>> {
+fn refuse_foreign() -> Result<Option<WatchedMemory>> {
     static LIMIT: RateLimit = RateLimit::new();
     if cfg!(CONFIG_VFIO_RUST_UNSAFE_PFNMAP) {
         return Ok(None);
@@ -302,17 +289,11 @@ fn refuse_foreign() -> Result<Option<u64>> {
 /// Takes the memory of a device out of a mapping before the device goes.
 pub(super) struct Revoke<M> {
     mapping: Arc<M>,
-    source: u64,
     /// Whether the device has gone; changes under the lock of the mapping.
     lost: Atomic<bool>,
 }
 
 impl<M> Revoke<M> {
-    /// The device's name in the mapping.
-    pub(super) fn source(&self) -> u64 {
-        self.source
-    }
-
     /// Whether the device has gone: it stays so, but without the lock of the mapping it
     /// may go at any time.
     pub(super) fn is_lost(&self) -> bool {
@@ -326,8 +307,8 @@ impl<M> Revoke<M> {
 }
 
 impl<M: Holder> ReleaseHandler for Revoke<M> {
-    fn released(&self) {
-        let watched = self.mapping.revoke(self);
+    fn released(&self, memory: WatchedMemory) {
+        let watched = self.mapping.revoke(self, memory);
         // The device is gone, and a mapping must not keep what is left of it.
         drop(watched);
     }

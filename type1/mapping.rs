@@ -71,7 +71,10 @@ use kernel::{
         MutexGuard, //
     }, //
 };
-use vfio::abstractions::mm::user_page::PinnedPage;
+use vfio::{
+    abstractions::mm::user_page::PinnedPage,
+    notifier::WatchedMemory, //
+};
 
 /// How much [`Mapping::clear()`] unmaps between two flushes of the IOMMU's
 /// caches, in runs and in pages. Pages can be unpinned only after a flush, so
@@ -265,13 +268,13 @@ impl Mapping {
         let first = pages.runs.pages();
         let end = first.saturating_add(run.pages());
         pages.runs.reserve()?;
-        if let Some(source) = run.source() {
-            if devices.is_lost(source) {
+        if let Some(memory) = run.device_memory() {
+            if devices.is_lost(memory) {
                 return Err(EFAULT);
             }
             // It is watched, so there is a list.
             let watched = pages.devices.as_mut().ok_or(EFAULT)?;
-            watched.add(source, first..end)?;
+            watched.add(memory, first..end)?;
         }
         // INVARIANT: Behind the others, and mapped there before anybody looks.
         match pages.runs.add(run, next) {
@@ -577,14 +580,13 @@ impl Holder for Mapping {
         Ok(())
     }
 
-    fn revoke(&self, device: &Revoke<Self>) -> Option<Watched> {
+    fn revoke(&self, device: &Revoke<Self>, memory: WatchedMemory) -> Option<Watched> {
         let mut pages = self.pages.lock();
         device.lose();
-        let source = device.source();
         let Pages { runs, devices, .. } = &mut *pages;
         let devices = devices.as_mut()?;
-        let revoked = runs.revoke(devices.ranges_of(source));
+        let revoked = runs.revoke(devices.ranges_of(memory));
         revoked.inspect_err(|_| self.complain()).ok()?;
-        devices.lose(source)
+        devices.lose(memory)
     }
 }

@@ -179,13 +179,13 @@ impl<'a> Pinner<'a> {
         let Some(vma) = mm.pfnmap_vma(address) else {
             return Ok(None);
         };
-        let Some((frames, source)) = devices.frames(vma, address)? else {
+        let Some((frames, memory)) = devices.frames(vma, address)? else {
             return Ok(None);
         };
         let Some(leaf) = Leaf::of_frames(vma, frames) else {
             return Ok(None);
         };
-        leaf.into_run(limit, self.batch.is_writable(), source)
+        leaf.into_run(limit, self.batch.is_writable(), memory)
             .map(Some)
     }
 
@@ -205,10 +205,10 @@ impl<'a> Pinner<'a> {
         let Some(vma) = mm.pfnmap_vma(address) else {
             return Ok(None);
         };
-        let source = devices.watch(vma)?;
+        let memory = devices.watch(vma)?;
         match mm.pfnmap_leaf(address) {
             Lookup::Present(leaf) => leaf
-                .into_run(limit, self.batch.is_writable(), source)
+                .into_run(limit, self.batch.is_writable(), memory)
                 .map(Some),
             Lookup::Absent | Lookup::NotPfnmap => Ok(None),
         }

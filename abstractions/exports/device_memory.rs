@@ -14,7 +14,8 @@ use crate::{
     device::Device,
     notifier::{
         ReleaseHandler,
-        ReleaseNotifier, //
+        ReleaseNotifier,
+        WatchedMemory, //
     },
     vma::DeviceRef, //
 };
@@ -118,7 +119,7 @@ unsafe impl Send for Callback {}
 unsafe impl Sync for Callback {}
 
 impl ReleaseHandler for Callback {
-    fn released(&self) {
+    fn released(&self, _memory: WatchedMemory) {
         // The device can be closed while the notifier is being registered, and
         // the notifier may want to unregister itself.
         self.registered.wait_for_completion();

@@ -17,9 +17,12 @@ use kernel::{
     page::PAGE_SHIFT,
     prelude::*, //
 };
-use vfio::abstractions::{
-    bindings,
-    mm::pfnmap::FrameRange, //
+use vfio::{
+    abstractions::{
+        bindings,
+        mm::pfnmap::FrameRange, //
+    },
+    notifier::WatchedMemory, //
 };
 
 /// What one entry of the page table, at whatever level, maps from an address on; or what a page
@@ -86,24 +89,28 @@ impl Leaf {
         })
     }
 
-    /// The first `limit` pages of the leaf, for a device that may `write`. They are memory of
-    /// the device `source`, which is watched; without one, nobody tells when they are given to
-    /// somebody else.
+    /// The first `limit` pages of the leaf, for a device that may `write`. They are of `memory`,
+    /// which is watched; without, nobody tells when they are given to somebody else.
     ///
     /// # Errors
     ///
     /// `EFAULT`: the leaf is read-only, but writes are asked for; or it maps
     /// ordinary memory, which could be freed and used anew at any time, since
-    /// nothing here holds a reference on it; or there is no `source`, unless the kernel was
+    /// nothing here holds a reference on it; or there is no `memory`, unless the kernel was
     /// configured to accept that.
-    pub(crate) fn into_run(self, limit: u64, write: bool, source: Option<u64>) -> Result<DmaRun> {
+    pub(crate) fn into_run(
+        self,
+        limit: u64,
+        write: bool,
+        memory: Option<WatchedMemory>,
+    ) -> Result<DmaRun> {
         // SAFETY: Any number may be asked about.
         let ordinary = unsafe { bindings::vfio_rust_pfn_is_ordinary(self.pfn as usize) };
-        let foreign = source.is_none() && !cfg!(CONFIG_VFIO_RUST_UNSAFE_PFNMAP);
+        let foreign = memory.is_none() && !cfg!(CONFIG_VFIO_RUST_UNSAFE_PFNMAP);
         if ordinary || foreign || (write && !self.writable) {
             return Err(EFAULT);
         }
         let pages = self.pages.min(limit).min(Run::MAX_PAGES);
-        DmaRun::of_device(self.pfn, pages, write, source).ok_or(EFAULT)
+        DmaRun::of_device(self.pfn, pages, write, memory).ok_or(EFAULT)
     }
 }

@@ -23,9 +23,12 @@ use core::{
     }, //
 };
 use kernel::prelude::*;
-use vfio::abstractions::{
-    bindings,
-    mm::user_page::PinnedPage, //
+use vfio::{
+    abstractions::{
+        bindings,
+        mm::user_page::PinnedPage, //
+    },
+    notifier::WatchedMemory, //
 };
 
 /// Pages that were pinned in one go, less those that were taken out again.
@@ -228,7 +231,7 @@ impl PinBatch {
         Some(DmaRun {
             run,
             write: self.write,
-            source: None,
+            memory: None,
         })
     }
 
@@ -277,8 +280,8 @@ impl Drop for PinBatch {
 pub(crate) struct DmaRun {
     run: Run,
     write: bool,
-    /// Which device's memory it is, if that can be taken away.
-    source: Option<u64>,
+    /// Whose memory it is, if it is a device's and can be taken away.
+    memory: Option<WatchedMemory>,
 }
 
 impl DmaRun {
@@ -290,13 +293,13 @@ impl DmaRun {
         pfn: u64,
         pages: u64,
         write: bool,
-        source: Option<u64>,
+        memory: Option<WatchedMemory>,
     ) -> Option<Self> {
         // INVARIANT: Nothing is pinned.
         Some(Self {
             run: Run::new(pfn, pages, Kind::Device)?,
             write,
-            source,
+            memory,
         })
     }
 
@@ -310,9 +313,9 @@ impl DmaRun {
         self.write
     }
 
-    /// Which device's memory it is, if that can be taken away.
-    pub(crate) fn source(&self) -> Option<u64> {
-        self.source
+    /// Whose memory it is, if it is a device's and can be taken away.
+    pub(crate) fn device_memory(&self) -> Option<WatchedMemory> {
+        self.memory
     }
 
     /// The number of pages.
@@ -328,7 +331,7 @@ impl DmaRun {
     /// `next`, if it cannot be appended.
     pub(crate) fn append(&mut self, next: DmaRun, limit: u64) -> Result<(), DmaRun> {
         let joined = self.run.joined(&next.run, limit);
-        match joined.filter(|_| self.write == next.write && self.source == next.source) {
+        match joined.filter(|_| self.write == next.write && self.memory == next.memory) {
             Some(run) => {
                 // INVARIANT: The pins of `next` move here.
                 self.run = run;

@@ -4,7 +4,8 @@
 
 use super::{
     ReleaseHandler,
-    ReleaseNotifiers, //
+    ReleaseNotifiers,
+    WatchedMemory, //
 };
 use crate::{
     abstractions::{
@@ -41,7 +42,7 @@ const LIMIT_MS: u32 = 10_000;
 struct Handler<F>(F);
 
 impl<F: Fn() + Send + Sync> ReleaseHandler for Handler<F> {
-    fn released(&self) {
+    fn released(&self, _memory: WatchedMemory) {
         (self.0)();
     }
 }
@@ -102,6 +103,7 @@ impl Bench {
         });
         self.notifiers
             .register(Arc::new(handler, GFP_KERNEL)?, module()?)
+            .map(|(id, _)| id)
     }
 
     fn calls(&self) -> u64 {
@@ -235,6 +237,7 @@ mod cases {
             bench
                 .notifiers
                 .register(Arc::new(handler, GFP_KERNEL)?, module()?)
+                .map(|(id, _)| id)
         };
         let dropped = register()?;
         bench.notifiers.unregister(dropped);
