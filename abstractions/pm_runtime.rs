@@ -103,7 +103,8 @@ impl Drop for Allowed {
 /// A count that keeps the function resumed, given away for a while.
 ///
 /// Whoever makes this has such a count, and keeps it until this is dropped. It is a
-/// `pm_runtime_put()` that is undone, for which the PM core has no word.
+/// `pm_runtime_put()` that is undone, for which the PM core has no word. Without a count it takes
+/// nothing away: the PM core stops at zero.
 #[must_use = "the count is taken back when this is dropped"]
 pub(crate) struct Lent(Function);
 

@@ -362,21 +362,32 @@ impl<T: Driver> Adapter<T> {
         data.unbind(device);
     }
 
-    extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
-        // SAFETY: Runtime power management passes the device of a function that is bound to this
-        // driver, or being bound or unbound. Only who has a `Probed` lets it be suspended, so the
-        // data is set; it is dropped after `remove()`, which the PCI core runs with the device
-        // resumed.
-        unsafe { Self::data(function_of(raw)) }.runtime_suspend();
+    /// Calls `tell` with the data of the device, unless that has none yet: usage counts are
+    /// anybody's to take and to give back, so that it may be suspended while its data is made.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be the argument of a callback of runtime power management.
+    unsafe fn with_data_of(raw: *mut bindings::device, tell: impl FnOnce(Pin<&T::Data>)) -> c_int {
+        // SAFETY: By this function's contract it is the device of a function that is bound to this
+        // driver, or being bound or unbound.
+        if !unsafe { bindings::dev_get_drvdata(raw) }.is_null() {
+            // SAFETY: As above. The data is set, and is dropped after `remove()`, which the PCI
+            // core runs with the device resumed; it makes no call after that.
+            tell(unsafe { Self::data(function_of(raw)) });
+        }
 
         0
     }
 
-    extern "C" fn runtime_resume(raw: *mut bindings::device) -> c_int {
-        // SAFETY: As in `runtime_suspend()`.
-        unsafe { Self::data(function_of(raw)) }.runtime_resume();
+    extern "C" fn runtime_suspend(raw: *mut bindings::device) -> c_int {
+        // SAFETY: Runtime power management calls this.
+        unsafe { Self::with_data_of(raw, |data| data.runtime_suspend()) }
+    }
 
-        0
+    extern "C" fn runtime_resume(raw: *mut bindings::device) -> c_int {
+        // SAFETY: Runtime power management calls this.
+        unsafe { Self::with_data_of(raw, |data| data.runtime_resume()) }
     }
 
     extern "C" fn sriov_configure(raw: *mut bindings::pci_dev, count: c_int) -> c_int {
