@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A device from probe to remove.
+//!
+//! A driver of PCI devices for users implements [`Driver`](crate::driver::Driver) with a
+//! [`Binding`] as its data: what the bus tells of a device goes there. It is registered by
+//! `kernel::module_driver!`, as an [`Adapter`](crate::driver::Adapter).
 
 use crate::{
     abstractions::{
@@ -65,6 +69,7 @@ fn device_set_key(scope: ResetScope) -> DeviceSetKey {
 /// A device from probe to remove: what a driver keeps as its data.
 pub struct Binding {
     core: Arc<CoreDevice>,
+    module: &'static ThisModule,
     // In boxes: otherwise every driver compiles the initialisation of the mutexes, with a name of
     // its own for the one lock class.
     service: Pin<KBox<Mutex<Option<Service>>>>,
@@ -73,71 +78,27 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Prepares a device, to which the driver may add something, without touching it.
+    /// Prepares a device for a driver in `module`, which may add something to it, without touching
+    /// it.
     ///
     /// # Errors
     ///
     /// ENOMEM.
     pub fn new(
         device: &pci::Device<Core<'_>>,
+        module: &'static ThisModule,
         options: Options,
         variant: Option<KBox<dyn Variant>>,
     ) -> Result<Self> {
         Ok(Self {
             core: CoreDevice::new(device, options, variant)?,
+            module,
             service: KBox::pin_init(new_mutex!(None, "vfio_pci_service"), GFP_KERNEL)?,
             virtual_functions: KBox::pin_init(
                 new_mutex!(None, "vfio_pci_virtual_functions"),
                 GFP_KERNEL,
             )?,
         })
-    }
-
-    /// Makes the device available to users, for a driver in `module`.
-    ///
-    /// # Errors
-    ///
-    /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an
-    /// IOMMU that keeps the device apart; EBUSY for a physical function whose virtual functions are
-    /// enabled; ENOMEM; ENOSPC for too many devices.
-    pub fn start(&self, device: &Probed<'_>, module: &'static ThisModule) -> Result {
-        let function = self.core.function();
-        if !function.has_normal_header() {
-            return Err(EINVAL);
-        }
-        // Those who use the virtual functions already have not agreed to an unknown user of the
-        // physical one, which can disrupt them.
-        if function.virtual_functions() != 0 {
-            dev_warn!(device, "Cannot bind to PF with SR-IOV enabled\n");
-            return Err(EBUSY);
-        }
-
-        let vga = self.arbitrate_vga()?;
-        // The PCI core does not know the power state of a function without a driver, and knows
-        // no way out of that but to D0. The device works without it, as it is enabled later.
-        let _ = self
-            .core
-            .memory()
-            .exclusive()
-            .set_power_state(PowerState::D0);
-        self.core.remember_config();
-        let power = Allowed::new(device, !self.core.options().disable_idle_d3);
-        let registration = Registration::new(
-            device.as_ref(),
-            self.core.clone(),
-            device_set_key(self.core.scope()),
-            Dma::Physical,
-            module,
-        )?;
-        let membership = Membership::join(self.core.clone(), registration.device().clone())?;
-        *self.service.lock() = Some(Service {
-            registration,
-            _membership: membership,
-            _vga: vga,
-            _power: power,
-        });
-
-        Ok(())
     }
 
     /// Lets a VGA device take part in the arbitration of the legacy addresses.
@@ -198,6 +159,53 @@ impl Binding {
 }
 
 impl DriverData for Binding {
+    /// Makes the device available to users.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV for a VGA device that the arbiter does not know; EINVAL for a bridge, or without an
+    /// IOMMU that keeps the device apart; EBUSY for a physical function whose virtual functions are
+    /// enabled; ENOMEM; ENOSPC for too many devices.
+    fn bind(&self, device: &Probed<'_>) -> Result {
+        let function = self.core.function();
+        if !function.has_normal_header() {
+            return Err(EINVAL);
+        }
+        // Those who use the virtual functions already have not agreed to an unknown user of the
+        // physical one, which can disrupt them.
+        if function.virtual_functions() != 0 {
+            dev_warn!(device, "Cannot bind to PF with SR-IOV enabled\n");
+            return Err(EBUSY);
+        }
+
+        let vga = self.arbitrate_vga()?;
+        // The PCI core does not know the power state of a function without a driver, and knows
+        // no way out of that but to D0. The device works without it, as it is enabled later.
+        let _ = self
+            .core
+            .memory()
+            .exclusive()
+            .set_power_state(PowerState::D0);
+        self.core.remember_config();
+        let power = Allowed::new(device, !self.core.options().disable_idle_d3);
+        let registration = Registration::new(
+            device.as_ref(),
+            self.core.clone(),
+            device_set_key(self.core.scope()),
+            Dma::Physical,
+            self.module,
+        )?;
+        let membership = Membership::join(self.core.clone(), registration.device().clone())?;
+        *self.service.lock() = Some(Service {
+            registration,
+            _membership: membership,
+            _vga: vga,
+            _power: power,
+        });
+
+        Ok(())
+    }
+
     fn unbind(&self, device: &pci::Device<Core<'_>>) {
         self.disable_virtual_functions(device);
         let service = self.service.lock().take();

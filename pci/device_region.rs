@@ -72,6 +72,15 @@ pub struct Permissions {
     pub map: bool,
 }
 
+impl Permissions {
+    /// Only read it.
+    pub const READ_ONLY: Self = Self {
+        read: true,
+        write: false,
+        map: false,
+    };
+}
+
 /// A device-specific region.
 ///
 /// Type, length and permissions must not change. Only what is permitted is asked for, and only

@@ -2,8 +2,8 @@
 
 //! VFIO for PCI devices: what all drivers of such devices have in common.
 //!
-//! A driver implements [`device_driver::DeviceDriver`], and [`variant::Variant`] if it adds
-//! something to its devices, and is registered through [`driver::Adapter`].
+//! A driver implements [`driver::Driver`] with a [`binding::Binding`] as its data, and
+//! [`variant::Variant`] if it adds something to its devices.
 
 #![crate_name = "vfio_pci_core"]
 #![deny(unsafe_code)]
@@ -21,7 +21,6 @@ pub mod config;
 mod config_access;
 mod config_space;
 pub mod device;
-pub mod device_driver;
 mod device_ops;
 pub mod device_region;
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
@@ -40,6 +39,7 @@ mod memory;
 pub mod migration;
 mod opened;
 mod physical;
+pub mod prelude;
 mod region;
 mod region_access;
 mod reset_gate;

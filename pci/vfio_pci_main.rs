@@ -24,33 +24,10 @@ mod igd;
 #[path = "generic/opregion.rs"]
 mod opregion;
 
-use driver::VfioPci;
-use kernel::{
-    driver::Registration,
-    prelude::*,
-    InPlaceModule,
-    ThisModule, //
-};
-use vfio_pci_core::driver::Adapter;
-
-#[pin_data]
-struct VfioPciModule {
-    #[pin]
-    _driver: Registration<Adapter<VfioPci>>,
-}
-
-impl InPlaceModule for VfioPciModule {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            _driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
-        })
-    }
-}
-
-module! {
-    type: VfioPciModule,
+kernel::module_driver!(<T>, vfio_pci_core::driver::Adapter<T>, {
+    type: driver::VfioPci,
     name: "vfio_pci",
     authors: ["The VFIO in Rust developers"],
     description: "VFIO PCI - User Level meta-driver",
     license: "GPL v2",
-}
+});

@@ -9,45 +9,21 @@
 #![deny(unsafe_code)]
 
 use kernel::{
-    device::Core,
-    driver::Registration,
-    module::this_module,
     page::PAGE_SIZE,
-    pci,
     prelude::*,
     time::{
         delay::fsleep,
         Delta, //
-    },
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
-    },
-    InPlaceModule, //
+    }, //
 };
 use vfio::abstractions::mm::pfnmap::{
     Fault,
     FaultResult, //
 };
 use vfio_pci_core::{
-    device_driver::DeviceDriver,
-    device_region::{
-        DeviceRegion,
-        OpenDevice,
-        Permissions,
-        RegionType,
-        Width, //
-    },
-    driver::{
-        Adapter,
-        IdTable,
-        OverrideIds, //
-    },
+    device_region::Width,
     migration::VariantMigration,
-    variant::{
-        Opening,
-        Variant, //
-    }, //
+    prelude::*, //
 };
 
 #[path = "vfio_pci_edu_migration.rs"]
@@ -201,47 +177,36 @@ struct VfioPciEdu;
 
 static IDS: OverrideIds<1> = OverrideIds::new([(VENDOR, DEVICE)]);
 
-impl DeviceDriver for VfioPciEdu {
-    const NAME: &'static CStr = c"vfio-pci-edu";
+impl Driver for VfioPciEdu {
+    type Data = Binding;
 
-    fn module() -> &'static ThisModule {
-        this_module::<LocalModule>()
-    }
+    const NAME: &'static CStr = c"vfio-pci-edu";
 
     fn id_table() -> IdTable {
         IdTable::of(&IDS)
     }
 
-    fn variant(_device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
-        let variant: KBox<dyn Variant> = KBox::new(
+    fn probe(device: &pci::Device<Core<'_>>) -> Result<Binding> {
+        let variant = KBox::new(
             Edu {
                 migration: SharedMigration(Migration::new()?),
             },
             GFP_KERNEL,
         )?;
-        Ok(Some(variant))
+        Binding::new(
+            device,
+            this_module::<LocalModule>(),
+            Options::default(),
+            Some(variant),
+        )
     }
 }
 
-#[pin_data]
-struct VfioPciEduModule {
-    #[pin]
-    _driver: Registration<Adapter<VfioPciEdu>>,
-}
-
-impl InPlaceModule for VfioPciEduModule {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            _driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
-        })
-    }
-}
-
-module! {
-    type: VfioPciEduModule,
+kernel::module_driver!(<T>, Adapter<T>, {
+    type: VfioPciEdu,
     name: "vfio_pci_edu",
     authors: ["The VFIO in Rust developers"],
     description: "Sample of a VFIO driver for one kind of PCI device",
     license: "GPL v2",
     alias: ["vfio_pci:v00001234d000011E8sv*sd*bc*sc*i*"],
-}
+});

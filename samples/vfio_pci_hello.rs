@@ -4,34 +4,8 @@
 
 #![deny(unsafe_code)]
 
-use kernel::{
-    device::Core,
-    driver::Registration,
-    module::this_module,
-    pci,
-    prelude::*,
-    uaccess::UserSliceWriter,
-    InPlaceModule,
-    ThisModule, //
-};
-use vfio_pci_core::{
-    device_driver::DeviceDriver,
-    device_region::{
-        DeviceRegion,
-        OpenDevice,
-        Permissions,
-        RegionType, //
-    },
-    driver::{
-        Adapter,
-        IdTable,
-        OverrideIds, //
-    },
-    variant::{
-        Opening,
-        Variant, //
-    }, //
-};
+use kernel::prelude::*;
+use vfio_pci_core::prelude::*;
 
 const TEXT: &[u8] = b"Hello\n";
 static IDS: OverrideIds<1> = OverrideIds::new([(0x1b36, 0x0005)]);
@@ -48,10 +22,7 @@ impl DeviceRegion for Hello {
     }
 
     fn permissions(&self) -> Permissions {
-        Permissions {
-            read: true,
-            ..Permissions::default()
-        }
+        Permissions::READ_ONLY
     }
 
     // The core has made sure that the offset and the count are within the region.
@@ -74,42 +45,31 @@ impl Variant for Hello {
     }
 }
 
-impl DeviceDriver for Hello {
-    const NAME: &'static CStr = c"vfio-pci-hello";
+impl Driver for Hello {
+    type Data = Binding;
 
-    fn module() -> &'static ThisModule {
-        this_module::<LocalModule>()
-    }
+    const NAME: &'static CStr = c"vfio-pci-hello";
 
     fn id_table() -> IdTable {
         IdTable::of(&IDS)
     }
 
-    fn variant(_device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
-        let variant: KBox<dyn Variant> = KBox::new(Hello, GFP_KERNEL)?;
-        Ok(Some(variant))
+    fn probe(device: &pci::Device<Core<'_>>) -> Result<Binding> {
+        let variant = KBox::new(Hello, GFP_KERNEL)?;
+        Binding::new(
+            device,
+            this_module::<LocalModule>(),
+            Options::default(),
+            Some(variant),
+        )
     }
 }
 
-#[pin_data]
-struct Module {
-    #[pin]
-    _driver: Registration<Adapter<Hello>>,
-}
-
-impl InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            _driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
-        })
-    }
-}
-
-module! {
-    type: Module,
+kernel::module_driver!(<T>, Adapter<T>, {
+    type: Hello,
     name: "vfio_pci_hello",
     authors: ["The VFIO in Rust developers"],
     description: "Smallest sample of a VFIO driver for one kind of PCI device",
     license: "GPL v2",
     alias: ["vfio_pci:v00001B36d00000005sv*sd*bc*sc*i*"],
-}
+});

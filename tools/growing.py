@@ -26,6 +26,8 @@ INCLUDE = re.compile(r'(?m)^#include [<"]([^">]+)[">]')
 OBJECT = re.compile(r"(?:\b[A-Z]+FLAGS_|\$\(obj\)/|(?<![\w/]))([a-z][\w/-]*)\.o\b")
 OBJECTS = re.compile(r"(?:obj-\S+|[\w-]+-y) *[:+]?= *(?=\S+\.o\b)")
 OPTION = re.compile(r"\bCONFIG_(\w+)")
+# What a module says of itself, which that of a single driver says with it.
+METADATA = re.compile(r"(?ms)^(?:module!|\w+::module_driver!\([^{]*) ?\{\n    type: [\w:]+,\n(.*?)^\}")
 
 STUB = """use kernel::prelude::*;
 
@@ -126,9 +128,9 @@ def rust(text, place, folder, present):
     title, rest = text.split("\n\n#![", 1)
     title = title.split("\n//!\n")[0]
     attributes = "#![" + rest.split("\n\n")[0]
-    metadata = re.search(r"(?ms)^module! \{\n    type: \w+,\n(.*?^\}\n)", text)[1]
+    metadata = METADATA.search(text)[1]
     return f"{title}\n\n{attributes}\n{UNUSED}\n" + "\n".join(declarations) + \
-        f"\n\n{STUB}{metadata}"
+        f"\n\n{STUB}{metadata}}}\n"
 
 
 def source_of(name, present):

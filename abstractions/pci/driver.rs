@@ -159,6 +159,13 @@ pub enum ChannelState {
 
 /// What a driver keeps for each device that it is bound to, and what the bus tells that.
 pub trait DriverData: Send + Sync + 'static {
+    /// Starts service for a device. The other callbacks may come from here on.
+    ///
+    /// # Errors
+    ///
+    /// Any error refuses the device; whatever was started is stopped before it is returned.
+    fn bind(&self, device: &Probed<'_>) -> Result;
+
     /// Ends service for a device. When this returns, nobody uses the device.
     fn unbind(&self, device: &pci::Device<device::Core<'_>>);
 
@@ -219,23 +226,16 @@ pub trait Driver: 'static {
     /// # Errors
     ///
     /// Any error refuses the device.
-    fn prepare(device: &pci::Device<device::Core<'_>>) -> impl PinInit<Self::Data, Error>;
+    fn probe(device: &pci::Device<device::Core<'_>>) -> Result<Self::Data>;
 
-    /// Starts service for a device. The other callbacks may come from here on.
-    ///
-    /// # Errors
-    ///
-    /// Any error refuses the device; whatever was started is stopped before it is returned.
-    fn bind(device: &Probed<'_>, data: Pin<&Self::Data>) -> Result;
-
-    /// Somebody asked for `count` virtual functions. Returns how many there are then.
+    /// Somebody asked through sysfs for `count` virtual functions. Returns how many there are then.
     ///
     /// # Errors
     ///
     /// ENOENT if the driver does not do this.
-    fn configure_virtual_functions(
+    fn sriov_configure(
         device: &pci::Device<device::Core<'_>>,
-        data: Pin<&Self::Data>,
+        data: &Self::Data,
         count: u32,
     ) -> Result<u32> {
         let _ = (device, data, count);
@@ -332,11 +332,11 @@ impl<T: Driver> Adapter<T> {
         from_result(|| {
             let core: &device::Device<device::CoreInternal<'_>> = device.as_ref();
             // The driver core drops the data after `remove()`, or when this function fails.
-            core.set_drvdata(T::prepare(device))?;
+            core.set_drvdata(T::probe(device))?;
             // SAFETY: The data has just been set.
             let data = unsafe { core.drvdata_borrow::<T::Data>() };
             // INVARIANT: As above.
-            T::bind(&Probed(device), data)?;
+            data.bind(&Probed(device))?;
 
             Ok(0)
         })
@@ -397,7 +397,7 @@ impl<T: Driver> Adapter<T> {
 
         from_result(|| {
             let count = u32::try_from(count)?;
-            let enabled = T::configure_virtual_functions(device, data, count)?;
+            let enabled = T::sriov_configure(device, &data, count)?;
 
             Ok(c_int::try_from(enabled)?)
         })

@@ -12,59 +12,54 @@ use kernel::{
     device::Core,
     module::this_module,
     pci,
-    prelude::*,
-    ThisModule, //
+    prelude::*, //
 };
 use vfio_pci_core::{
+    binding::Binding,
     device::Options,
-    device_driver::DeviceDriver,
     driver::{
+        Driver,
         DynamicIds,
         IdTable, //
-    },
-    variant::Variant, //
+    }, //
 };
 
 /// The VFIO driver for any PCI device.
 pub(crate) struct VfioPci;
 
-impl DeviceDriver for VfioPci {
-    const NAME: &'static CStr = c"vfio-pci";
+impl Driver for VfioPci {
+    type Data = Binding;
 
-    fn module() -> &'static ThisModule {
-        this_module::<LocalModule>()
-    }
+    const NAME: &'static CStr = c"vfio-pci";
 
     fn id_table() -> IdTable {
         parameters::id_table()
     }
 
-    fn options() -> Options {
+    fn probe(device: &pci::Device<Core<'_>>) -> Result<Binding> {
+        denylist::check(device)?;
         // The parameters can change at any time; a device keeps what it was bound with.
-        Options {
+        let options = Options {
             nointxmask: parameters::nointxmask(),
             disable_idle_d3: parameters::disable_idle_d3(),
             disable_vga: parameters::disable_vga(),
-        }
-    }
-
-    fn variant(device: &pci::Device<Core<'_>>) -> Result<Option<KBox<dyn Variant>>> {
+        };
+        let module = this_module::<LocalModule>();
         #[cfg(CONFIG_VFIO_RUST_PCI_IGD)]
         if crate::igd::IntelGraphics::is(device) {
-            let graphics: KBox<dyn Variant> = KBox::new(crate::igd::IntelGraphics, GFP_KERNEL)?;
-            return Ok(Some(graphics));
+            let graphics = KBox::new(crate::igd::IntelGraphics, GFP_KERNEL)?;
+            return Binding::new(device, module, options, Some(graphics));
         }
 
-        let _ = device;
-        Ok(None)
+        Binding::new(device, module, options, None)
     }
 
-    fn check(device: &pci::Device<Core<'_>>) -> Result {
-        denylist::check(device)
-    }
+    fn sriov_configure(device: &pci::Device<Core<'_>>, data: &Binding, count: u32) -> Result<u32> {
+        if !parameters::enable_sriov() {
+            return Err(ENOENT);
+        }
 
-    fn enables_virtual_functions() -> bool {
-        parameters::enable_sriov()
+        data.configure_virtual_functions(device, count)
     }
 
     fn registered(ids: &DynamicIds<'_>) {

@@ -58,13 +58,6 @@ const fn region_type(subtype: u32) -> RegionType {
     RegionType::of_vendor(INTEL, subtype)
 }
 
-/// All that can be done with these regions.
-const READ_ONLY: Permissions = Permissions {
-    read: true,
-    write: false,
-    map: false,
-};
-
 /// What Intel graphics gets in addition.
 pub(crate) struct IntelGraphics;
 
@@ -149,7 +142,7 @@ impl DeviceRegion for OpRegion<FirmwareMemory> {
     }
 
     fn permissions(&self) -> Permissions {
-        READ_ONLY
+        Permissions::READ_ONLY
     }
 
     fn read(
@@ -227,7 +220,7 @@ impl DeviceRegion for Bridge {
     }
 
     fn permissions(&self) -> Permissions {
-        READ_ONLY
+        Permissions::READ_ONLY
     }
 
     fn read(
