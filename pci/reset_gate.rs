@@ -4,7 +4,8 @@
 //!
 //! The PCI core announces a reset and its end by two calls, so no lock guard can be held from one
 //! to the other. And a user who takes memory away waits for other drivers, which no lock is to be
-//! held for. The gate stands in for it.
+//! held for. The gate stands in for it. Whether it is closed is not asked here, but of what the
+//! memory lock protects, which says for whom.
 //!
 //! It is as fair as a lock: who is about to close it lets those through who have waited for it to
 //! open. A user who does nothing but reset the device would otherwise be back before any of them

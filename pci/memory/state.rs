@@ -34,7 +34,10 @@ pub(super) struct Memory {
     pub(super) low_power: LowPower,
     /// Is the device open?
     pub(super) open: bool,
-    /// Who keeps everybody from the memory without this lock. The gate is closed for them.
+    /// Who keeps everybody from the memory without this lock. The gate is closed for them: it says
+    /// so a second time because who asks has this lock, and gets one answer with all else that is
+    /// in here, while who waits must have no lock, as the gate is opened with this one held. Only
+    /// `Exclusive::set_holder()` and `clear_holder()` change either.
     pub(super) holders: Holders,
 }
 
