@@ -599,7 +599,8 @@ fn is_forgetful(function: &Function) -> bool {
         .is_some_and(|offset| function.read_config_word(offset) & NO_SOFT_RESET == 0)
 }
 
-/// The memory of the device is enabled, and stays so.
+/// The memory of the device is enabled, and stays so: what it takes for an access, be it of a user,
+/// of an eventfd, or of a page that is to be mapped.
 #[must_use = "the memory may be disabled as soon as this is dropped"]
 pub(crate) struct Access<'a> {
     leaf: ReadGuard<'a, Leaf>,

@@ -6,7 +6,7 @@ use super::{
     abstractions::uapi::type1 as uapi_type1,
     container::Container,
     driver_access::Transfer,
-    info::Facts,
+    info::IommuInfo,
     mapping::Mapping,
     request::{
         DirtyRequest,
@@ -105,7 +105,7 @@ impl Container {
         let request = InfoRequest::read(arg)?;
         let facts = {
             let table = self.table.lock();
-            Facts::new(&table.page_sizes, table.mappings.available(), &table.valid)?
+            IommuInfo::new(&table.page_sizes, table.mappings.available(), &table.valid)?
         };
         facts.answer(request)
     }

@@ -136,7 +136,8 @@ impl Claim {
     }
 }
 
-/// That somebody uses a mapping.
+/// That somebody uses a mapping. No reference, and nothing to drop: what it names is in the table,
+/// under the lock of that, where [`end_use`] takes it back.
 #[derive(Debug)]
 pub struct Use {
     /// The last address of the mapping.

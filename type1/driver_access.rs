@@ -9,7 +9,7 @@
 
 use super::{
     abstractions::{
-        iommu::domain::Access,
+        iommu::domain::Prot,
         mm::user_memory, //
     },
     container::Container,
@@ -68,9 +68,9 @@ impl Pins for DriverPages {
     }
 }
 
-/// Whether memory with `access` may be pinned for `wanted`.
-fn permits_pin(access: Access, wanted: PinAccess) -> bool {
-    (access.read || !wanted.read) && (access.write || !wanted.write)
+/// Whether memory with `prot` may be pinned for `wanted`.
+fn permits_pin(prot: Prot, wanted: PinAccess) -> bool {
+    (prot.read || !wanted.read) && (prot.write || !wanted.write)
 }
 
 /// What to do with bytes of a user.
@@ -90,10 +90,10 @@ impl Transfer<'_> {
     }
 
     /// Bus drivers write only what they may read as well.
-    fn is_permitted(&self, access: Access) -> bool {
+    fn is_permitted(&self, prot: Prot) -> bool {
         match self {
-            Self::To(_) => access.read,
-            Self::From(_) => access.read && access.write,
+            Self::To(_) => prot.read,
+            Self::From(_) => prot.read && prot.write,
         }
     }
 }
@@ -182,7 +182,7 @@ impl Container {
         if self.table.lock().listeners.is_empty() {
             return Err(EINVAL);
         }
-        if !permits_pin(mapping.access(), wanted) {
+        if !permits_pin(mapping.prot(), wanted) {
             return Err(EPERM);
         }
         let addresses = mapping.range().intersection(range).ok_or(EINVAL)?;
@@ -225,7 +225,7 @@ impl Container {
     fn copy_piece(&self, address: u64, transfer: &mut Transfer<'_>, done: usize) -> Result<usize> {
         let used = self.table.in_use(address)?;
         let mapping = &used.mapping;
-        if !transfer.is_permitted(mapping.access()) {
+        if !transfer.is_permitted(mapping.prot()) {
             return Err(EPERM);
         }
         let (mm, vaddr) = mapping.memory_at(address).ok_or(EPERM)?;

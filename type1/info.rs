@@ -24,16 +24,16 @@ use kernel::{
 };
 use vfio::capability::CapabilityChain;
 
-/// What there is to tell.
-pub(crate) struct Facts {
+/// What there is to tell of the IOMMU of a container.
+pub(crate) struct IommuInfo {
     /// The page sizes of the IOMMU, one bit for each.
     pub(crate) page_sizes: u64,
     /// The capabilities.
     pub(crate) capabilities: CapabilityChain,
 }
 
-impl Facts {
-    /// Collects the facts.
+impl IommuInfo {
+    /// Collects it.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@
 use super::{
     abstractions::{
         iommu::{
-            domain::Access,
+            domain::Prot,
             domains::Domains,
             mapped_runs::{
                 AddError,
@@ -121,7 +121,7 @@ pub(super) struct Mapping {
     range: IovaRange,
     /// Where the user sees the memory. Changes only by who works on the mapping.
     vaddr: Atomic<usize>,
-    access: Access,
+    prot: Prot,
     #[pin]
     memory: LockedMemory,
     cancelled: Atomic<bool>,
@@ -141,7 +141,7 @@ impl Mapping {
         //
         // INVARIANT: There are no runs.
         let pages = init!(Pages {
-            runs: DmaRuns::new(request.range.start(), request.access, domains.clone()),
+            runs: DmaRuns::new(request.range.start(), request.prot, domains.clone()),
             devices: None,
             drivers: DriverPins::new(),
         });
@@ -149,7 +149,7 @@ impl Mapping {
             pin_init!(Self {
                 range: request.range,
                 vaddr: Atomic::new(request.vaddr),
-                access: request.access,
+                prot: request.prot,
                 memory <- LockedMemory::new(owner),
                 cancelled: Atomic::new(false),
                 pages <- new_mutex!(pages, "vfio_iommu_type1_mapping"),
@@ -208,7 +208,7 @@ impl Mapping {
         };
         let charging = self.memory.charging().ok_or(ENODEV)?;
         let vaddr = self.vaddr.load(Relaxed);
-        let mut pinner = Pinner::new(charging.mm(), total, self.access.write, run_limit)?;
+        let mut pinner = Pinner::new(charging.mm(), total, self.prot.write, run_limit)?;
         let mut devices = Devices::new(self);
         // A run goes to the IOMMU only when it cannot grow any more, so that
         // the largest pages can be used.
@@ -435,8 +435,8 @@ impl Mapping {
     }
 
     /// What may be done with the memory.
-    pub(super) fn access(&self) -> Access {
-        self.access
+    pub(super) fn prot(&self) -> Prot {
+        self.prot
     }
 
     /// Where the user has what is at `address`, and the address space, if his process still
@@ -514,7 +514,7 @@ impl Mapping {
         let (mm, vaddr) = self.memory_at(self.address_of(pages.start)).ok_or(ENODEV)?;
         // CAST: At most as many as are pinned in one go.
         let count = pages.end.saturating_sub(pages.start) as usize;
-        let mut batch = PinBatch::new(count, self.access.write)?;
+        let mut batch = PinBatch::new(count, self.prot.write)?;
         let mut locked = ReadLockedMm::lock(&mm);
         if let Err(error) = batch.pin(&mut locked, vaddr, count) {
             return Err(if locked.is_pfnmap(vaddr) {

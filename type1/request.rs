@@ -7,7 +7,7 @@
 
 use super::{
     abstractions::{
-        iommu::domain::Access,
+        iommu::domain::Prot,
         mm::user_memory::is_user_range,
         uapi::type1::{
             self as uapi_type1,
@@ -91,7 +91,7 @@ pub(crate) struct MapRequest {
     /// Where the user sees it.
     pub(crate) vaddr: usize,
     /// What devices may do with it.
-    pub(crate) access: Access,
+    pub(crate) prot: Prot,
 }
 
 impl MapRequest {
@@ -100,7 +100,7 @@ impl MapRequest {
         Self {
             range: IovaRange::ALL,
             vaddr: 0,
-            access: Access {
+            prot: Prot {
                 read: true,
                 write: false,
             },
@@ -127,17 +127,13 @@ impl MapCall {
         let memory = IovaRange::from_size(map.vaddr, map.size)?;
         let vaddr = usize::try_from(memory.start()).map_err(|_| EOVERFLOW)?;
         usize::try_from(memory.last()).map_err(|_| EOVERFLOW)?;
-        let access = Access {
+        let prot = Prot {
             read: map.flags & uapi_type1::MAP_FLAG_READ != 0,
             write: map.flags & uapi_type1::MAP_FLAG_WRITE != 0,
         };
         let is_update = map.flags & uapi_type1::MAP_FLAG_VADDR != 0;
-        match (access.read || access.write, is_update) {
-            (true, false) => Ok(Self::New(MapRequest {
-                range,
-                vaddr,
-                access,
-            })),
+        match (prot.read || prot.write, is_update) {
+            (true, false) => Ok(Self::New(MapRequest { range, vaddr, prot })),
             (false, true) => Ok(Self::Update(UpdateRequest { range, vaddr })),
             _ => Err(EINVAL),
         }

@@ -40,16 +40,16 @@ use vfio::abstractions::{
     iommu::Group, //
 };
 
-/// What a device may do with memory.
+/// What a device may do with memory: the `prot` of `iommu_map()`, without what is the same for all.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
+pub(crate) struct Prot {
     /// It may read.
     pub(crate) read: bool,
     /// It may write.
     pub(crate) write: bool,
 }
 
-impl Access {
+impl Prot {
     /// The flags of `iommu_map()`.
     fn as_raw(self) -> c_int {
         let mut flags = bindings::IOMMU_CACHE;
@@ -196,12 +196,7 @@ impl PagingDomain {
     /// # Errors
     ///
     /// Those of the IOMMU driver. Then nothing is mapped.
-    pub(in crate::abstractions) fn map(
-        &self,
-        iova: u64,
-        run: HeldRun<'_>,
-        access: Access,
-    ) -> Result {
+    pub(in crate::abstractions) fn map(&self, iova: u64, run: HeldRun<'_>, prot: Prot) -> Result {
         let address = usize::try_from(iova)?;
         let size = usize::try_from(run.pages() << PAGE_SHIFT)?;
         // SAFETY: The domain is valid; the page frames hold still, and stay until
@@ -212,7 +207,7 @@ impl PagingDomain {
                 address,
                 run.pfn() << PAGE_SHIFT,
                 size,
-                access.as_raw(),
+                prot.as_raw(),
                 bindings::GFP_KERNEL_ACCOUNT,
             )
         })

@@ -13,8 +13,8 @@
 use crate::abstractions::{
     iommu::{
         domain::{
-            Access,
             PagingDomain, //
+            Prot,
         },
         held_run::HeldRun, //
     },
@@ -170,11 +170,11 @@ impl DomainList {
         &self,
         iova: u64,
         run: HeldRun<'_>,
-        access: Access,
+        prot: Prot,
         is_joined: bool,
     ) -> Result<(), MapError> {
         for (done, paging) in self.with_joining(is_joined).enumerate() {
-            if let Err(error) = paging.map(iova, run, access) {
+            if let Err(error) = paging.map(iova, run, prot) {
                 return Err(self.undo(iova, run, done, is_joined, error));
             }
         }

@@ -9,7 +9,7 @@
 
 use crate::abstractions::{
     iommu::{
-        domain::Access,
+        domain::Prot,
         domains::{
             DomainList,
             Domains,
@@ -63,7 +63,7 @@ pub(crate) struct DmaRuns {
     pages: u64,
     coverage: Coverage,
     base: u64,
-    access: Access,
+    prot: Prot,
     domains: Arc<Domains>,
 }
 
@@ -116,15 +116,15 @@ pub(crate) struct Position {
 
 impl DmaRuns {
     /// No runs. Those that will come are at the I/O addresses from `base` on, and devices
-    /// in `domains` get `access` to them.
-    pub(crate) fn new(base: u64, access: Access, domains: Arc<Domains>) -> Self {
+    /// in `domains` get `prot` to them.
+    pub(crate) fn new(base: u64, prot: Prot, domains: Arc<Domains>) -> Self {
         // INVARIANT: There are no runs.
         Self {
             runs: RunList::new(),
             pages: 0,
             coverage: Coverage::default(),
             base,
-            access,
+            prot,
             domains,
         }
     }
@@ -159,7 +159,7 @@ impl DmaRuns {
         let fits = pages
             .checked_mul(1 << PAGE_SHIFT)
             .is_some_and(|size| IovaRange::from_size(self.base, size).is_ok());
-        if !fits || run.is_writable() != self.access.write || !self.runs.push(run.run()) {
+        if !fits || run.is_writable() != self.prot.write || !self.runs.push(run.run()) {
             return Err(run);
         }
         // INVARIANT: The pins move here, and there are addresses.
@@ -224,7 +224,7 @@ impl DmaRuns {
         let run = unsafe { HeldRun::new(run) };
         let round = domains.round();
         let is_joined = coverage.is_joined(round);
-        let result = domains.map(self.address_of(first), run, self.access, is_joined);
+        let result = domains.map(self.address_of(first), run, self.prot, is_joined);
         if !matches!(result, Err(MapError::Unmapped(_))) {
             // INVARIANT: A domain that it is stuck in may have it.
             coverage.extend(round, end);
@@ -275,7 +275,7 @@ impl DmaRuns {
                 if run.kind() != Kind::Revoked {
                     // SAFETY: It is pinned, or watched, while it is in the list, which is borrowed.
                     let run = unsafe { HeldRun::new(run) };
-                    paging.map(self.address_of(start), run, self.access)?;
+                    paging.map(self.address_of(start), run, self.prot)?;
                 }
                 // INVARIANT: It has the pages below the end now.
                 self.coverage.join(round, end);
@@ -392,7 +392,7 @@ impl DmaRuns {
     /// that a domain may have.
     pub(crate) fn take(&mut self, tail: &mut Tail, released: &mut ReleasedRuns) {
         released.unpin();
-        released.write = self.access.write;
+        released.write = self.prot.write;
         // INVARIANT: The pins move there.
         for slot in released.runs.iter_mut() {
             let Some(left) = tail.runs.checked_sub(1) else {
