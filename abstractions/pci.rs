@@ -274,11 +274,6 @@ pub(crate) struct ShadowRom {
 }
 
 impl ShadowRom {
-    /// Physical address.
-    pub(in crate::abstractions) fn start(&self) -> u64 {
-        self.start
-    }
-
     /// Length in bytes, not zero.
     pub(crate) fn len(&self) -> usize {
         self.len

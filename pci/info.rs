@@ -5,7 +5,6 @@
 use crate::{
     abstractions::{
         pci::{
-            rom::MappedRom,
             Function,
             ROM_RESOURCE, //
         },
@@ -213,7 +212,7 @@ impl Description {
             // Unlike for the other regions, the device itself is asked.
             let _resumed = Resumed::new(function).map_err(|_| EIO)?;
             memory.wait()?;
-            let is_valid = memory.visit(|| MappedRom::new(function).is_some());
+            let is_valid = memory.visit(|| function.map_rom().is_some());
             return Ok(match is_valid {
                 Some(true) => Self::new(resource.len, READ),
                 _ => Self::new(0, 0),

@@ -4,12 +4,11 @@
 
 use crate::{
     abstractions::{
-        io::mem::Width,
+        io::mem::{
+            IoMem,
+            Width, //
+        },
         pci::{
-            rom::{
-                MappedRom,
-                MappedShadowRom, //
-            },
             Function,
             ROM_RESOURCE, //
         }, //
@@ -142,26 +141,26 @@ pub(crate) fn read_rom(
         let (offset, count) = clip(offset, buffer.len(), resource.len)?;
         let memory = resource.is_memory().then_some(memory);
         let rom = map_rom(function, memory)?;
-        let hidden = behind_image(rom.image().len(), resource.len);
+        let hidden = behind_image(rom.len(), resource.len);
 
-        return rom_registers(rom.image(), memory, hidden).read(offset, count, buffer);
+        return rom_registers(&rom, memory, hidden).read(offset, count, buffer);
     }
 
     let shadow = function.shadow_rom().ok_or(EINVAL)?;
     // CAST: A `usize` has 64 bits where this driver runs.
     let len = shadow.window_len() as u64;
     let (offset, count) = clip(offset, buffer.len(), len)?;
-    let rom = MappedShadowRom::new(shadow)?;
-    let hidden = behind_image(rom.image().len(), len);
+    let rom = shadow.map()?;
+    let hidden = behind_image(rom.len(), len);
 
-    rom_registers(rom.image(), None, hidden).read(offset, count, buffer)
+    rom_registers(&rom, None, hidden).read(offset, count, buffer)
 }
 
 /// Maps the ROM, whose header is read on the way: nobody may disable memory meanwhile.
-fn map_rom(function: &Function, memory: Option<&MemoryLock>) -> Result<MappedRom> {
+fn map_rom(function: &Function, memory: Option<&MemoryLock>) -> Result<IoMem> {
     let _enabled = memory.map(MemoryLock::access).transpose()?;
 
-    MappedRom::new(function).ok_or(ENOMEM)
+    function.map_rom().ok_or(ENOMEM)
 }
 
 fn behind_image(image: usize, window: u64) -> Range<usize> {
@@ -170,7 +169,7 @@ fn behind_image(image: usize, window: u64) -> Range<usize> {
 
 /// Some devices report an error for accesses of eight bytes to the ROM, so there are none.
 fn rom_registers<'a>(
-    io: &'a crate::abstractions::io::mem::IoMem,
+    io: &'a IoMem,
     memory: Option<&'a MemoryLock>,
     hidden: Range<usize>,
 ) -> Registers<'a> {

@@ -7,6 +7,7 @@
 //!
 //! C header: [`include/asm-generic/iomap.h`](srctree/include/asm-generic/iomap.h)
 
+use crate::abstractions::pci::Function;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use vfio::abstractions::bindings;
@@ -59,15 +60,27 @@ impl Width {
     }
 }
 
-/// Registers that are mapped, by memory or by I/O port.
+/// How registers are unmapped, which says how they have been mapped.
+pub(in crate::abstractions) enum Unmap {
+    /// `pci_iounmap()`, after `pci_iomap()`.
+    Bar(Function),
+    /// `pci_unmap_rom()`, after `pci_map_rom()`.
+    Rom(Function),
+    /// `iounmap()`, after `ioremap()`.
+    Memory,
+    /// `ioport_unmap()`, after `ioport_map()`.
+    Ports,
+}
+
+/// Registers that are mapped, by memory or by I/O port, until this is dropped.
 ///
 /// # Invariants
 ///
-/// `cookie` is what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned for at
-/// least `len` bytes, and is mapped as long as this exists.
+/// `cookie` is what the function that `unmap` says returned for at least `len` bytes.
 pub(crate) struct IoMem {
     cookie: NonNull<c_void>,
     len: usize,
+    unmap: Unmap,
 }
 
 // SAFETY: The mapping belongs to the kernel's address space, not to a thread.
@@ -77,20 +90,23 @@ unsafe impl Send for IoMem {}
 unsafe impl Sync for IoMem {}
 
 impl IoMem {
-    /// Takes over a mapping.
+    /// Takes over a mapping. `None` if there is none, since `cookie` is null.
     ///
     /// # Safety
     ///
-    /// `cookie` must be what `pci_iomap()`, `pci_map_rom()`, `ioremap()` or `ioport_map()` returned
-    /// for at least `len` bytes, and must not be unmapped as long as the result exists.
-    pub(in crate::abstractions) unsafe fn new(cookie: NonNull<c_void>, len: usize) -> Self {
+    /// `cookie` must be null, or what the function that `unmap` says returned for at least `len`
+    /// bytes, and nobody else may unmap it.
+    pub(in crate::abstractions) unsafe fn new(
+        cookie: *mut c_void,
+        len: usize,
+        unmap: Unmap,
+    ) -> Option<Self> {
         // INVARIANT: By the safety requirements.
-        Self { cookie, len }
-    }
-
-    /// The cookie, for whoever unmaps it.
-    pub(in crate::abstractions) fn cookie(&self) -> *mut c_void {
-        self.cookie.as_ptr()
+        Some(Self {
+            cookie: NonNull::new(cookie)?,
+            len,
+            unmap,
+        })
     }
 
     /// Length in bytes.
@@ -230,6 +246,21 @@ impl IoMem {
         }
 
         Ok(())
+    }
+}
+
+impl Drop for IoMem {
+    fn drop(&mut self) {
+        let cookie = self.cookie.as_ptr();
+        // SAFETY: By the type invariant; the functions are valid, as they are counted.
+        unsafe {
+            match &self.unmap {
+                Unmap::Bar(function) => bindings::pci_iounmap(function.as_raw(), cookie),
+                Unmap::Rom(function) => bindings::pci_unmap_rom(function.as_raw(), cookie),
+                Unmap::Memory => bindings::iounmap(cookie),
+                Unmap::Ports => bindings::vfio_rust_ioport_unmap(cookie),
+            }
+        }
     }
 }
 

@@ -6,13 +6,15 @@
 //! [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use crate::abstractions::{
-    io::mem::IoMem,
+    io::mem::{
+        IoMem,
+        Unmap, //
+    },
     pci::{
         Function,
         NUM_BARS, //
     }, //
 };
-use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     page::{
@@ -73,8 +75,9 @@ impl Drop for Claim {
 
 /// A BAR that is claimed and mapped as a whole.
 pub(crate) struct MappedBar {
+    // Dropped in this order.
     registers: IoMem,
-    claim: Claim,
+    _claim: Claim,
 }
 
 impl MappedBar {
@@ -88,13 +91,12 @@ impl MappedBar {
         let len = usize::try_from(function.resource(index).len).map_err(|_| ENOMEM)?;
         // SAFETY: The function is valid. The callee checks that the BAR has an address.
         let cookie = unsafe { bindings::pci_iomap(function.as_raw(), claim.index, 0) };
-        let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
+        // SAFETY: A maximum length of zero means the whole BAR.
+        let registers = unsafe { IoMem::new(cookie, len, Unmap::Bar(function.clone())) };
 
         Ok(Self {
-            // SAFETY: A maximum length of zero means the whole BAR. It is unmapped in `drop()`,
-            // after which the field is not used.
-            registers: unsafe { IoMem::new(cookie, len) },
-            claim,
+            registers: registers.ok_or(ENOMEM)?,
+            _claim: claim,
         })
     }
 
@@ -102,15 +104,6 @@ impl MappedBar {
     #[inline]
     pub(crate) fn registers(&self) -> &IoMem {
         &self.registers
-    }
-}
-
-impl Drop for MappedBar {
-    fn drop(&mut self) {
-        // SAFETY: Mapped by `new()`. The claim is dropped after this.
-        unsafe {
-            bindings::pci_iounmap(self.claim.function.as_raw(), self.registers.cookie());
-        }
     }
 }
 

@@ -7,15 +7,15 @@
 //! [`include/linux/aperture.h`](srctree/include/linux/aperture.h)
 
 use crate::abstractions::{
-    io::mem::IoMem,
+    io::mem::{
+        IoMem,
+        Unmap, //
+    },
     pci::Function, //
 };
 use core::{
     ops::Range,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr, //
 };
 use kernel::{
     error::to_result,
@@ -183,6 +183,27 @@ impl LegacyAddresses {
             Self::ColorPorts => 0x3c0..0x3e0,
         }
     }
+
+    /// Maps them.
+    fn map(self) -> Option<IoMem> {
+        let range = self.range();
+        let (cookie, unmap) = if self == Self::Memory {
+            // CAST: Widens.
+            let start = range.start as u64;
+            // SAFETY: These addresses are VGA's on every machine that has VGA, and nobody keeps
+            // anything there.
+            let cookie = unsafe { bindings::ioremap(start, range.len()) };
+            (cookie, Unmap::Memory)
+        } else {
+            let count = c_uint::try_from(range.len()).ok()?;
+            // SAFETY: As above.
+            let cookie = unsafe { bindings::vfio_rust_ioport_map(range.start, count) };
+            (cookie, Unmap::Ports)
+        };
+
+        // SAFETY: If the call was successful, it has mapped as many bytes.
+        unsafe { IoMem::new(cookie, range.len(), unmap) }
+    }
 }
 
 /// A range of legacy addresses, routed to a device and mapped.
@@ -192,7 +213,7 @@ impl LegacyAddresses {
 pub(crate) struct LegacyRange {
     function: Function,
     resource: c_uint,
-    mapped: Mapped,
+    registers: IoMem,
 }
 
 impl LegacyRange {
@@ -202,11 +223,10 @@ impl LegacyRange {
     ///
     /// ENOMEM, ERESTARTSYS for a signal, or ENODEV if the arbiter does not know the device.
     pub(crate) fn new(function: &Function, addresses: LegacyAddresses) -> Result<Self> {
-        let mapped = Mapped::new(addresses)?;
-        let resource = if mapped.ports {
-            bindings::VFIO_RUST_VGA_LEGACY_IO
-        } else {
-            bindings::VFIO_RUST_VGA_LEGACY_MEM
+        let registers = addresses.map().ok_or(ENOMEM)?;
+        let resource = match addresses {
+            LegacyAddresses::Memory => bindings::VFIO_RUST_VGA_LEGACY_MEM,
+            _ => bindings::VFIO_RUST_VGA_LEGACY_IO,
         };
         // SAFETY: The function is valid.
         to_result(unsafe { bindings::vfio_rust_vga_get(function.as_raw(), resource) })?;
@@ -214,13 +234,13 @@ impl LegacyRange {
         Ok(Self {
             function: function.clone(),
             resource,
-            mapped,
+            registers,
         })
     }
 
     /// The registers.
     pub(crate) fn registers(&self) -> &IoMem {
-        &self.mapped.registers
+        &self.registers
     }
 }
 
@@ -228,52 +248,5 @@ impl Drop for LegacyRange {
     fn drop(&mut self) {
         // SAFETY: Routed by `new()`.
         unsafe { bindings::vfio_rust_vga_put(self.function.as_raw(), self.resource) };
-    }
-}
-
-/// Legacy addresses that are mapped.
-struct Mapped {
-    registers: IoMem,
-    /// Are they I/O ports, not memory?
-    ports: bool,
-}
-
-impl Mapped {
-    fn new(addresses: LegacyAddresses) -> Result<Self> {
-        let range = addresses.range();
-        let ports = addresses != LegacyAddresses::Memory;
-        let cookie = if ports {
-            let count = c_uint::try_from(range.len())?;
-            // SAFETY: These addresses are VGA's on every machine that has VGA, and nobody keeps
-            // anything there.
-            unsafe { bindings::vfio_rust_ioport_map(range.start, count) }
-        } else {
-            // CAST: Widens.
-            let start = range.start as u64;
-            // SAFETY: As above.
-            unsafe { bindings::ioremap(start, range.len()) }
-        };
-        let cookie = NonNull::new(cookie).ok_or(ENOMEM)?;
-
-        Ok(Self {
-            // SAFETY: As many bytes are mapped at `cookie`, until `drop()` unmaps them.
-            registers: unsafe { IoMem::new(cookie, range.len()) },
-            ports,
-        })
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        let cookie = self.registers.cookie();
-        // SAFETY: `new()` has mapped them, ports by `vfio_rust_ioport_map()`, memory by
-        // `ioremap()`.
-        unsafe {
-            if self.ports {
-                bindings::vfio_rust_ioport_unmap(cookie);
-            } else {
-                bindings::iounmap(cookie);
-            }
-        }
     }
 }
