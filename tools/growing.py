@@ -191,7 +191,7 @@ class Options:
 
     def needs(self, name):
         """Which others an option cannot be without."""
-        conditions = re.findall(r"(?m)^\t(?:depends on|def_bool) (.*)", self.parts[name])
+        conditions = re.findall(r"(?m)^\t(?:depends on|def_(?:bool|tristate)) (.*)", self.parts[name])
         return set(re.findall(r"\w+", " ".join(conditions))) & set(self.parts)
 
     def wanted(self, asked, ever):
