@@ -33,10 +33,13 @@ intree_make() {
 # intree_boot: the =y kernel has the device nodes and takes devices, and its type1
 # lets page frames of other drivers be mapped, as the C stack does. It boots without
 # interrupt remapping, which a test of MSI needs, and type1 accepts if it is told to; so
-# without x2APIC too.
+# without x2APIC too. The kernel's mtty, a driver in C, finds the core.
 # Needs intree_build y and own_selftests_build.
 intree_boot() {
-	local job='[ -c /dev/vfio/vfio ] && bind $IGB && [ -c /dev/vfio/6 ] && unbind $IGB && '
+	local job='mtty=/sys/devices/virtual/mtty/mtty uuid=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001; '
+	job+='[ -c /dev/vfio/vfio ] && bind $IGB && [ -c /dev/vfio/6 ] && unbind $IGB && '
+	job+='echo $uuid >$mtty/mdev_supported_types/mtty-1/create && '
+	job+='[ -d /sys/bus/mdev/devices/$uuid/vfio-dev ] && '
 	job+='STACK=c program peer_test 60 ./peer_test -f foreign && '
 	job+='program msi_test 60 ./msi_test -t fewer'
 	RUN_DIR=
