@@ -170,11 +170,11 @@ impl DeviceOps for CDriver {
         self.device.has_dma_logging().then_some(self)
     }
 
-    fn read_bytes(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+    fn read(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         self.device.read(bytes, position).unwrap_or(Err(EINVAL))
     }
 
-    fn write_bytes(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+    fn write(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         self.device.write(bytes, position).unwrap_or(Err(EINVAL))
     }
 

@@ -335,12 +335,12 @@ impl FileOperations for DeviceFile {
 
     fn read(this: ArcBorrow<'_, Self>, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let device = this.access()?;
-        device.ops().read_bytes(device, bytes, position)
+        device.ops().read(device, bytes, position)
     }
 
     fn write(this: ArcBorrow<'_, Self>, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let device = this.access()?;
-        device.ops().write_bytes(device, bytes, position)
+        device.ops().write(device, bytes, position)
     }
 
     fn mmap(this: ArcBorrow<'_, Self>, mapping: &NewMapping<'_>) -> Result<Populated> {

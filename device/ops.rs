@@ -27,11 +27,7 @@ use crate::{
 use core::ops::RangeInclusive;
 use kernel::{
     prelude::*,
-    str::CStr,
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
-    }, //
+    str::CStr, //
 };
 
 /// How a device is opened for the first time.
@@ -108,52 +104,22 @@ pub trait DeviceOps: Send + Sync {
         None
     }
 
-    /// Reads from a region.
+    /// Reads from a region to the user's memory.
     ///
     /// # Errors
     ///
     /// `EINVAL`: nothing can be read.
-    fn read(
-        &self,
-        _device: &Device,
-        _buffer: UserSliceWriter,
-        _position: &mut i64,
-    ) -> Result<usize> {
+    fn read(&self, _device: &Device, _bytes: UserBytes, _position: &mut i64) -> Result<usize> {
         Err(EINVAL)
     }
 
-    /// [`read`](Self::read), for a driver that wants to know where in the user's memory that
-    /// goes to.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`read`](Self::read).
-    fn read_bytes(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
-        self.read(device, bytes.writer(), position)
-    }
-
-    /// Writes to a region.
+    /// Writes to a region what is in the user's memory.
     ///
     /// # Errors
     ///
     /// `EINVAL`: nothing can be written.
-    fn write(
-        &self,
-        _device: &Device,
-        _buffer: UserSliceReader,
-        _position: &mut i64,
-    ) -> Result<usize> {
+    fn write(&self, _device: &Device, _bytes: UserBytes, _position: &mut i64) -> Result<usize> {
         Err(EINVAL)
-    }
-
-    /// [`write`](Self::write), for a driver that wants to know where in the user's memory that
-    /// comes from.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`write`](Self::write).
-    fn write_bytes(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
-        self.write(device, bytes.reader(), position)
     }
 
     /// Checks a new mapping of a region and sets its caching. Called with the

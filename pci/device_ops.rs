@@ -45,11 +45,14 @@ use kernel::{
 #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
 use vfio::abstractions::debugfs::DataDirectory;
 use vfio::{
-    abstractions::mm::pfnmap::{
-        Fault,
-        FaultResult,
-        FrameRange,
-        NewMapping, //
+    abstractions::{
+        mm::pfnmap::{
+            Fault,
+            FaultResult,
+            FrameRange,
+            NewMapping, //
+        },
+        uaccess::UserBytes, //
     },
     device::{
         feature::Request,
@@ -234,12 +237,8 @@ impl DeviceOps for CoreDevice {
         Some(self)
     }
 
-    fn read(
-        &self,
-        _device: &Device,
-        mut buffer: UserSliceWriter,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn read(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.writer();
         let len = buffer.len();
 
         self.transfer(len, position, |region, offset| match region {
@@ -259,12 +258,8 @@ impl DeviceOps for CoreDevice {
         })
     }
 
-    fn write(
-        &self,
-        device: &Device,
-        mut buffer: UserSliceReader,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn write(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.reader();
         let len = buffer.len();
 
         self.transfer(len, position, |region, offset| match region {

@@ -8,16 +8,18 @@ use kernel::{
     faux,
     module::this_module,
     prelude::*,
-    sync::Arc,
-    uaccess::UserSliceWriter, //
+    sync::Arc, //
 };
 use vfio::{
-    abstractions::uapi::device::{
-        DeviceInfo,
-        RegionInfo,
-        VFIO_DEVICE_GET_INFO,
-        VFIO_DEVICE_GET_REGION_INFO,
-        VFIO_REGION_INFO_FLAG_READ, //
+    abstractions::{
+        uaccess::UserBytes,
+        uapi::device::{
+            DeviceInfo,
+            RegionInfo,
+            VFIO_DEVICE_GET_INFO,
+            VFIO_DEVICE_GET_REGION_INFO,
+            VFIO_REGION_INFO_FLAG_READ, //
+        }, //
     },
     confinement::Dma,
     device::{
@@ -61,10 +63,10 @@ impl DeviceOps for Hello {
         Ok(0)
     }
 
-    fn read(&self, _: &Device, mut buffer: UserSliceWriter, position: &mut i64) -> Result<usize> {
+    fn read(&self, _: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let rest = TEXT.get(usize::try_from(*position)?..).unwrap_or_default();
-        let part = rest.get(..buffer.len()).unwrap_or(rest);
-        buffer.write_slice(part)?;
+        let part = rest.get(..bytes.len()).unwrap_or(rest);
+        bytes.writer().write_slice(part)?;
         *position += part.len() as i64;
         Ok(part.len())
     }

@@ -18,11 +18,7 @@ use kernel::{
         CStr,
         CString, //
     },
-    sync::Arc,
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
-    }, //
+    sync::Arc, //
 };
 use vfio::{
     abstractions::{
@@ -36,6 +32,7 @@ use vfio::{
             }, //
         },
         sync::rwsem::RwSemaphore,
+        uaccess::UserBytes,
         uapi::device::{
             DeviceInfo,
             RegionInfo,
@@ -180,12 +177,8 @@ impl DeviceOps for Memory {
         Ok(0)
     }
 
-    fn read(
-        &self,
-        _device: &Device,
-        mut buffer: UserSliceWriter,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn read(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.writer();
         let start = *position;
         if let Some(index) = register_at(start, buffer.len())? {
             let value = self.engine.register(index)?;
@@ -207,12 +200,8 @@ impl DeviceOps for Memory {
         Ok((*position - start) as usize)
     }
 
-    fn write(
-        &self,
-        device: &Device,
-        mut buffer: UserSliceReader,
-        position: &mut i64,
-    ) -> Result<usize> {
+    fn write(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
+        let mut buffer = bytes.reader();
         let start = *position;
         if let Some(index) = register_at(start, buffer.len())? {
             let mut value = [0; size_of::<u64>()];
