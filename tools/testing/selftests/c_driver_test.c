@@ -4,6 +4,7 @@
  * stacks load.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -286,14 +287,15 @@ TEST_F(full, can_be_bare)
 TEST_F(full, comes_and_goes)
 {
 	EXPECT_EQ(-EDOM, parameter("refused"));
-	EXPECT_EQ(0, parameter("released"));
+	EXPECT_EQ(-EINVAL, parameter("unconfined"));
+	EXPECT_EQ(1, parameter("released"));
 	EXPECT_EQ(-EAGAIN, module_unload(MODULE));
 	session_close(&self->session);
 	EXPECT_EQ(0, module_unload(MODULE));
 	EXPECT_EQ(-ENOENT, emulated_group(FULL));
 	EXPECT_EQ(-ENOENT, emulated_cdev_open(FULL));
 	ASSERT_EQ(0, module_load(MODULE));
-	EXPECT_EQ(0, parameter("released"));
+	EXPECT_EQ(1, parameter("released"));
 	ASSERT_EQ(0, emulated_open(&self->session, FULL, VFIO_TYPE1v2_IOMMU));
 }
 
@@ -324,6 +326,72 @@ TEST_F(full, is_unbound)
 	EXPECT_EQ(-ENOENT, emulated_group(FULL));
 	ASSERT_EQ(0, file_write(bind, FULL));
 	ASSERT_EQ(0, emulated_open(&self->session, FULL, VFIO_TYPE1v2_IOMMU));
+}
+
+/* ---- a device that does DMA ---- */
+
+FIXTURE(physical)
+{
+	const char *bdf;
+	struct vfio_session session;
+};
+
+FIXTURE_SETUP(physical)
+{
+	if (!sample_exists(MODULE))
+		SKIP(return, "the kernel has no module " MODULE);
+	NEED_DEVICE(self->bdf, "EDU");
+	self->session.container = self->session.group = self->session.device = -1;
+	ASSERT_EQ(0, pci_bind(self->bdf, "vfio-callbacks-pci"));
+}
+
+FIXTURE_TEARDOWN(physical)
+{
+	session_close(&self->session);
+	EXPECT_EQ(0, pci_bind(self->bdf, NULL));
+}
+
+/* 9-3: its group is that of its IOMMU, and what the container has is mapped for it. */
+TEST_F(physical, opens_in_a_container)
+{
+	struct callbacks_report report;
+	void *memory = memory_new(PAGE_SIZE);
+	int device;
+
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, session_join(&self->session, self->bdf, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, type1_map(self->session.container, memory, 0x10000, PAGE_SIZE, DMA_RW));
+	device = self->session.device = group_device(self->session.group, self->bdf);
+	ASSERT_LE(0, device);
+	ASSERT_EQ(0, report_get(device, &report));
+	EXPECT_EQ(1, report.open_count);
+	EXPECT_EQ(0, report.cdev_opened);
+	EXPECT_EQ(1, report.set_locked_then);
+	EXPECT_EQ(42, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(PAGE_SIZE,
+		  type1_unmap(self->session.container, 0x10000, PAGE_SIZE, 0));
+	munmap(memory, PAGE_SIZE);
+}
+
+TEST_F(physical, opens_its_node)
+{
+	struct callbacks_report report;
+	int iommufd, device;
+	long ioas;
+
+	NEED_IOMMUFD();
+	iommufd = iommufd_open();
+	ASSERT_LE(0, iommufd);
+	device = cdev_open(self->bdf, O_RDWR);
+	ASSERT_LE(0, device);
+	EXPECT_LT(0, cdev_bind(device, iommufd));
+	ioas = iommufd_ioas(iommufd);
+	ASSERT_LT(0, ioas);
+	EXPECT_LT(0, cdev_attach(device, ioas));
+	ASSERT_EQ(0, report_get(device, &report));
+	EXPECT_EQ(1, report.cdev_opened);
+	close(device);
+	close(iommufd);
 }
 
 SAMPLES_TEST_MAIN(MODULE)

@@ -6,6 +6,7 @@
 
 #include <linux/lockdep.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -26,11 +27,14 @@ static struct platform_device *devices[DEVICES];
 /* The key of the set that two of them are in. */
 static int set_key;
 
-/* Released so far; and what a device whose driver refuses it was refused with. */
+/* Released so far. */
 static int released;
 module_param(released, int, 0444);
+/* What a device was refused with by its driver, and one that would do DMA without an IOMMU. */
 static int refused;
 module_param(refused, int, 0444);
+static int unconfined;
+module_param(unconfined, int, 0444);
 
 static struct callbacks *to_callbacks(struct vfio_device *vdev)
 {
@@ -174,20 +178,33 @@ static int callbacks_feature(struct vfio_device *vdev, u32 flags, void __user *a
 	return argsz;
 }
 
+#define ALL_CALLBACKS						\
+	.name = NAME,						\
+	.init = callbacks_init,					\
+	.release = callbacks_release,				\
+	.open_device = callbacks_open,				\
+	.close_device = callbacks_close,			\
+	.read = callbacks_read,					\
+	.write = callbacks_write,				\
+	.ioctl = callbacks_ioctl,				\
+	.get_region_info_caps = callbacks_region_info,		\
+	.mmap = callbacks_mmap,					\
+	.match = callbacks_match,				\
+	.match_token_uuid = callbacks_match_token,		\
+	.device_feature = callbacks_feature
+
+static const struct vfio_device_ops physical_ops = {
+	ALL_CALLBACKS,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+	.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas,
+	.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas,
+};
+
 static const struct vfio_device_ops full_ops = {
-	.name = NAME,
-	.init = callbacks_init,
-	.release = callbacks_release,
-	.open_device = callbacks_open,
-	.close_device = callbacks_close,
-	.read = callbacks_read,
-	.write = callbacks_write,
-	.ioctl = callbacks_ioctl,
-	.get_region_info_caps = callbacks_region_info,
-	.mmap = callbacks_mmap,
-	.match = callbacks_match,
-	.match_token_uuid = callbacks_match_token,
-	.device_feature = callbacks_feature,
+	ALL_CALLBACKS,
 	.bind_iommufd = vfio_iommufd_emulated_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
 	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
@@ -214,6 +231,20 @@ static const struct vfio_device_ops refusing_ops = {
 	.release = callbacks_release,
 };
 
+/* A device that would do DMA without an IOMMU. */
+static int try_unconfined(struct device *dev)
+{
+	struct callbacks *cb = vfio_alloc_device(callbacks, vdev, dev, &physical_ops);
+
+	if (IS_ERR(cb))
+		return PTR_ERR(cb);
+	unconfined = vfio_register_group_dev(&cb->vdev);
+	if (!unconfined)
+		vfio_unregister_group_dev(&cb->vdev);
+	vfio_put_device(&cb->vdev);
+	return 0;
+}
+
 static int callbacks_probe(struct platform_device *pdev)
 {
 	const struct vfio_device_ops *ops = pdev->id == 1 ? &bare_ops : &full_ops;
@@ -226,6 +257,12 @@ static int callbacks_probe(struct platform_device *pdev)
 		return -EUCLEAN;
 	}
 	refused = PTR_ERR(cb);
+
+	if (!pdev->id) {
+		ret = try_unconfined(&pdev->dev);
+		if (ret)
+			return ret;
+	}
 
 	cb = vfio_alloc_device(callbacks, vdev, &pdev->dev, ops);
 	if (IS_ERR(cb))
@@ -257,6 +294,39 @@ static struct platform_driver callbacks_driver = {
 	.driver.name = NAME,
 };
 
+static int callbacks_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct callbacks *cb;
+	int ret;
+
+	cb = vfio_alloc_device(callbacks, vdev, &pdev->dev, &physical_ops);
+	if (IS_ERR(cb))
+		return PTR_ERR(cb);
+	ret = vfio_register_group_dev(&cb->vdev);
+	if (ret) {
+		vfio_put_device(&cb->vdev);
+		return ret;
+	}
+	pci_set_drvdata(pdev, cb);
+	return 0;
+}
+
+static void callbacks_pci_remove(struct pci_dev *pdev)
+{
+	struct callbacks *cb = pci_get_drvdata(pdev);
+
+	vfio_unregister_group_dev(&cb->vdev);
+	vfio_put_device(&cb->vdev);
+}
+
+/* Only devices that are given to it by driver_override. */
+static struct pci_driver callbacks_pci_driver = {
+	.name = "vfio-callbacks-pci",
+	.probe = callbacks_pci_probe,
+	.remove = callbacks_pci_remove,
+	.driver_managed_dma = true,
+};
+
 static void callbacks_unregister(void)
 {
 	int i;
@@ -265,15 +335,21 @@ static void callbacks_unregister(void)
 		if (!IS_ERR_OR_NULL(devices[i]))
 			platform_device_unregister(devices[i]);
 	platform_driver_unregister(&callbacks_driver);
+	pci_unregister_driver(&callbacks_pci_driver);
 }
 
 static int __init callbacks_module_init(void)
 {
 	int i, ret;
 
-	ret = platform_driver_register(&callbacks_driver);
+	ret = pci_register_driver(&callbacks_pci_driver);
 	if (ret)
 		return ret;
+	ret = platform_driver_register(&callbacks_driver);
+	if (ret) {
+		pci_unregister_driver(&callbacks_pci_driver);
+		return ret;
+	}
 	for (i = 0; i < DEVICES; i++) {
 		devices[i] = platform_device_register_simple(NAME, i, NULL, 0);
 		if (IS_ERR(devices[i])) {

@@ -2,7 +2,8 @@
 /*
  * What the devices of vfio_callbacks tell their user. There are three: "vfio-callbacks.0"
  * has each callback, "vfio-callbacks.1" has none that is optional, and "vfio-callbacks.2"
- * is in one set with the first one.
+ * is in one set with the first one. And there is a driver for any PCI device, which says
+ * no more than the first one, and knows nothing of the device.
  */
 #ifndef VFIO_CALLBACKS_H
 #define VFIO_CALLBACKS_H
