@@ -111,7 +111,8 @@ pub unsafe extern "C" fn vfio_virqfd_enable(
     fd: c_int,
 ) -> c_int {
     from_result(|| {
-        // INVARIANT: By this function's contract; the eventfd is removed by `vfio_virqfd_disable()`.
+        // INVARIANT: By this function's contract; they are not called any more once the eventfd
+        // is taken away.
         let functions = Functions {
             opaque,
             data,
