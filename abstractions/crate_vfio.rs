@@ -8,11 +8,11 @@
 #[doc(hidden)]
 pub mod bindings;
 /// What drivers in C have in place of the traits of those in Rust.
-pub(crate) mod c_driver {
-    pub(crate) mod device;
-    pub(crate) mod device_set;
-    pub(crate) mod log_ops;
-    pub(crate) mod migration_ops;
+pub mod c_driver {
+    pub mod device;
+    pub mod device_set;
+    pub mod log_ops;
+    pub mod migration_ops;
 }
 #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
 pub mod debugfs;
@@ -20,23 +20,23 @@ pub mod device;
 /// Symbols that C code looks up: the entries to this crate, which are above all of it.
 pub mod exports {
     pub mod device_memory;
-    pub(crate) mod device_set;
+    pub mod device_set;
     #[cfg(CONFIG_INTERVAL_TREE)]
-    pub(crate) mod dma_logging;
+    pub mod dma_logging;
     #[cfg(CONFIG_VFIO_GROUP)]
-    pub(crate) mod group;
-    pub(crate) mod info_cap;
+    pub mod group;
+    pub mod info_cap;
     #[cfg(CONFIG_IOMMUFD)]
-    pub(crate) mod iommufd;
-    pub(crate) mod irq_set;
+    pub mod iommufd;
+    pub mod irq_set;
     pub mod kvm;
-    pub(crate) mod migration;
-    pub(crate) mod registration;
+    pub mod migration;
+    pub mod registration;
     #[doc(hidden)]
     pub mod signature;
-    pub(crate) mod user_memory;
-    pub(crate) mod vfio_device;
-    pub(crate) mod virqfd;
+    pub mod user_memory;
+    pub mod vfio_device;
+    pub mod virqfd;
 }
 /// Files, and the filesystems and nodes that they come from.
 pub mod fs {

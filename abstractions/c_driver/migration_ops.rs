@@ -51,9 +51,8 @@ impl CDevice {
         device.migration_ops()?.migration_get_state?;
         let mut state = 0;
         // SAFETY: The device is valid, and has the operation.
-        let result =
-            to_result(unsafe { bindings::vfio_rust_migration_get_state(device.raw, &mut state) });
-        Some(result.map(|()| state))
+        let result = unsafe { bindings::vfio_rust_migration_get_state(device.raw, &mut state) };
+        Some(to_result(result).map(|()| state))
     }
 
     /// `migration_set_state`: brings it to the state with this number. Returns a file if that

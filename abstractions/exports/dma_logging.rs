@@ -101,7 +101,8 @@ pub unsafe extern "C" fn vfio_combine_iova_ranges(
     }
     for _ in req_nodes..cur_nodes {
         // SAFETY: By this function's contract.
-        if warn_on!(!unsafe { combine_nearest(root) }) {
+        let combined = unsafe { combine_nearest(root) };
+        if warn_on!(!combined) {
             return;
         }
     }

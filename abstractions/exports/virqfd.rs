@@ -61,10 +61,11 @@ unsafe impl Sync for Functions {}
 
 impl Handler for Functions {
     fn signalled(&self) -> bool {
-        // SAFETY: By the type invariant.
-        let wanted = self
-            .handler
-            .is_none_or(|handler| unsafe { handler(self.opaque, self.data) } != 0);
+        let wanted = self.handler.is_none_or(|handler| {
+            // SAFETY: By the type invariant.
+            let wanted = unsafe { handler(self.opaque, self.data) };
+            wanted != 0
+        });
         wanted && self.thread.is_some()
     }
 
