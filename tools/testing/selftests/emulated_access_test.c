@@ -23,16 +23,24 @@ FIXTURE(iommufd)
 	long pinned;
 };
 
+FIXTURE_VARIANT(iommufd)
+{
+	struct emulated_driver driver;
+};
+
+FIXTURE_VARIANT_ADD(iommufd, in_rust) { .driver = MEMORY_DRIVER };
+FIXTURE_VARIANT_ADD(iommufd, in_c) { .driver = PAGES_DRIVER };
+
 FIXTURE_SETUP(iommufd)
 {
-	NEED_SAMPLES();
+	NEED_DRIVER(&variant->driver);
 	NEED_IOMMUFD();
 	self->buffer = memory_new(SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)self->buffer);
 	self->pinned = memory_pinned_pages();
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	self->device = memory_cdev_open();
+	self->device = emulated_cdev_open(variant->driver.name);
 	ASSERT_LE(0, self->device);
 	ASSERT_LT(0, cdev_bind(self->device, self->iommufd));
 	self->ioas = iommufd_ioas(self->iommufd);
@@ -260,4 +268,4 @@ TEST_F(iommufd, close_takes_pins)
 	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE));
 }
 
-SAMPLES_TEST_MAIN("vfio_memory")
+SAMPLES_TEST_MAIN("vfio_memory", "vfio_pages")

@@ -14,9 +14,6 @@
 
 #include "samples.h"
 
-#define DEVICES		"/sys/bus/faux/devices/%s/"
-#define MDEVS		"/sys/bus/mdev/devices/%s/"
-#define PLATFORM_DEVICES "/sys/bus/platform/devices/%s/"
 #define PATH_SIZE	512
 #define MOST_SAMPLES	4
 
@@ -94,15 +91,18 @@ void samples_claim(const char *const *names)
 	}
 }
 
-/* A file of an emulated device: a mediated one, a platform device, or else a faux one. */
+/* A file of an emulated device, on whichever bus that is. */
 static void emulated_path(char *path, const char *name, const char *file)
 {
-	int length = snprintf(path, PATH_SIZE, MDEVS, name);
+	static const char *const buses[] = { "mdev", "platform", "faux" };
+	int i, length;
 
-	if (access(path, F_OK))
-		length = snprintf(path, PATH_SIZE, PLATFORM_DEVICES, name);
-	if (access(path, F_OK))
-		length = snprintf(path, PATH_SIZE, DEVICES, name);
+	for (i = 0; i < 3; i++) {
+		length = snprintf(path, PATH_SIZE, "/sys/bus/%s/devices/%s/", buses[i],
+				  name);
+		if (!access(path, F_OK))
+			break;
+	}
 	snprintf(path + length, PATH_SIZE - length, "%s", file);
 }
 

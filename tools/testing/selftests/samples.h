@@ -32,6 +32,19 @@ int memory_join(struct vfio_session *session, int iommu);
 int memory_open(struct vfio_session *session, int iommu);
 void *memory_mmap(int device);
 
+/*
+ * What does DMA by software as registers tell it: the sample vfio_memory, and a driver in C,
+ * which both stacks load.
+ */
+struct emulated_driver {
+	const char *name;
+	const char *module;
+	bool in_c;
+};
+
+#define MEMORY_DRIVER	{ .name = MEMORY_NAME, .module = "vfio_memory" }
+#define PAGES_DRIVER	{ .name = "vfio-pages", .module = "vfio_pages", .in_c = true }
+
 /* A region, and room for its capabilities. */
 struct region_info {
 	struct vfio_region_info head;
@@ -46,6 +59,12 @@ int session_open_by(struct vfio_session *session, const char *bdf,
 	do {								\
 		if (!samples_exist())					\
 			SKIP(return, "C modules: there are no samples");	\
+	} while (0)
+
+#define NEED_DRIVER(driver)						\
+	do {								\
+		if (!sample_exists((driver)->module))			\
+			SKIP(return, "there is no module %s", (driver)->module); \
 	} while (0)
 
 /* Loads the named modules, which are unloaded when the program ends. */

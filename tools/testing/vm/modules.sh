@@ -61,7 +61,7 @@ c_drivers_make() {
 			for directory in $1; do
 				rsync -rc "/src/$directory" /modules/
 			done
-			rsync -rc /vfio/tools/testing/c-drivers/ /modules/
+			rsync -rc /vfio/tools/testing/c-drivers/ /vfio/samples/vfio_memory.h /modules/
 			shift
 			exec "$@"' sh "${C_DRIVERS[*]}" \
 		"${KERNEL_MAKE[@]}" M=/modules -j"$JOBS" "${C_DRIVERS_OPTIONS[@]}" modules || {
