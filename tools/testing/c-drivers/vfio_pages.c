@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * An emulated device in C, for tests: registers tell it which memory of its user to pin, to
- * read and to write, and what else to ask the core for. A second device has a driver that
- * leaves out all that a driver may.
+ * read and to write, and what else to ask the core for.
  */
 #include <linux/cleanup.h>
 #include <linux/highmem.h>
@@ -229,12 +228,6 @@ static void event_thread(void *opaque, void *data)
 	pages->regs.threads++;
 }
 
-static long open_count(struct vfio_device *vdev)
-{
-	guard(mutex)(&vdev->dev_set->lock);
-	return vfio_device_set_open_count(vdev->dev_set);
-}
-
 /* ---- commands ---- */
 
 static long copies(struct pages_device *pages)
@@ -278,8 +271,6 @@ static long carry_out(struct pages_device *pages)
 	case VFIO_PAGES_EVENT_END:
 		vfio_virqfd_disable(&pages->virqfd);
 		return 0;
-	case VFIO_PAGES_OPEN_COUNT:
-		return open_count(&pages->vdev);
 	}
 	return -ENOTTY;
 }
@@ -390,29 +381,15 @@ static ssize_t pages_write(struct vfio_device *vdev, const char __user *buf, siz
 	return part;
 }
 
-/* Registers, with two capabilities, which say nothing. */
 static int pages_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
 			     struct vfio_info_cap *caps)
 {
-	struct vfio_region_info_cap_type type = {
-		.header = { .id = VFIO_REGION_INFO_CAP_TYPE, .version = 1 },
-		.type = 0x123,
-		.subtype = 0x456,
-	};
-	struct vfio_info_cap_header mappable = {
-		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
-		.version = 1,
-	};
-
 	if (info->index > 1)
 		return -EINVAL;
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	info->offset = info->index ? REGISTERS : 0;
 	info->size = info->index ? sizeof(struct vfio_pages_registers) : MEMORY_SIZE;
-	if (!info->index)
-		return 0;
-	return vfio_info_add_capability(caps, &type.header, sizeof(type)) ?:
-	       vfio_info_add_capability(caps, &mappable, sizeof(mappable));
+	return 0;
 }
 
 static long pages_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
@@ -437,20 +414,12 @@ static const struct vfio_device_ops pages_ops = {
 	.dma_unmap = pages_dma_unmap,
 };
 
-static const struct vfio_device_ops bare_ops = {
-	.bind_iommufd = vfio_iommufd_emulated_bind,
-	.unbind_iommufd = vfio_iommufd_emulated_unbind,
-	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
-	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
-};
-
-/* ---- the devices ---- */
+/* ---- the device ---- */
 
 static int pages_probe(struct platform_device *pdev)
 {
-	const struct vfio_device_ops *ops =
-		(void *)platform_get_device_id(pdev)->driver_data;
-	struct pages_device *pages = vfio_alloc_device(pages_device, vdev, &pdev->dev, ops);
+	struct pages_device *pages = vfio_alloc_device(pages_device, vdev, &pdev->dev,
+						       &pages_ops);
 	int ret;
 
 	if (IS_ERR(pages))
@@ -470,47 +439,29 @@ static void pages_remove(struct platform_device *pdev)
 	vfio_put_device(&pages->vdev);
 }
 
-static const struct platform_device_id pages_ids[] = {
-	{ .name = "vfio-pages", .driver_data = (kernel_ulong_t)&pages_ops },
-	{ .name = "vfio-bare", .driver_data = (kernel_ulong_t)&bare_ops },
-	{ }
-};
-
 static struct platform_driver pages_driver = {
 	.probe = pages_probe,
 	.remove = pages_remove,
-	.id_table = pages_ids,
 	.driver.name = "vfio-pages",
 };
 
-static struct platform_device *devices[2];
+static struct platform_device *device;
 
 static int __init pages_module_init(void)
 {
 	int ret = platform_driver_register(&pages_driver);
-	int i;
 
 	if (ret)
 		return ret;
-	for (i = 0; !ret && i < ARRAY_SIZE(devices); i++) {
-		devices[i] = platform_device_register_simple(pages_ids[i].name,
-							     PLATFORM_DEVID_NONE, NULL, 0);
-		ret = PTR_ERR_OR_ZERO(devices[i]);
-	}
-	if (!ret)
-		return 0;
-	while (--i > 0)
-		platform_device_unregister(devices[i - 1]);
-	platform_driver_unregister(&pages_driver);
-	return ret;
+	device = platform_device_register_simple("vfio-pages", PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(device))
+		platform_driver_unregister(&pages_driver);
+	return PTR_ERR_OR_ZERO(device);
 }
 
 static void __exit pages_module_exit(void)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(devices); i++)
-		platform_device_unregister(devices[i]);
+	platform_device_unregister(device);
 	platform_driver_unregister(&pages_driver);
 }
 

@@ -27,7 +27,5 @@ struct vfio_pages_registers {
 #define VFIO_PAGES_COMBINE	9
 #define VFIO_PAGES_EVENT_BEGIN	10
 #define VFIO_PAGES_EVENT_END	11
-/* How often the devices of the set are open is the result. */
-#define VFIO_PAGES_OPEN_COUNT	12
 
 #endif

@@ -3,9 +3,8 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
-#include <linux/kvm.h>
-
 #include "kselftest_harness.h"
+#include "kvm_vfio.h"
 #include "vfio_fixture.h"
 
 FIXTURE(kvm)
@@ -16,30 +15,16 @@ FIXTURE(kvm)
 	int device;
 };
 
-static long kvm_file(int device, uint64_t attribute, int fd)
-{
-	int32_t file = fd;
-	struct kvm_device_attr attr = {
-		.group = KVM_DEV_VFIO_FILE,
-		.attr = attribute,
-		.addr = (uintptr_t)&file,
-	};
-
-	return vfio_ioctl(device, KVM_SET_DEVICE_ATTR, &attr);
-}
-
 FIXTURE_SETUP(kvm)
 {
-	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
-
 	NEED_DEVICE(self->bdf, "EDU");
 	self->kvm = open("/dev/kvm", O_RDWR);
 	if (self->kvm < 0)
 		SKIP(return, "no KVM");
 	self->vm = vfio_ioctl(self->kvm, KVM_CREATE_VM, 0);
 	ASSERT_LE(0, self->vm);
-	ASSERT_EQ(0, vfio_ioctl(self->vm, KVM_CREATE_DEVICE, &create));
-	self->device = create.fd;
+	self->device = kvm_vfio(self->vm);
+	ASSERT_LE(0, self->device);
 }
 
 FIXTURE_TEARDOWN(kvm)
