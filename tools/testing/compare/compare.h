@@ -98,7 +98,7 @@ void function_disable(const char *parent);
 #define MAPPINGS	6
 /* The last two events start something; the others are told of something. */
 #define EVENT_START	6
-#define MEMORY_SIZE	(1UL << 20)
+#define BUFFER_SIZE	(1UL << 20)
 /* No process has that many files open. */
 #define FD_CLOSED	900
 
@@ -163,6 +163,12 @@ bool session_run(const struct options *options, const struct layout *layout,
 		 FILE *log, unsigned long session);
 int run_device(struct run *run);
 bool run_may_reset(struct run *run);
+
+/* ---- mtty.c: a device that is none of PCI's, under a driver in C ---- */
+
+#define MTTY_DEVICE	"MTTY"
+
+bool mtty_session(const struct options *options, FILE *log, unsigned long session);
 
 /* ---- log.c ---- */
 

@@ -60,7 +60,7 @@ static char *any_memory(struct run *run, uint64_t *size)
 	if (kind == 0)
 		return (char *)BAD_POINTER;
 	if (kind == 1)
-		return run->memory + MEMORY_SIZE - PAGE_SIZE;
+		return run->memory + BUFFER_SIZE - PAGE_SIZE;
 	if (kind > 3)
 		return run->memory;
 	if (!mapping->address)
@@ -101,7 +101,7 @@ static void dma_map(struct run *run)
 		      (unsigned long long)iova, (unsigned long long)size, flags);
 	memory = any_memory(run, &size);
 	/* A whole address space takes long to pin. */
-	if (size > 2 * MEMORY_SIZE)
+	if (size > 2 * BUFFER_SIZE)
 		size |= 1ULL << 63;
 	if (has_container(run))
 		log_result(run, type1_map(run->container, memory, iova, size,
@@ -199,7 +199,7 @@ static void *any_bitmap(struct run *run, uint64_t *bits)
 		return (void *)(1UL << 63);
 	case 2:
 		/* Nothing behind the first words can be touched. */
-		return run->memory + MEMORY_SIZE - 16;
+		return run->memory + BUFFER_SIZE - 16;
 	default:
 		return bits;
 	}

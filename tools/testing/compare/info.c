@@ -18,7 +18,7 @@
  */
 void *argument_place(struct run *run, const void *from, size_t size)
 {
-	char *place = run->memory + MEMORY_SIZE - size;
+	char *place = run->memory + BUFFER_SIZE - size;
 
 	if (random_chance(&run->random, 30))
 		return BAD_POINTER;

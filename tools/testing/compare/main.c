@@ -6,7 +6,7 @@
  * Drives each device by a process of its own, all at the same time: most of what
  * takes long is waiting. Each writes DIRECTORY/DEVICE.log. A device is the name
  * of an environment variable that holds its address; "VF" is a virtual function
- * of PORT_IGB. See compare.h.
+ * of PORT_IGB, "MTTY" a mediated device of the kernel's sample. See compare.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "compare.h"
+#include "samples.h"
 
 #define PARENT	"PORT_IGB"
 #define NAMES	16
@@ -27,44 +28,64 @@ static bool is_function(const char *name)
 	return !strcmp(name, "VF");
 }
 
+static bool is_mtty(const char *name)
+{
+	return !strcmp(name, MTTY_DEVICE);
+}
+
 /* So that a splat in the kernel's log can be led back to what was done. */
-static void announce(const struct options *options, const struct layout *layout,
+static void announce(const struct options *options, const char *name,
 		     unsigned long session)
 {
 	char text[96];
 
 	snprintf(text, sizeof(text), "compare: %s seed %llu session %lu\n",
-		 layout->name, (unsigned long long)options->seed, session);
+		 name, (unsigned long long)options->seed, session);
 	file_write("/dev/kmsg", text);
 }
 
-/* Returns how many sessions there were, or -1. */
-static int device_run(const struct options *options, const struct layout *layout)
+/* Returns how many sessions there were that could open the device. */
+static unsigned long sessions_run(const struct options *options,
+				  const struct layout *layout, const char *name, FILE *log)
 {
 	unsigned long sessions =
 		(options->operations + options->length - 1) / options->length;
 	unsigned long session = options->only < 0 ? 0 : options->only;
 	unsigned long opened = 0;
-	char path[256];
-	FILE *log;
 
 	if (options->only >= 0)
 		sessions = session + 1;
-	snprintf(path, sizeof(path), "%s/%s.log", options->directory,
-		 layout->name);
+	for (; session < sessions; session++) {
+		if (options->fuzz)
+			announce(options, name, session);
+		opened += is_mtty(name) ? mtty_session(options, log, session) :
+					  session_run(options, layout, log, session);
+	}
+	return opened;
+}
+
+/* Returns 0, or -1 if nothing could be done. */
+static int device_run(const struct options *options, const struct layout *layout,
+		      const char *name)
+{
+	unsigned long opened;
+	char path[256];
+	FILE *log;
+
+	snprintf(path, sizeof(path), "%s/%s.log", options->directory, name);
 	log = fopen(path, "we");
 	if (!log)
 		return -1;
 	setvbuf(log, NULL, _IOFBF, 1 << 18);
 	log_layout(log, layout);
-	layout_power(layout, true);
-	layout_restore(layout);
-	for (; session < sessions; session++) {
-		if (options->fuzz)
-			announce(options, layout, session);
-		opened += session_run(options, layout, log, session);
+	if (is_mtty(name)) {
+		opened = sessions_run(options, layout, name, log);
+	} else {
+		layout_power(layout, true);
+		layout_restore(layout);
+		opened = sessions_run(options, layout, name, log);
+		layout_power(layout, false);
 	}
-	layout_power(layout, false);
 	if (fclose(log) || !opened)
 		return -1;
 	return 0;
@@ -100,21 +121,29 @@ static void options_parse(struct options *options, int argc, char **argv)
 	}
 }
 
-/* The devices are bound to vfio-pci, and given back when this process ends. */
+/* The devices are bound to vfio-pci, and given back when this process ends. So are modules. */
 static void devices_claim(char **names)
 {
+	static const char *const module[] = { "mtty", NULL };
 	const char *claimed[NAMES + 1] = { NULL };
-	unsigned int i;
+	unsigned int i, count = 0;
 
-	for (i = 0; names[i] && i < NAMES; i++)
-		claimed[i] = is_function(names[i]) ? PARENT : names[i];
+	for (i = 0; names[i] && i < NAMES; i++) {
+		if (is_mtty(names[i]))
+			samples_claim(module);
+		else
+			claimed[count++] = is_function(names[i]) ? PARENT : names[i];
+	}
 	pci_claim(claimed);
 }
 
 static int device_find(struct layout *layout, const char *name)
 {
-	const char *bdf = pci_device(is_function(name) ? PARENT : name);
+	const char *bdf;
 
+	if (is_mtty(name))
+		return 0;
+	bdf = pci_device(is_function(name) ? PARENT : name);
 	if (!bdf)
 		return -1;
 	if (is_function(name))
@@ -134,7 +163,7 @@ static void device_start(const struct options *options, unsigned int i,
 	fflush(stdout);
 	workers[i] = fork();
 	if (!workers[i])
-		_exit(device_run(options, &layouts[i]) ? 1 : 0);
+		_exit(device_run(options, &layouts[i], name) ? 1 : 0);
 }
 
 int main(int argc, char **argv)

@@ -160,13 +160,13 @@ static void region_fault(struct run *run)
 	if (window && random_chance(&run->random, 60))
 		offset = REGION_OFFSET(window->region) + window->offset;
 	if (random_chance(&run->random, 50))
-		start = run->memory + MEMORY_SIZE -
+		start = run->memory + BUFFER_SIZE -
 			4 * random_below(&run->random, 3);
 	log_operation(run, "region %s %#llx+%zu into %s",
 		      write ? "write" : "read", (unsigned long long)offset, size,
 		      start == BAD_POINTER ? "nothing" : "the last bytes");
 	if (start != BAD_POINTER)
-		memset(start, 0, run->memory + MEMORY_SIZE - start);
+		memset(start, 0, run->memory + BUFFER_SIZE - start);
 	if (write)
 		log_result(run, sys_result(pwrite(run_device(run), start, size,
 						  offset)));

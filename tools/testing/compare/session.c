@@ -83,12 +83,12 @@ void operation_run(struct run *run)
 static void memory_prepare(struct run *run)
 {
 	/* Behind it there is nothing: what the kernel copies across fails. */
-	char *memory = mmap(NULL, MEMORY_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE,
+	char *memory = mmap(NULL, BUFFER_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return;
-	mprotect(memory + MEMORY_SIZE, PAGE_SIZE, PROT_NONE);
+	mprotect(memory + BUFFER_SIZE, PAGE_SIZE, PROT_NONE);
 	run->memory = memory;
 }
 
@@ -222,7 +222,7 @@ static void session_end(struct run *run)
 			munmap(run->mappings[i].address, run->mappings[i].size);
 	}
 	if (run->memory)
-		munmap(run->memory, MEMORY_SIZE + PAGE_SIZE);
+		munmap(run->memory, BUFFER_SIZE + PAGE_SIZE);
 }
 
 static void events_close(struct run *run)

@@ -3,7 +3,7 @@
 # Comparison of our modules with the C modules, operation by operation; see
 # tools/testing/compare. Sourced after the other parts.
 
-COMPARE_DEVICES=(IGB NVME E1000E EDU IVSHMEM VIRTIO_NET VF VGA PORT_NVME PORT_IVSHMEM XHCI)
+COMPARE_DEVICES=(IGB NVME E1000E EDU IVSHMEM VIRTIO_NET VF VGA PORT_NVME PORT_IVSHMEM XHCI MTTY)
 COMPARE_KEPT=5
 # Seconds for a thousand operations, and for what does not depend on them; a
 # guest does a thousand a second, unless the host has other things to do.
