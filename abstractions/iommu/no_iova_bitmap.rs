@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/linux/iova_bitmap.h`](srctree/include/linux/iova_bitmap.h)
 
+use crate::abstractions::bindings;
 use core::{
     convert::Infallible,
     marker::PhantomData, //
@@ -37,6 +38,11 @@ impl IovaBitmap {
 pub struct DirtyBitmap<'a>(Infallible, PhantomData<&'a mut ()>);
 
 impl DirtyBitmap<'_> {
+    /// The bitmap.
+    pub(in crate::abstractions) fn as_raw(&mut self) -> *mut bindings::iova_bitmap {
+        match self.0 {}
+    }
+
     /// The first address that it is for.
     pub fn iova(&self) -> u64 {
         match self.0 {}
