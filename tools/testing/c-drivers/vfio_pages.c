@@ -35,7 +35,6 @@ struct pages_device {
 	struct list_head pins;
 	u8 *memory;
 	struct vfio_pages_registers regs;
-	struct virqfd *virqfd;
 };
 
 struct pin {
@@ -212,22 +211,6 @@ static long combine(struct pages_device *pages)
 	return 0;
 }
 
-static int event_seen(void *opaque, void *data)
-{
-	struct pages_device *pages = opaque;
-
-	pages->regs.events++;
-	return data == &pages->regs;
-}
-
-static void event_thread(void *opaque, void *data)
-{
-	struct pages_device *pages = opaque;
-
-	might_sleep();
-	pages->regs.threads++;
-}
-
 /* ---- commands ---- */
 
 static long copies(struct pages_device *pages)
@@ -265,12 +248,6 @@ static long carry_out(struct pages_device *pages)
 		return next_state(pages);
 	case VFIO_PAGES_COMBINE:
 		return combine(pages);
-	case VFIO_PAGES_EVENT_BEGIN:
-		return vfio_virqfd_enable(pages, event_seen, event_thread, &pages->regs,
-					  &pages->virqfd, pages->regs.from);
-	case VFIO_PAGES_EVENT_END:
-		vfio_virqfd_disable(&pages->virqfd);
-		return 0;
 	}
 	return -ENOTTY;
 }
@@ -326,10 +303,7 @@ static int pages_open(struct vfio_device *vdev)
 
 static void pages_close(struct vfio_device *vdev)
 {
-	struct pages_device *pages = to_pages(vdev);
-
-	vfio_virqfd_disable(&pages->virqfd);
-	unpin(pages, 0, U64_MAX);
+	unpin(to_pages(vdev), 0, U64_MAX);
 }
 
 /* A register, as one. */

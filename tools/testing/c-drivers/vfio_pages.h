@@ -12,10 +12,8 @@ struct vfio_pages_registers {
 	struct vfio_memory_registers memory;
 	__u64 kvm;		/* has the device a machine now? */
 	__u64 flags;		/* of migration; how many ranges there may be */
-	__u64 from;		/* a state; an eventfd */
+	__u64 from;		/* a state */
 	__u64 to;		/* a state */
-	__u64 events;		/* how often the eventfd was seen at once, */
-	__u64 threads;		/* and later, where that may sleep */
 };
 
 /* The state on the way from one to another comes into "to". */
@@ -25,7 +23,5 @@ struct vfio_pages_registers {
  * become so few as "flags" says, and as many as "to" says then.
  */
 #define VFIO_PAGES_COMBINE	9
-#define VFIO_PAGES_EVENT_BEGIN	10
-#define VFIO_PAGES_EVENT_END	11
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the core does for drivers in C, as the driver vfio_pages sees it, which both stacks
- * load: the machine of its user, eventfds, states of migration, ranges that are too many;
- * and when it is opened and closed. What it pins is in emulated_pin_test.c.
+ * load: the machine of its user, states of migration, ranges that are too many; and when it
+ * is opened and closed. What it pins is in emulated_pin_test.c.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -82,72 +82,6 @@ TEST_F(pages, has_a_machine)
 	self->session.device = self->device;
 	EXPECT_EQ(0, get(self->device, PLACE(kvm)));
 	close(kvm);
-}
-
-/* ---- eventfds ---- */
-
-static bool counts(int device, uint64_t events, uint64_t threads)
-{
-	int i;
-
-	for (i = 0; i < 200; i++) {
-		if (get(device, PLACE(events)) == events &&
-		    get(device, PLACE(threads)) == threads)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-/* 9-10: each signal is seen at once, and by a thread afterwards. */
-TEST_F(pages, sees_eventfds)
-{
-	int device = self->device;
-	int event = event_new();
-	int i;
-
-	ASSERT_LE(0, event);
-	EXPECT_EQ(0, order(device, VFIO_PAGES_EVENT_END));
-	ASSERT_TRUE(put(device, PLACE(from), event));
-	ASSERT_EQ(0, order(device, VFIO_PAGES_EVENT_BEGIN));
-	EXPECT_EQ(-EBUSY, order(device, VFIO_PAGES_EVENT_BEGIN));
-	EXPECT_TRUE(counts(device, 0, 0));
-	for (i = 1; i <= 3; i++) {
-		ASSERT_EQ(0, event_signal(event));
-		EXPECT_TRUE(counts(device, i, i));
-		/* It was taken. */
-		EXPECT_EQ(-EAGAIN, event_take(event));
-	}
-	EXPECT_EQ(0, order(device, VFIO_PAGES_EVENT_END));
-	ASSERT_EQ(0, event_signal(event));
-	EXPECT_EQ(1, event_take(event));
-	EXPECT_TRUE(counts(device, 3, 3));
-	/* What was signalled before is seen when it begins. */
-	ASSERT_EQ(0, event_signal(event));
-	ASSERT_EQ(0, order(device, VFIO_PAGES_EVENT_BEGIN));
-	EXPECT_TRUE(counts(device, 4, 4));
-	/* Whoever closes the eventfd ends it. */
-	close(event);
-	event = event_new();
-	ASSERT_TRUE(put(device, PLACE(from), event));
-	for (i = 0; i < 100 && order(device, VFIO_PAGES_EVENT_BEGIN); i++)
-		usleep(10000);
-	EXPECT_GT(100, i);
-	ASSERT_EQ(0, event_signal(event));
-	EXPECT_TRUE(counts(device, 5, 5));
-	close(event);
-}
-
-/* 9-10 */
-TEST_F(pages, wrong_eventfds)
-{
-	int device = self->device;
-
-	ASSERT_TRUE(put(device, PLACE(from), (uint32_t)-1));
-	EXPECT_EQ(-EBADF, order(device, VFIO_PAGES_EVENT_BEGIN));
-	ASSERT_TRUE(put(device, PLACE(from), device));
-	EXPECT_EQ(-EINVAL, order(device, VFIO_PAGES_EVENT_BEGIN));
-	EXPECT_EQ(0, order(device, VFIO_PAGES_EVENT_END));
 }
 
 /* ---- migration ---- */
