@@ -80,7 +80,8 @@ FIXTURE_SETUP(cost)
 	NEED_DEVICE(edu, "EDU");
 	NEED_DEVICE(bdf, "TESTDEV");
 	ASSERT_EQ(0, pci_resource(bdf, BAR, &self->address, &size));
-	ASSERT_EQ(BAR_SIZE, size);
+	/* The one that counts instructions has more. */
+	ASSERT_LE(BAR_SIZE, size);
 	ASSERT_EQ(0, session_join(&self->edu, edu, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, session_join(&self->owner, bdf, VFIO_TYPE1v2_IOMMU));
 	self->place = memory_new_aligned(BAR_SIZE, SIZE_1G);
