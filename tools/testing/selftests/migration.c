@@ -87,6 +87,60 @@ int go_to(int device, uint32_t state)
 	return fd;
 }
 
+static void *move_often(void *data)
+{
+	static const uint32_t states[] = { STOP_COPY, RESUMING, PRE_COPY, RUNNING };
+	struct mover *mover = data;
+	unsigned int i;
+
+	for (i = 0; !__atomic_load_n(&mover->done, __ATOMIC_RELAXED); i++) {
+		int fd = -1;
+		long ret = set_state(mover->device, states[i % 4], &fd);
+
+		if (ret && ret != -EINVAL && ret != mover->excused && !mover->wrong)
+			mover->wrong = ret;
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+static long mover_end(struct mover *mover)
+{
+	__atomic_store_n(&mover->done, true, __ATOMIC_RELAXED);
+	pthread_join(mover->thread, NULL);
+	return mover->wrong;
+}
+
+int movers_begin(struct mover *movers, int device, long excused)
+{
+	int i, ret;
+
+	for (i = 0; i < MOVERS; i++) {
+		movers[i] = (struct mover){ .device = device, .excused = excused };
+		ret = pthread_create(&movers[i].thread, NULL, move_often, &movers[i]);
+		if (ret) {
+			while (i-- > 0)
+				mover_end(&movers[i]);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+long movers_end(struct mover *movers)
+{
+	long wrong = 0;
+	int i;
+
+	for (i = 0; i < MOVERS; i++) {
+		long ret = mover_end(&movers[i]);
+
+		wrong = wrong ?: ret;
+	}
+	return wrong;
+}
+
 long precopy_info(int fd, struct vfio_precopy_info *info)
 {
 	info->argsz = sizeof(*info);

@@ -3,6 +3,7 @@
 #ifndef MIGRATION_H
 #define MIGRATION_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,23 @@ long set_state(int device, uint32_t state, int *fd);
 long change_state(int device, uint32_t state);
 int transfer_begin(int device, uint32_t state);
 int go_to(int device, uint32_t state);
+
+/* A thread that changes the state of a device all the time. */
+struct mover {
+	pthread_t thread;
+	int device;
+	bool done;
+	/* An answer that is as good as EINVAL, which says that a reset was faster. */
+	long excused;
+	/* The first one that is not. */
+	long wrong;
+};
+
+/* Two of them; 0 or a positive errno. */
+#define MOVERS		2
+int movers_begin(struct mover *movers, int device, long excused);
+/* Ends them, and returns the first answer that was wrong. */
+long movers_end(struct mover *movers);
 
 long precopy_info(int fd, struct vfio_precopy_info *info);
 long stream_read(int fd, void *bytes, size_t size);

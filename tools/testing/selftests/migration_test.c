@@ -4,7 +4,6 @@
  * of one edu device to the other one.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -644,55 +643,23 @@ TEST_F(pair, reset_in_each_state)
 	EXPECT_EQ(0, pci_bind(sibling, NULL));
 }
 
-struct mover {
-	int device;
-	bool done;
-	/* The first answer that no reset explains. */
-	long wrong;
-};
-
-/* EINVAL: the state was left by a reset on the way. EIO: there was no memory. */
-static void *move_often(void *data)
-{
-	static const uint32_t states[] = { STOP_COPY, RESUMING, PRE_COPY, RUNNING };
-	struct mover *mover = data;
-	unsigned int i;
-
-	for (i = 0; !__atomic_load_n(&mover->done, __ATOMIC_RELAXED); i++) {
-		int fd = -1;
-		long ret = set_state(mover->device, states[i % 4], &fd);
-
-		if (ret && ret != -EINVAL && ret != -EIO && !mover->wrong)
-			mover->wrong = ret;
-		if (fd >= 0)
-			close(fd);
-	}
-	return NULL;
-}
-
 /* 6-61: who resets the device, and who changes its state, do not wait for each other. */
 TEST_F(pair, reset_meanwhile)
 {
-	struct mover movers[2] = { { self->to }, { self->to } };
-	pthread_t threads[2];
+	struct mover movers[MOVERS];
 	const char *sibling;
 	int i;
 
 	NEED_DEVICE(sibling, "SHARED_TESTDEV");
 	ASSERT_EQ(0, pci_bind(sibling, "vfio-pci"));
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, move_often,
-					    &movers[i]));
+	/* EIO: the device has no memory while it is reset. */
+	ASSERT_EQ(0, movers_begin(movers, self->to, -EIO));
 	for (i = 0; i < 20; i++) {
 		long ret = hot_reset(self->to, self->session[1].group);
 
 		EXPECT_TRUE(ret == 0 || ret == -EAGAIN);
 	}
-	for (i = 0; i < 2; i++) {
-		__atomic_store_n(&movers[i].done, true, __ATOMIC_RELAXED);
-		EXPECT_EQ(0, pthread_join(threads[i], NULL));
-		EXPECT_EQ(0, movers[i].wrong);
-	}
+	EXPECT_EQ(0, movers_end(movers));
 	ASSERT_EQ(0, hot_reset(self->to, self->session[1].group));
 	EXPECT_EQ(RUNNING, state_of(self->to));
 	EXPECT_EQ(0, session_works(&self->session[1]));

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -497,47 +496,16 @@ TEST_F(mtty, wrong_stream)
 	EXPECT_EQ(0, take(self->device, 0, 0x60));
 }
 
-struct mover {
-	int device;
-	bool done;
-	/* The first answer that no reset explains. */
-	long wrong;
-};
-
-static void *move_often(void *data)
-{
-	static const uint32_t states[] = { STOP_COPY, RESUMING, PRE_COPY, RUNNING };
-	struct mover *mover = data;
-	unsigned int i;
-
-	for (i = 0; !__atomic_load_n(&mover->done, __ATOMIC_RELAXED); i++) {
-		int fd = -1;
-		long ret = set_state(mover->device, states[i % 4], &fd);
-
-		if (ret && ret != -EINVAL && !mover->wrong)
-			mover->wrong = ret;
-		if (fd >= 0)
-			close(fd);
-	}
-	return NULL;
-}
-
 /* Who resets the device, and who changes its state, do not wait for each other. */
 TEST_F(mtty, reset_meanwhile)
 {
-	struct mover movers[2] = { { self->device }, { self->device } };
-	pthread_t threads[2];
+	struct mover movers[MOVERS];
 	int i;
 
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, move_often, &movers[i]));
+	ASSERT_EQ(0, movers_begin(movers, self->device, 0));
 	for (i = 0; i < 1000; i++)
 		EXPECT_EQ(0, reset(self->device));
-	for (i = 0; i < 2; i++) {
-		__atomic_store_n(&movers[i].done, true, __ATOMIC_RELAXED);
-		EXPECT_EQ(0, pthread_join(threads[i], NULL));
-		EXPECT_EQ(0, movers[i].wrong);
-	}
+	EXPECT_EQ(0, movers_end(movers));
 	EXPECT_EQ(0, reset(self->device));
 	EXPECT_EQ(RUNNING, state_of(self->device));
 }
