@@ -181,7 +181,7 @@ impl Virqfd {
 
     /// Waits for a [`Handler::follow_up`] that is queued or running.
     pub fn flush(&self) {
-        workqueue::flush::<_, FOLLOW_UP>(&self.shared.follow_up);
+        self.follow_up().wait();
     }
 
     /// To wait for it without the eventfd, which may be gone by then.

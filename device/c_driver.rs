@@ -112,18 +112,7 @@ impl CDriver {
 }
 
 impl DeviceOps for CDriver {
-    fn open(&self, device: &Device) -> Result {
-        self.open_for(
-            device,
-            &Opening {
-                machine: None,
-                through_cdev: false,
-                bound: None,
-            },
-        )
-    }
-
-    fn open_for(&self, _device: &Device, opening: &Opening<'_>) -> Result {
+    fn open(&self, _device: &Device, opening: &Opening<'_>) -> Result {
         let _set = self.device.lock_set();
         self.device.set_machine(opening.machine);
         self.device.set_bound(opening.bound);
@@ -178,7 +167,7 @@ impl DeviceOps for CDriver {
         self.device.write(bytes, position).unwrap_or(Err(EINVAL))
     }
 
-    fn map(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
+    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
         self.device.mmap(mapping).unwrap_or(Err(EINVAL))?;
         Ok(Populated::ByDriver)
     }

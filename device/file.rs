@@ -345,7 +345,7 @@ impl FileOperations for DeviceFile {
 
     fn mmap(this: ArcBorrow<'_, Self>, mapping: &NewMapping<'_>) -> Result<Populated> {
         let device = this.access()?;
-        device.ops().map(device, mapping)
+        device.ops().mmap(device, mapping)
     }
 
     fn fault(this: ArcBorrow<'_, Self>, fault: &Fault<'_>) -> FaultResult {

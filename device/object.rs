@@ -353,7 +353,7 @@ impl Device {
                     noiommu::permit()?;
                 }
                 memory.set(&self.user_memory, Memory::Container(backend))?;
-                self.ops.open_for(self, &opening)?;
+                self.ops.open(self, &opening)?;
                 users.use_container();
                 (OpenIommu::Container, 0)
             }
@@ -371,12 +371,12 @@ impl Device {
                     bound: bound.physical(),
                     ..opening
                 };
-                self.ops.open_for(self, &opening)?;
+                self.ops.open(self, &opening)?;
                 (OpenIommu::Iommufd(bound), id)
             }
             Opener::NoIommu(context) => {
                 noiommu::permit_iommufd(context)?;
-                self.ops.open_for(self, &opening)?;
+                self.ops.open(self, &opening)?;
                 (OpenIommu::NoIommu(context.share()), 0)
             }
         };

@@ -43,22 +43,13 @@ pub struct Opening<'a> {
 /// What a bus driver does for a device. Everything but opening and closing has
 /// a default: the answer of a device that lacks the operation.
 pub trait DeviceOps: Send + Sync {
-    /// Makes the device usable. Called for the first file only, with the
+    /// Makes the device usable, for who opens it. Called for the first file only, with the
     /// device-set lock held.
     ///
     /// # Errors
     ///
     /// Whatever keeps the device from working; nothing has changed then.
-    fn open(&self, device: &Device) -> Result;
-
-    /// [`open`](Self::open), for a driver that has to know who opens the device.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Self::open).
-    fn open_for(&self, device: &Device, _opening: &Opening<'_>) -> Result {
-        self.open(device)
-    }
+    fn open(&self, device: &Device, opening: &Opening<'_>) -> Result;
 
     /// So many files have the device open now; more than one, or one again. Called with the
     /// device-set lock held.
@@ -122,25 +113,15 @@ pub trait DeviceOps: Send + Sync {
         Err(EINVAL)
     }
 
-    /// Checks a new mapping of a region and sets its caching. Called with the
-    /// mmap lock held; pages are mapped by [`fault`](Self::fault) only.
+    /// Checks a new mapping of a region and sets its caching. Called with the mmap lock held.
+    /// Pages are mapped by [`fault`](Self::fault) only, or by the driver itself, as it says: what
+    /// those are is not known here, and they stay until the area goes.
     ///
     /// # Errors
     ///
     /// `EINVAL`: nothing can be mapped there.
-    fn mmap(&self, _device: &Device, _mapping: &NewMapping<'_>) -> Result {
+    fn mmap(&self, _device: &Device, _mapping: &NewMapping<'_>) -> Result<Populated> {
         Err(EINVAL)
-    }
-
-    /// [`mmap`](Self::mmap), for a driver that fills the area by itself: pages of that are not
-    /// known here, and stay until the area goes.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`mmap`](Self::mmap).
-    fn map(&self, device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
-        self.mmap(device, mapping)?;
-        Ok(Populated::ByFault)
     }
 
     /// Maps a page of such a mapping. Called with the mmap lock, or the lock

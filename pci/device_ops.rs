@@ -50,7 +50,8 @@ use vfio::{
             Fault,
             FaultResult,
             FrameRange,
-            NewMapping, //
+            NewMapping,
+            Populated, //
         },
         uaccess::UserBytes, //
     },
@@ -64,7 +65,10 @@ use vfio::{
             Migration,
             Stream, //
         },
-        ops::DeviceOps,
+        ops::{
+            DeviceOps,
+            Opening, //
+        },
         Device, //
     }, //
 };
@@ -186,7 +190,7 @@ impl Migration for CoreDevice {
 }
 
 impl DeviceOps for CoreDevice {
-    fn open(&self, _device: &Device) -> Result {
+    fn open(&self, _device: &Device, _opening: &Opening<'_>) -> Result {
         CoreDevice::open(self)
     }
 
@@ -276,8 +280,9 @@ impl DeviceOps for CoreDevice {
         })
     }
 
-    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
-        self.opened()?.check_mapping(mapping)
+    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
+        self.opened()?.check_mapping(mapping)?;
+        Ok(Populated::ByFault)
     }
 
     fn fault(&self, _device: &Device, fault: &Fault<'_>) -> FaultResult {

@@ -23,7 +23,10 @@ use vfio::{
     },
     confinement::Dma,
     device::{
-        ops::DeviceOps,
+        ops::{
+            DeviceOps,
+            Opening, //
+        },
         set::DeviceSetKey,
         Device, //
     },
@@ -35,7 +38,7 @@ const TEXT: &[u8] = b"Hello\n";
 struct Hello;
 
 impl DeviceOps for Hello {
-    fn open(&self, _device: &Device) -> Result {
+    fn open(&self, _device: &Device, _opening: &Opening<'_>) -> Result {
         Ok(())
     }
 

@@ -28,7 +28,8 @@ use vfio::{
                 pages,
                 Fault,
                 FaultResult,
-                NewMapping, //
+                NewMapping,
+                Populated, //
             }, //
         },
         sync::rwsem::RwSemaphore,
@@ -48,7 +49,10 @@ use vfio::{
     confinement::Dma,
     device::{
         dma_logging::DmaLogging,
-        ops::DeviceOps,
+        ops::{
+            DeviceOps,
+            Opening, //
+        },
         set::DeviceSetKey,
         Device, //
     },
@@ -144,7 +148,7 @@ fn register_at(position: i64, length: usize) -> Result<Option<usize>> {
 }
 
 impl DeviceOps for Memory {
-    fn open(&self, device: &Device) -> Result {
+    fn open(&self, device: &Device, _opening: &Opening<'_>) -> Result {
         // What one user leaves behind is not for the next one.
         self.engine.reset();
         self.reset(device);
@@ -226,12 +230,12 @@ impl DeviceOps for Memory {
         Ok((*position - start) as usize)
     }
 
-    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result {
+    fn mmap(&self, _device: &Device, mapping: &NewMapping<'_>) -> Result<Populated> {
         let end = mapping
             .page_offset()
             .checked_add(pages(mapping.len() as u64));
         match end {
-            Some(end) if mapping.is_shared() && end <= PAGES as u64 => Ok(()),
+            Some(end) if mapping.is_shared() && end <= PAGES as u64 => Ok(Populated::ByFault),
             _ => Err(EINVAL),
         }
     }
