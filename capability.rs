@@ -27,6 +27,26 @@ impl CapabilityChain {
         }
     }
 
+    /// Creates a chain of these bytes, whose offsets are from its own start.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut chain = Self::new();
+        chain.bytes.extend_from_slice(bytes, GFP_KERNEL)?;
+        Ok(chain)
+    }
+
+    /// Creates a copy of the chain.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        Self::from_bytes(&self.bytes)
+    }
+
     /// Whether there is no capability yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -56,6 +76,20 @@ impl CapabilityChain {
         if let Some(room) = room.and_then(|room| room.get_mut(..payload.len())) {
             room.copy_from_slice(payload);
         }
+        Ok(())
+    }
+
+    /// Appends the chain to another one, which is empty or has its offsets from its own start.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. Then `others` is as it was.
+    pub(crate) fn join(mut self, others: &mut KVec<u8>) -> Result {
+        let start = others.len();
+        chain::shift(&mut self.bytes, start)?;
+        others.reserve(self.bytes.len(), GFP_KERNEL)?;
+        chain::link(others, start)?;
+        others.extend_from_slice(&self.bytes, GFP_KERNEL)?;
         Ok(())
     }
 

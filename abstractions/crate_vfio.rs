@@ -30,6 +30,7 @@ pub mod exports {
     pub mod iommufd;
     pub mod irq_set;
     pub mod kvm;
+    pub mod mapping;
     pub mod migration;
     pub mod registration;
     #[doc(hidden)]

@@ -71,6 +71,19 @@ pub const fn size(payload: usize) -> Result<usize, TooLong> {
     }
 }
 
+/// Makes the capability that will start at `start` follow the last one of a chain, if that has any.
+///
+/// # Errors
+///
+/// It starts too far from the start of the chain. Nothing has changed then.
+pub fn link(chain: &mut [u8], start: usize) -> Result<(), TooLong> {
+    if start == 0 {
+        return Ok(());
+    }
+    let last = last(chain)?;
+    set_next(chain, last, start)
+}
+
 /// Makes the bytes from `start` on, which are zero, a capability, the last one of the chain.
 ///
 /// # Errors
@@ -82,10 +95,7 @@ pub fn append(chain: &mut [u8], start: usize, id: u16, version: u16) -> Result<(
     if room < HEADER_SIZE {
         return Err(TooLong);
     }
-    if start != 0 {
-        let last = last(chain)?;
-        set_next(chain, last, start)?;
-    }
+    link(chain, start)?;
     put(chain, start, id.to_ne_bytes())?;
     put(
         chain,

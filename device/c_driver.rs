@@ -10,6 +10,9 @@ use crate::{
         c_driver::device::CDevice,
         iommu::iova_bitmap::DirtyBitmap,
         mm::pfnmap::{
+            Fault,
+            FaultResult,
+            FrameRange,
             NewMapping,
             Populated, //
         },
@@ -52,17 +55,22 @@ use kernel::{
 pub(crate) struct CDriver {
     device: CDevice,
     pages: Arc<PagesByAddress>,
+    /// What the module does that knows the bus of the device, if the driver has one serve it.
+    bus: Option<Arc<dyn DeviceOps>>,
 }
 
 impl CDriver {
-    /// The driver of `device`.
+    /// The driver of `device`, which `bus` serves.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(device: CDevice) -> Result<Self> {
-        let pages = PagesByAddress::new()?;
-        Ok(Self { device, pages })
+    pub(crate) fn new(device: CDevice, bus: Option<Arc<dyn DeviceOps>>) -> Result<Self> {
+        Ok(Self {
+            device,
+            pages: PagesByAddress::new()?,
+            bus,
+        })
     }
 
     /// The pages of its user that it has pinned.
@@ -172,6 +180,18 @@ impl DeviceOps for CDriver {
         Ok(Populated::ByDriver)
     }
 
+    // Areas that the driver has let the bus make. Those of its own have a handler of their own.
+    fn fault(&self, device: &Device, fault: &Fault<'_>) -> FaultResult {
+        match &self.bus {
+            Some(bus) => bus.fault(device, fault),
+            None => FaultResult::SIGBUS,
+        }
+    }
+
+    fn frames(&self, device: &Device, page_offset: u64) -> Option<FrameRange> {
+        self.bus.as_ref()?.frames(device, page_offset)
+    }
+
     fn request(&self, _device: &Device, count: u32) {
         self.device.request(count);
     }
@@ -179,6 +199,9 @@ impl DeviceOps for CDriver {
     #[cfg(CONFIG_VFIO_RUST_DEBUGFS)]
     fn show_in_debugfs(&self, directory: &DataDirectory<Device>) {
         self.device.set_debug_root(directory);
+        if let Some(bus) = &self.bus {
+            bus.show_in_debugfs(directory);
+        }
     }
 
     fn pins(&self) -> bool {

@@ -158,13 +158,25 @@ impl Request {
         let len = (header.argsz as usize)
             .checked_sub(size_of::<FeatureHeader>())
             .ok_or(EINVAL)?;
-        let operations = Operations::parse(header.flags)?;
         let address = arg.checked_add(size_of::<FeatureHeader>()).ok_or(EFAULT)?;
+        let payload = UserBytes::new(UserPtr::from_addr(address), len);
+        Self::new(header.flags, payload)
+    }
+
+    /// What a driver in C passes on of a request: its flags, and what follows the header.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there is an unknown flag, or both operations at once are asked for.
+    pub fn new(flags: u32, payload: UserBytes) -> Result<Self> {
         Ok(Self {
-            feature: Feature::from_number(header.flags & FeatureHeader::NUMBER),
-            flags: header.flags,
-            operations,
-            payload: Payload { address, len },
+            feature: Feature::from_number(flags & FeatureHeader::NUMBER),
+            flags,
+            operations: Operations::parse(flags)?,
+            payload: Payload {
+                address: payload.address().as_const_ptr().addr(),
+                len: payload.len(),
+            },
         })
     }
 

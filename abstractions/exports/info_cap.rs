@@ -9,7 +9,10 @@ use crate::{
         bindings,
         exports::signature::signatures, //
     },
-    capability::chain, //
+    capability::{
+        chain,
+        CapabilityChain, //
+    }, //
 };
 use core::ptr;
 use kernel::{
@@ -99,6 +102,49 @@ pub unsafe extern "C" fn vfio_info_cap_add(
         Ok(capability) => capability.as_mut_ptr().cast(),
         Err(error) => error.to_ptr(),
     }
+}
+
+/// Appends a chain to another one. On failure of an allocation there is no chain any more.
+///
+/// # Errors
+///
+/// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits.
+///
+/// # Safety
+///
+/// As of [`vfio_info_cap_add()`].
+pub unsafe fn append(caps: *mut bindings::vfio_info_cap, chain: CapabilityChain) -> Result {
+    // SAFETY: By this function's contract.
+    let caps = unsafe { &mut *caps };
+    // SAFETY: As above.
+    let mut bytes = unsafe { take(caps) };
+    let joined = chain.join(&mut bytes);
+    put(caps, bytes);
+    joined
+}
+
+/// Has `change` append to a chain, which is as it was if that fails.
+///
+/// # Errors
+///
+/// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. That of `change`.
+///
+/// # Safety
+///
+/// `change` must change what it is called with by functions of its header only.
+pub unsafe fn extend(
+    chain: &mut CapabilityChain,
+    change: &mut dyn FnMut(*mut bindings::vfio_info_cap) -> Result,
+) -> Result {
+    let mut caps = bindings::vfio_info_cap::default();
+    // SAFETY: The chain is ours, and starts as zeroes.
+    unsafe { append(&mut caps, chain.try_clone()?)? };
+    let changed = change(&mut caps);
+    // SAFETY: By this function's contract. Whatever has become of it, it is freed here.
+    let bytes = unsafe { take(&mut caps) };
+    changed?;
+    *chain = CapabilityChain::from_bytes(&bytes)?;
+    Ok(())
 }
 
 /// Appends a copy of the capability at `cap`, of which `size` bytes are valid. Only its offset is

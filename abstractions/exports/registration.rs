@@ -20,7 +20,9 @@ use crate::{
     confinement::Dma,
     device::{
         c_driver::CDriver,
-        set::DeviceSetKey, //
+        ops::DeviceOps,
+        set::DeviceSetKey,
+        Device, //
     },
     registration::Registration, //
 };
@@ -56,7 +58,7 @@ signatures!(
 #[no_mangle]
 pub unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By this function's contract.
-    from_result(|| unsafe { register(device, Dma::Physical) }.map(|()| 0))
+    from_result(|| unsafe { register(device, Dma::Physical, None) }.map(|_| 0))
 }
 
 /// Registers a device that is made of software.
@@ -71,7 +73,7 @@ pub unsafe extern "C" fn vfio_register_emulated_iommu_dev(
     device: *mut bindings::vfio_device,
 ) -> c_int {
     // SAFETY: By this function's contract.
-    from_result(|| unsafe { register(device, Dma::Emulated) }.map(|()| 0))
+    from_result(|| unsafe { register(device, Dma::Emulated, None) }.map(|_| 0))
 }
 
 /// Whether these operations can be those of a device with such DMA.
@@ -106,10 +108,20 @@ unsafe fn driver_module(parent: *mut bindings::device) -> DriverModule {
     }
 }
 
+/// Registers a device. `bus` does for it what the driver leaves to the module that knows the bus.
+///
+/// # Errors
+///
+/// Those of [`vfio_register_group_dev()`].
+///
 /// # Safety
 ///
 /// As for [`vfio_register_group_dev()`].
-unsafe fn register(raw: *mut bindings::vfio_device, dma: Dma) -> Result {
+pub unsafe fn register(
+    raw: *mut bindings::vfio_device,
+    dma: Dma,
+    bus: Option<Arc<dyn DeviceOps>>,
+) -> Result<Arc<Device>> {
     // SAFETY: By this function's contract; the fields are there from the creation on.
     let (parent, face) = unsafe {
         if warn_on!(!may_register((*raw).ops, dma)) {
@@ -135,7 +147,7 @@ unsafe fn register(raw: *mut bindings::vfio_device, dma: Dma) -> Result {
     // SAFETY: `Face::forget()` detaches it, and is called, below or when the driver unregisters the
     // device or gives it back, when nobody uses it.
     let device = unsafe { CDevice::new(NonNull::new(raw).ok_or(EINVAL)?) };
-    let driver = Arc::new(CDriver::new(device)?, GFP_KERNEL)?;
+    let driver = Arc::new(CDriver::new(device, bus)?, GFP_KERNEL)?;
     // SAFETY: By this function's contract.
     let module = unsafe { driver_module((*raw).dev) };
     let registration =
@@ -149,8 +161,9 @@ unsafe fn register(raw: *mut bindings::vfio_device, dma: Dma) -> Result {
         });
     match registration {
         Ok(registration) => {
+            let device = registration.device().clone();
             face.registered().lock().registration = Some(registration);
-            Ok(())
+            Ok(device)
         }
         Err(error) => {
             // SAFETY: The device is the one of `face`; it is not registered, and who may have
@@ -170,9 +183,19 @@ unsafe fn register(raw: *mut bindings::vfio_device, dma: Dma) -> Result {
 #[no_mangle]
 pub unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By this function's contract.
-    unsafe {
-        warn_on!(!Face::of(device).unregister(device));
-    }
+    warn_on!(!unsafe { unregister(device) });
+}
+
+/// Unregisters a device, as [`vfio_unregister_group_dev()`] does, if it is registered, and says
+/// whether it was.
+///
+/// # Safety
+///
+/// The caller must be the driver of `device`, which does not register or unregister it at the same
+/// time.
+pub unsafe fn unregister(device: *mut bindings::vfio_device) -> bool {
+    // SAFETY: By this function's contract.
+    unsafe { Face::of(device).unregister(device) }
 }
 
 /// Keeps a device registered, and says so, unless it is not.

@@ -23,6 +23,8 @@ use crate::{
 };
 use core::{
     alloc::Layout,
+    any::Any,
+    cell::UnsafeCell,
     ptr::NonNull, //
 };
 use kernel::{
@@ -54,6 +56,8 @@ pub(in crate::abstractions) struct Face {
     /// A leaf: what it has is cloned or taken out.
     #[pin]
     registered: SpinLock<Registered>,
+    /// What another module has to know of the device. Changed only by who has the device alone.
+    extension: UnsafeCell<Option<KBox<dyn Any + Send + Sync>>>,
 }
 
 /// What a device has from its registration to the end of that.
@@ -72,6 +76,7 @@ impl Face {
     fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             registered <- new_spinlock!(Registered::default(), "vfio_c_device"),
+            extension: UnsafeCell::new(None),
         })
     }
 
@@ -165,6 +170,64 @@ impl Face {
             bindings::kvfree(base.cast());
         }
     }
+}
+
+/// Gives a device what another module has to know of it, until [`withdraw()`], or until the device
+/// is freed.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+///
+/// # Safety
+///
+/// `device` must be from [`_vfio_alloc_device()`], and nobody else may use it: its driver is
+/// initialising it.
+pub unsafe fn extend<T: Any + Send + Sync>(
+    device: *mut bindings::vfio_device,
+    extension: T,
+) -> Result {
+    let extension = KBox::new(extension, GFP_KERNEL_ACCOUNT)?;
+    // SAFETY: By this function's contract.
+    unsafe { *Face::of(device).extension.get() = Some(extension) };
+    Ok(())
+}
+
+/// What [`extend()`] has given to a device; `None` if it was nothing of this type.
+///
+/// # Safety
+///
+/// `device` must be from [`_vfio_alloc_device()`], and nobody may free it, or withdraw this from
+/// it, as long as the result is used.
+#[inline]
+pub unsafe fn extension<'a, T: Any + Send + Sync>(
+    device: *mut bindings::vfio_device,
+) -> Option<&'a T> {
+    // SAFETY: By this function's contract; who changes it is alone.
+    let extension = unsafe { &*Face::of(device).extension.get() };
+    extension.as_deref()?.downcast_ref()
+}
+
+/// Takes away what [`extend()`] has given to a device.
+///
+/// # Safety
+///
+/// `device` must be from [`_vfio_alloc_device()`], and nobody else may use it: its driver is
+/// releasing it.
+pub unsafe fn withdraw(device: *mut bindings::vfio_device) {
+    // SAFETY: By this function's contract.
+    let extension = unsafe { (*Face::of(device).extension.get()).take() };
+    drop(extension);
+}
+
+/// The device, from its registration until nobody uses it any more.
+///
+/// # Safety
+///
+/// `device` must be from [`_vfio_alloc_device()`], and the caller must have a reference to it.
+pub unsafe fn registered(device: *mut bindings::vfio_device) -> Option<Arc<Device>> {
+    // SAFETY: By this function's contract.
+    unsafe { Face::of(device) }.device()
 }
 
 /// Allocates a driver's structure, which begins with a `struct vfio_device`, and lets the driver
