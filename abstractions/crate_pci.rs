@@ -5,12 +5,24 @@
 //! One file per interface of the kernel, in folders as in `rust/kernel/`. All `unsafe` code of the
 //! crate is here.
 
+/// What drivers in C have of their devices.
+pub(crate) mod c_driver {
+    pub(crate) mod pci_device;
+    #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
+    pub(crate) mod pci_exports;
+    pub(crate) mod pci_region;
+}
 #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 pub(crate) mod dma_buf;
 /// Symbols that C code looks up: the entries to this crate, which are above all of it.
-#[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
 pub mod exports {
+    #[cfg(all(CONFIG_PCI_P2PDMA, CONFIG_DMA_SHARED_BUFFER))]
     pub mod dma_buf;
+    pub mod pci_core_device;
+    pub mod pci_handlers;
+    pub mod pci_io;
+    pub mod pci_operations;
+    pub mod pci_region;
 }
 /// Memory that devices answer on.
 pub(crate) mod io {

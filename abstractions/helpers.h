@@ -141,7 +141,30 @@ bool vfio_rust_type1_allow_unsafe_interrupts(void);
 bool vfio_rust_type1_disable_hugepages(void);
 unsigned int vfio_rust_type1_dma_entry_limit(void);
 
+/* pci/vfio_pci_core_handlers.c, and what that calls */
+struct vfio_pci_core_device;
+struct vfio_device_ops;
+void vfio_rust_pci_set_pm_operations(struct pci_dev *pdev);
+bool vfio_rust_pci_announces_resets(struct pci_dev *pdev);
+bool vfio_rust_pci_maps_as_core(const struct vfio_device_ops *ops);
+void vfio_rust_pci_assert_memory_locked(const struct vfio_pci_core_device *vdev);
+void vfio_rust_pci_reset_prepare(struct pci_dev *pdev);
+void vfio_rust_pci_reset_done(struct pci_dev *pdev);
+void vfio_rust_pci_link_reset(struct pci_dev *pdev);
+void vfio_rust_pci_recovered(struct pci_dev *pdev);
+void vfio_rust_pci_runtime_suspend(struct device *dev);
+void vfio_rust_pci_runtime_resume(struct device *dev);
+
+/* In no header for drivers, or not with every order of headers. */
+ssize_t vfio_pci_config_rw_single(struct vfio_pci_core_device *vdev, char __user *buf,
+				  size_t count, loff_t *ppos, bool iswrite);
+int vfio_pci_core_ioread64(struct vfio_pci_core_device *vdev, bool test_mem, u64 *val,
+			   void __iomem *io);
+int vfio_pci_core_iowrite64(struct vfio_pci_core_device *vdev, bool test_mem, u64 val,
+			    void __iomem *io);
+
 /* helpers_pci.c */
+void vfio_rust_pci_init_memory_lock(struct rw_semaphore *memory_lock, bool in_faults);
 struct vfio_rust_wait_flags {
 	wait_queue_head_t queue;
 	atomic_t flags;

@@ -76,6 +76,18 @@ int vfio_rust_wait_flags_give_way_killable(struct vfio_rust_wait_flags *wait)
 	return wait_event_killable(wait->queue, may_go(wait)) ? -EINTR : 0;
 }
 
+/*
+ * A class for drivers whose areas have fault handlers of their own, which take the lock with
+ * that of the address space held, and one for all others. A class is known by the call.
+ */
+void vfio_rust_pci_init_memory_lock(struct rw_semaphore *memory_lock, bool in_faults)
+{
+	if (in_faults)
+		init_rwsem(memory_lock);
+	else
+		init_rwsem(memory_lock);
+}
+
 bool vfio_rust_pci_is_root_bus(struct pci_dev *pdev)
 {
 	return pci_is_root_bus(pdev->bus);

@@ -8,6 +8,10 @@
 
 use crate::{
     abstractions::{
+        c_driver::pci_device::{
+            self,
+            CPciDevice, //
+        },
         pci::{
             driver::{
                 ChannelState,
@@ -49,10 +53,25 @@ use vfio::{
     registration::Registration, //
 };
 
+/// The registration of the device, by a driver in either language.
+enum Registered {
+    Rust(Registration),
+    C(pci_device::Registered),
+}
+
+impl Registered {
+    fn device(&self) -> &Arc<Device> {
+        match self {
+            Self::Rust(registration) => registration.device(),
+            Self::C(registered) => registered.device(),
+        }
+    }
+}
+
 /// Users may open the device as long as this exists.
 struct Service {
     // The order of these matters: when the registration is gone, so are all users.
-    registration: Registration,
+    registered: Registered,
     _membership: Membership,
     _vga: Option<VgaClient>,
     _power: Allowed,
@@ -66,10 +85,18 @@ fn device_set_key(scope: ResetScope) -> DeviceSetKey {
     }
 }
 
+/// Whose driver it is that a device is bound to.
+enum Owner {
+    /// That in a module in Rust.
+    Module(&'static ThisModule),
+    /// One in C, which knows the device as this.
+    C(Arc<CPciDevice>),
+}
+
 /// A device from probe to remove: what a driver keeps as its data.
 pub struct Binding {
     core: Arc<CoreDevice>,
-    module: &'static ThisModule,
+    owner: Owner,
     // In boxes: otherwise every driver compiles the initialisation of the mutexes, with a name of
     // its own for the one lock class.
     service: Pin<KBox<Mutex<Option<Service>>>>,
@@ -90,9 +117,30 @@ impl Binding {
         options: Options,
         variant: Option<KBox<dyn Variant>>,
     ) -> Result<Self> {
+        let core = CoreDevice::new(device, options, variant)?;
+
+        Self::with_owner(core, Owner::Module(module))
+    }
+
+    /// The same for a driver in C.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn of_c_driver(
+        device: &pci::Device<Core<'_>>,
+        options: Options,
+        c_device: Arc<CPciDevice>,
+    ) -> Result<Self> {
+        let core = CoreDevice::with_c_device(device, options, None, Some(c_device.clone()))?;
+
+        Self::with_owner(core, Owner::C(c_device))
+    }
+
+    fn with_owner(core: Arc<CoreDevice>, owner: Owner) -> Result<Self> {
         Ok(Self {
-            core: CoreDevice::new(device, options, variant)?,
-            module,
+            core,
+            owner,
             service: KBox::pin_init(new_mutex!(None, "vfio_pci_service"), GFP_KERNEL)?,
             virtual_functions: KBox::pin_init(
                 new_mutex!(None, "vfio_pci_virtual_functions"),
@@ -154,7 +202,34 @@ impl Binding {
 
         service
             .as_ref()
-            .map(|service| service.registration.device().clone())
+            .map(|service| service.registered.device().clone())
+    }
+
+    /// The device as this module handles it.
+    pub(crate) fn core(&self) -> &Arc<CoreDevice> {
+        &self.core
+    }
+
+    /// Registers the device with the core.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registration::new`] or of [`CPciDevice::register`].
+    fn register(&self, device: &Probed<'_>) -> Result<Registered> {
+        let key = device_set_key(self.core.scope());
+        match &self.owner {
+            Owner::Module(module) => Registration::new(
+                device.as_ref(),
+                self.core.clone(),
+                key,
+                Dma::Physical,
+                module,
+            )
+            .map(Registered::Rust),
+            Owner::C(c_device) => c_device
+                .register(device, key, self.core.clone())
+                .map(Registered::C),
+        }
     }
 }
 
@@ -188,16 +263,10 @@ impl DriverData for Binding {
             .set_power_state(PowerState::D0);
         self.core.remember_config();
         let power = Allowed::new(device, !self.core.options().disable_idle_d3);
-        let registration = Registration::new(
-            device.as_ref(),
-            self.core.clone(),
-            device_set_key(self.core.scope()),
-            Dma::Physical,
-            self.module,
-        )?;
-        let membership = Membership::join(self.core.clone(), registration.device().clone())?;
+        let registered = self.register(device)?;
+        let membership = Membership::join(self.core.clone(), registered.device().clone())?;
         *self.service.lock() = Some(Service {
-            registration,
+            registered,
             _membership: membership,
             _vga: vga,
             _power: power,

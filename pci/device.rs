@@ -11,14 +11,23 @@
 
 use crate::{
     abstractions::{
+        c_driver::pci_device::{
+            CPciDevice,
+            Registers, //
+        },
         pci::{
             driver::ChannelState,
             reset::ResetScope,
-            Function, //
+            Function,
+            NUM_BARS, //
         },
         pm_runtime::Resumed, //
     },
     activation::Activation,
+    bars::{
+        Bar,
+        Bars, //
+    },
     channel::Channel,
     command::Command,
     config::PowerState,
@@ -55,7 +64,8 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex, //
+        Mutex,
+        UniqueArc, //
     }, //
 };
 use vfio::{
@@ -79,10 +89,38 @@ pub struct Options {
 }
 
 /// From the first open to the last close.
-struct Session {
-    opened: Arc<Opened>,
-    activation: Activation,
-    virtual_user: Option<VirtualUser>,
+enum Session {
+    /// A driver in C has the device enabled, and adds to it before users get it.
+    Enabled {
+        opened: UniqueArc<Opened>,
+        activation: Activation,
+    },
+    /// Users may have it.
+    Open {
+        opened: Arc<Opened>,
+        activation: Activation,
+        _virtual_user: Option<VirtualUser>,
+    },
+}
+
+impl Session {
+    /// What the device has while users may have it.
+    fn opened(&self) -> Option<&Arc<Opened>> {
+        match self {
+            Self::Open { opened, .. } => Some(opened),
+            Self::Enabled { .. } => None,
+        }
+    }
+
+    /// Ends it for its users. What is left goes when the device is put back.
+    fn end(self) -> (Arc<Opened>, Activation) {
+        match self {
+            Self::Enabled { opened, activation } => (opened.into(), activation),
+            Self::Open {
+                opened, activation, ..
+            } => (opened, activation),
+        }
+    }
 }
 
 /// A PCI device whose driver is VFIO.
@@ -111,6 +149,8 @@ pub struct CoreDevice {
     session: Mutex<Option<Session>>,
     /// How often its user can make the driver say something about it.
     log_limit: RateLimit,
+    /// The device of a driver in C.
+    c_device: Option<Arc<CPciDevice>>,
 }
 
 impl CoreDevice {
@@ -123,6 +163,16 @@ impl CoreDevice {
         device: &pci::Device<Core<'_>>,
         options: Options,
         variant: Option<KBox<dyn Variant>>,
+    ) -> Result<Arc<Self>> {
+        Self::with_c_device(device, options, variant, None)
+    }
+
+    /// The same, also if the driver is in C.
+    pub(crate) fn with_c_device(
+        device: &pci::Device<Core<'_>>,
+        options: Options,
+        variant: Option<KBox<dyn Variant>>,
+        c_device: Option<Arc<CPciDevice>>,
     ) -> Result<Arc<Self>> {
         dma_buf::prepare(device)?;
         let function = Function::new(device);
@@ -138,10 +188,11 @@ impl CoreDevice {
                         function.clone(),
                         command.clone(),
                         physical.as_ref().and_then(physical::memory_above),
+                        c_device.clone(),
                     ),
                     GFP_KERNEL_ACCOUNT,
                 )?,
-                irq <- Irqs::new(function.clone(), intx),
+                irq <- Irqs::new(function.clone(), intx, c_device.clone()),
                 ioeventfds <- IoEventFds::new(),
                 scope: function.reset_scope(),
                 role: Role::of(&function, physical.as_ref(), physical::token_of)?,
@@ -154,6 +205,7 @@ impl CoreDevice {
                 config <- new_rwsem!(None, c"vfio_pci_config"),
                 session <- new_mutex!(None),
                 log_limit: RateLimit::new(),
+                c_device,
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -204,6 +256,18 @@ impl CoreDevice {
         self.variant.as_deref()
     }
 
+    /// The device of a driver in C.
+    pub(crate) fn c_device(&self) -> Option<&Arc<CPciDevice>> {
+        self.c_device.as_ref()
+    }
+
+    /// Does the driver let this module hear of all resets?
+    pub(crate) fn hears_of_resets(&self) -> bool {
+        self.c_device
+            .as_ref()
+            .is_none_or(|device| device.announces_resets())
+    }
+
     /// What is reset together with the device.
     pub(crate) fn scope(&self) -> ResetScope {
         self.scope
@@ -235,7 +299,8 @@ impl CoreDevice {
 
         session
             .as_ref()
-            .map(|session| session.opened.clone())
+            .and_then(Session::opened)
+            .cloned()
             .ok_or(ENODEV)
     }
 
@@ -266,7 +331,7 @@ impl CoreDevice {
         self.memory.with_channel(|channel| channel.open(config));
     }
 
-    fn begin_session(&self) -> Result<(Session, ConfigSpace)> {
+    fn begin_session(&self) -> Result<(UniqueArc<Opened>, Activation, ConfigSpace)> {
         if self.memory.with_channel(|channel| channel.is_recovering()) {
             return Err(EAGAIN);
         }
@@ -282,7 +347,7 @@ impl CoreDevice {
             vga::has_region(&self.function, self.options.disable_vga),
             self.variant.as_deref(),
         )?;
-        let opened = Arc::new(opened, GFP_KERNEL_ACCOUNT)?;
+        let opened = UniqueArc::new(opened, GFP_KERNEL_ACCOUNT)?;
         self.irq.open(irq::IntxSupport {
             present: opened.interrupt_pin != 0,
             maskable: intx.maskable,
@@ -290,13 +355,8 @@ impl CoreDevice {
         let config = self.function.store_saved_state();
         self.memory
             .open(space.decode().memory, opened.bars.clone(), config);
-        let session = Session {
-            opened,
-            activation,
-            virtual_user: self.role.count_user(),
-        };
 
-        Ok((session, space))
+        Ok((opened, activation, space))
     }
 
     /// Opens the device for its first user. Called with the device-set lock held.
@@ -306,25 +366,80 @@ impl CoreDevice {
     /// EAGAIN while it recovers from an error of the bus, ENOMEM, or that of the hardware or of the
     /// driver.
     pub(crate) fn open(&self) -> Result {
-        let (session, space) = self.begin_session()?;
-        *self.config.write() = Some(space);
-        *self.session.lock() = Some(session);
+        self.enable()?;
+        self.finish_enable();
 
         Ok(())
+    }
+
+    /// The first half of [`Self::open`], for a driver that adds to the device before its user gets
+    /// it. [`Self::close`] undoes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`], and EBUSY if it is open.
+    pub(crate) fn enable(&self) -> Result {
+        if self.session.lock().is_some() {
+            return Err(EBUSY);
+        }
+        let (opened, activation, space) = self.begin_session()?;
+        self.show_registers(Some(&opened.bars));
+        *self.config.write() = Some(space);
+        *self.session.lock() = Some(Session::Enabled { opened, activation });
+
+        Ok(())
+    }
+
+    /// The second half. Does nothing without the first.
+    pub(crate) fn finish_enable(&self) {
+        let mut session = self.session.lock();
+        *session = match session.take() {
+            Some(Session::Enabled { opened, activation }) => Some(Session::Open {
+                opened: opened.into(),
+                activation,
+                _virtual_user: self.role.count_user(),
+            }),
+            other => other,
+        };
+    }
+
+    /// Calls `change` with what the device has, between both halves of [`Self::open`].
+    ///
+    /// # Errors
+    ///
+    /// EINVAL at any other time, or that of `change`.
+    pub(crate) fn change_enabled<R>(
+        &self,
+        change: impl FnOnce(&mut Opened) -> Result<R>,
+    ) -> Result<R> {
+        match &mut *self.session.lock() {
+            Some(Session::Enabled { opened, .. }) => change(opened),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Lets a driver in C see where the BARs are mapped.
+    fn show_registers(&self, bars: Option<&Bars>) {
+        let Some(device) = &self.c_device else {
+            return;
+        };
+        for index in 0..NUM_BARS {
+            let registers = match bars.and_then(|bars| bars.get(index)).map(Bar::mapped) {
+                None => Registers::None,
+                Some(Ok(bar)) => Registers::Mapped(bar.registers()),
+                Some(Err(error)) => Registers::Failed(error),
+            };
+            device.set_registers(index, registers);
+        }
     }
 
     /// Closes the device, if it is open, and tells whether it was. Called with the device-set lock
     /// held.
     pub(crate) fn close(&self) -> bool {
-        let Some(Session {
-            opened,
-            activation,
-            virtual_user,
-        }) = self.session.lock().take()
-        else {
+        let Some(session) = self.session.lock().take() else {
             return false;
         };
-        drop(virtual_user);
+        let (opened, activation) = session.end();
         let config = self.config.write().take();
 
         // From here on nobody accesses its memory.
@@ -339,24 +454,15 @@ impl CoreDevice {
         self.ioeventfds.clear();
         self.memory.with_channel(Channel::forget);
         self.end_migration();
+        if let Some(device) = &self.c_device {
+            device.release_regions();
+        }
+        self.show_registers(None);
         drop((opened, config));
         let ended = activation.end(&self.command);
         self.set_needs_reset(!ended.was_reset);
 
         true
-    }
-
-    /// Resets the function for the user. Nobody gets at the memory of `device` meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// EAGAIN if somebody else resets it, or holds its lock; EINTR if the task is killed while it
-    /// waits for another user; or that of the method.
-    pub(crate) fn reset(&self, device: &Device) -> Result {
-        let held = self.memory.hold_for_reset()?;
-        held.revoke(device);
-
-        self.function.try_reset()
     }
 
     /// The function is about to be reset, by whomever. Called with its device lock held.
@@ -382,7 +488,10 @@ impl CoreDevice {
     /// The bus reported an error of the device, as the user hears last, when the memory that is to
     /// be gone is gone. Called with the device lock held.
     pub(crate) fn begin_recovery(&self, device: &Device, state: ChannelState) {
-        self.memory.report_error(device, state);
+        // A driver that says no more than this does not say when recovery has ended.
+        if self.hears_of_resets() {
+            self.memory.report_error(device, state);
+        }
         self.irq.signal_error();
     }
 

@@ -8,6 +8,7 @@ use crate::{
         pci::Function,
         pm_runtime::Resumed,
         uapi::pci::{
+            RegionInfo,
             VFIO_DEVICE_GET_INFO,
             VFIO_DEVICE_GET_IRQ_INFO,
             VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
@@ -55,6 +56,7 @@ use vfio::{
         },
         uaccess::UserBytes, //
     },
+    capability::CapabilityChain,
     device::{
         feature::Request,
         migration::{
@@ -81,7 +83,7 @@ impl CoreDevice {
     ///
     /// As [`Self::resumed`].
     #[inline(always)]
-    fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
+    pub(crate) fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
         let makes_sure = match region {
             // I/O ports are accessed without a lock.
             Region::Bar(index) => self.function().has_memory_bar(index),
@@ -160,6 +162,24 @@ impl CoreDevice {
 }
 
 impl CoreDevice {
+    /// Closes the device, if it is open, and resets what is due. Called with the device-set lock
+    /// held.
+    pub(crate) fn disable(&self) {
+        if self.close() {
+            reset_set::reset_if_unused(self);
+        }
+    }
+
+    /// Describes the region whose index `info` has, and returns the capabilities that belong to it.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is none, EINTR if the task is killed while it waits for a reset, EIO if the
+    /// device does not wake up, ENOMEM.
+    pub(crate) fn describe_region(&self, info: &mut RegionInfo) -> Result<Option<CapabilityChain>> {
+        info::describe(self.function(), self.memory(), || self.opened(), info)
+    }
+
     fn variant_migration(&self) -> Result<&dyn VariantMigration> {
         self.variant()
             .and_then(|variant| variant.migration())
@@ -195,9 +215,7 @@ impl DeviceOps for CoreDevice {
     }
 
     fn close(&self, _device: &Device) {
-        if CoreDevice::close(self) {
-            reset_set::reset_if_unused(self);
-        }
+        self.disable();
     }
 
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
@@ -244,6 +262,7 @@ impl DeviceOps for CoreDevice {
     fn read(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let mut buffer = bytes.writer();
         let len = buffer.len();
+        let start = *position;
 
         self.transfer(len, position, |region, offset| match region {
             Region::Bar(index) => self.read_bar(index, offset, &mut buffer),
@@ -254,6 +273,9 @@ impl DeviceOps for CoreDevice {
             Region::Vga if self.opened()?.vga => vga::read(self.function(), offset, &mut buffer),
             Region::Vga => Err(EINVAL),
             Region::Device(index) => {
+                if let Some(device) = self.c_device() {
+                    return device.transfer_region(index, bytes, start, false);
+                }
                 let opened = self.opened()?;
                 opened
                     .regions
@@ -265,6 +287,7 @@ impl DeviceOps for CoreDevice {
     fn write(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let mut buffer = bytes.reader();
         let len = buffer.len();
+        let start = *position;
 
         self.transfer(len, position, |region, offset| match region {
             Region::Bar(index) => self.write_bar(index, offset, &mut buffer),
@@ -272,6 +295,9 @@ impl DeviceOps for CoreDevice {
             Region::Vga if self.opened()?.vga => vga::write(self.function(), offset, &mut buffer),
             Region::Rom | Region::Vga => Err(EINVAL),
             Region::Device(index) => {
+                if let Some(device) = self.c_device() {
+                    return device.transfer_region(index, bytes, start, true);
+                }
                 let opened = self.opened()?;
                 opened
                     .regions
@@ -303,6 +329,13 @@ impl DeviceOps for CoreDevice {
     }
 
     fn frames(&self, _device: &Device, page_offset: u64) -> Option<FrameRange> {
+        // What a driver in C maps at that place may be something else.
+        let maps_all = self
+            .c_device()
+            .is_none_or(|device| device.has_no_mappings_of_its_own());
+        if !maps_all {
+            return None;
+        }
         self.memory().frames(PageAddress::new(page_offset)?)
     }
 

@@ -15,6 +15,7 @@
 
 use crate::{
     abstractions::{
+        c_driver::pci_device::CPciDevice,
         dma_buf::{
             Attachment,
             Export,
@@ -380,18 +381,23 @@ fn total_len(ranges: &[DmaBufRange]) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// EFAULT; EINVAL for a header or ranges that are wrong, a BAR that is not memory, or a range
-/// beyond its end; ENODEV for a region that is no BAR, one that could not be claimed, or a
-/// device that is going; EOVERFLOW for a range that wraps; ENOMEM for too many of them; ENFILE
-/// or EMFILE without room for the file; or that of `publish`.
+/// EOPNOTSUPP if a driver in C exports nothing; EFAULT; EINVAL for a header or ranges that are
+/// wrong, a BAR that is not memory, or a range beyond its end; ENODEV for a region that is no BAR,
+/// one that could not be claimed, or a device that is going; EOVERFLOW for a range that wraps;
+/// ENOMEM for too many of them; ENFILE or EMFILE without room for the file; that of a driver in C,
+/// or of `publish`.
 pub(crate) fn export_bar(
     function: &Function,
     bars: &Bars,
     exports: &Arc<Exports>,
     device: &Device,
     request: &Request,
+    c_device: Option<&CPciDevice>,
     publish: impl FnOnce(&dyn Fn(&Exports) -> Result) -> Result,
 ) -> Result<isize> {
+    if c_device.is_some_and(|device| !device.exports_memory()) {
+        return Err(EOPNOTSUPP);
+    }
     let Some(payload) = request.get(size_of::<DmaBufHeader>())? else {
         return Ok(0);
     };
@@ -408,11 +414,15 @@ pub(crate) fn export_bar(
         .ok_or(ENODEV)?;
     let ranges = read_ranges(payload, header.nr_ranges)?;
     let len = total_len(&ranges)?;
-    if !bar.resource().is_memory() {
+    // A driver in C may have something else to say of its BARs.
+    if c_device.is_none() && !bar.resource().is_memory() {
         return Err(EINVAL);
     }
     let hold = device.hold().ok_or(ENODEV)?;
-    let memory = PeerMemory::new(function, index, &ranges, hold)?;
+    let memory = match c_device {
+        Some(device) => device.peer_memory(function, index, &ranges, hold)?,
+        None => PeerMemory::new(function, index, &ranges, hold)?,
+    };
     let buffer = create_buffer(function, exports, memory, len, header.open_flags)?;
     publish(&|exports| exports.add(buffer.export()))?;
     let fd = buffer.into_fd(header.open_flags)?;

@@ -43,6 +43,7 @@ impl CoreDevice {
                     memory.exports(),
                     device,
                     request,
+                    self.c_device().map(|device| &**device),
                     |add| memory.with_exports(add)?,
                 )
             }
@@ -112,7 +113,7 @@ impl CoreDevice {
 
     /// Lets the device be suspended, once this ioctl has ended.
     fn let_sleep(&self, device: &Device, wakeup: Option<EventFd>) -> Result<isize> {
-        let held = self.memory().hold()?;
+        let mut held = self.memory().hold()?;
         held.revoke(device);
         let mut exclusive = held.lock()?;
         let low_power = exclusive.low_power();

@@ -242,7 +242,8 @@ impl Proof {
 /// file of a character device or none with one of a group, if there are more groups than devices,
 /// if a descriptor is not that of a group, if one of the devices is not the user's, or not bound
 /// to a driver of ours; EBADF; ENODEV if neither slot nor bus can be reset; EAGAIN if somebody
-/// else holds the lock of a device; ENOMEM; or that of waking up a device, or of the reset.
+/// else holds the lock of a device; EBUSY if a driver in C
+/// is at the memory of one; ENOMEM; or that of waking up a device, or of the reset.
 pub(crate) fn reset(core: &CoreDevice, device: &Device, address: usize) -> Result<isize> {
     let proof = Proof::parse(core.function(), device, address)?;
 
@@ -261,6 +262,7 @@ pub(crate) fn reset(core: &CoreDevice, device: &Device, address: usize) -> Resul
     }
     // Before the PCI core takes the locks of all of them.
     let _held = reset_set.hold()?;
+    let _of_drivers = reset_set.begin_of_c_drivers()?;
     reset_set.try_reset()?;
 
     Ok(0)

@@ -227,8 +227,29 @@ impl Description {
     }
 }
 
-/// Answers `VFIO_DEVICE_GET_REGION_INFO`. `opened` returns what the device has while it is open; to
-/// describe a BAR does not take that.
+/// Describes the region whose index `info` has, and returns the capabilities that belong to it.
+/// `opened` returns what the device has while it is open; to describe a BAR does not take that.
+///
+/// # Errors
+///
+/// EINVAL if the device does not have the region, EINTR if the task is killed while it waits for a
+/// reset, EIO if the device does not wake up, ENOMEM.
+pub(crate) fn describe(
+    function: &Function,
+    memory: &MemoryLock,
+    opened: impl Fn() -> Result<Arc<Opened>>,
+    info: &mut RegionInfo,
+) -> Result<Option<CapabilityChain>> {
+    let region = Region::from_index(info.index).ok_or(EINVAL)?;
+    let description = Description::of(region, function, memory, opened)?;
+    info.size = description.size;
+    info.flags = description.flags;
+    info.offset = region::start_of(info.index);
+
+    Ok(description.capabilities)
+}
+
+/// Answers `VFIO_DEVICE_GET_REGION_INFO`, as [`describe`] does.
 ///
 /// # Errors
 ///
@@ -242,13 +263,7 @@ pub(crate) fn region(
 ) -> Result<isize> {
     let mut info = RegionInfo::read(address)?;
     let argsz = info.argsz;
-
-    let region = Region::from_index(info.index).ok_or(EINVAL)?;
-    let description = Description::of(region, function, memory, opened)?;
-    info.size = description.size;
-    info.flags = description.flags;
-    info.offset = region::start_of(info.index);
-    if let Some(chain) = description.capabilities {
+    if let Some(chain) = describe(function, memory, opened, &mut info)? {
         info.flags |= uapi_pci::VFIO_REGION_INFO_FLAG_CAPS;
         let (needed, offset) = write_chain(chain, address, size_of::<RegionInfo>(), argsz)?;
         info.argsz = needed;

@@ -23,9 +23,12 @@ pub(crate) use info::IntxSupport;
 pub(crate) use intx::Mask as IntxMask;
 
 use crate::{
-    abstractions::pci::{
-        irq::MessageKind,
-        Function, //
+    abstractions::{
+        c_driver::pci_device::CPciDevice,
+        pci::{
+            irq::MessageKind,
+            Function, //
+        }, //
     },
     config,
     memory::MemoryLock, //
@@ -77,11 +80,17 @@ pub(crate) struct Irqs {
     /// machine.
     #[pin]
     msi: SpinLock<config::Msi>,
+    /// The device of a driver in C, which looks at the mode.
+    c_device: Option<Arc<CPciDevice>>,
 }
 
 impl Irqs {
     /// Prepares the interrupts of `function`; none is in use.
-    pub(crate) fn new(function: Function, intx: Arc<IntxMask>) -> impl PinInit<Self> {
+    pub(crate) fn new(
+        function: Function,
+        intx: Arc<IntxMask>,
+        c_device: Option<Arc<CPciDevice>>,
+    ) -> impl PinInit<Self> {
         pin_init!(Self {
             intx,
             function,
@@ -102,6 +111,7 @@ impl Irqs {
                 },
                 "vfio_pci_msi"
             ),
+            c_device,
         })
     }
 
@@ -121,6 +131,7 @@ impl Irqs {
         let mut state = self.state.lock();
 
         self.disable(&mut state, memory);
+        self.show_mode(&state.mode);
         self.intx.reset(state.intx.maskable);
         self.error.clear();
         self.request.clear();
@@ -188,6 +199,22 @@ impl Irqs {
         if core::mem::take(&mut state.suspended) {
             self.intx.unmask_and_signal();
         }
+    }
+
+    /// Lets a driver in C see which interrupts are in use.
+    fn show_mode(&self, mode: &Mode) {
+        let Some(device) = &self.c_device else {
+            return;
+        };
+        let index = match mode {
+            Mode::Disabled => None,
+            Mode::Intx(_) => Some(Index::Intx),
+            Mode::Messages(messages) => Some(match messages.kind() {
+                MessageKind::Msi => Index::Msi,
+                MessageKind::Msix => Index::Msix,
+            }),
+        };
+        device.set_interrupts(index.map(Index::number));
     }
 
     fn messages_enabled(&self, kind: MessageKind, count: u32) {

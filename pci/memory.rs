@@ -35,6 +35,12 @@
 //! does wait, if the device was suspended, as in C: it stops for good only if somebody
 //! adds or removes a function in between, since both want that list for reading.
 //!
+//! A driver in C has a lock of its own for this, `memory_lock` of its device, which it takes for
+//! reading. Who takes the memory lock here for writing takes that one first, so that it is outside
+//! of the memory lock and inside of the mmap lock. With that one held for reading a driver waits
+//! only for the end of a reset, which does not take it. While a user has the device reset it is
+//! held for writing, as drivers in C rely on.
+//!
 //! The PCI core blocks config space for users before it announces a reset, so that block is
 //! outside, too, though lockdep knows nothing of it: no `user_` accessor of [`Function`] may be
 //! called with the memory lock held.
@@ -62,6 +68,11 @@ use state::Memory;
 
 use crate::{
     abstractions::{
+        c_driver::pci_device::{
+            self,
+            CPciDevice,
+            MemoryGuard, //
+        },
         pci::{
             reset::SavedState,
             Function, //
@@ -79,6 +90,7 @@ use crate::{
     region::{
         PageAddress,
         Region,
+        BARS_SPAN,
         FILE_SPAN, //
     },
     reset_gate::ResetGate, //
@@ -111,14 +123,21 @@ use vfio::{
     new_rwsem, //
 };
 
-/// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler.
+/// Tells lockdep that the memory lock is inside of the mmap lock, as in the fault handler, and that
+/// the lock of a driver in C is between them.
 ///
 /// # Errors
 ///
 /// `ENOMEM`.
 pub(crate) fn prime_lock_order() -> Result {
     let lock = KBox::pin_init(Memory::new_lock(), GFP_KERNEL)?;
-    lock_order::prime(&mut |_| lock_order::with_mmap_lock(|| drop(lock.write())))
+    let mut result = Ok(());
+    lock_order::prime(&mut |_| {
+        lock_order::with_mmap_lock(|| {
+            result = pci_device::prime_lock_order(|| drop(lock.write()));
+        });
+    })?;
+    result
 }
 
 /// The memory lock of a device.
@@ -140,6 +159,10 @@ pub(crate) struct MemoryLock {
     physical: Option<Arc<MemoryLock>>,
     /// May the open device be suspended? A copy, for who does not need the answer to stay true.
     may_sleep: Atomic<bool>,
+    /// The device of a driver in C.
+    c_device: Option<Arc<CPciDevice>>,
+    /// Has somebody who resets the device taken the lock of its driver?
+    driver_is_out: Atomic<bool>,
 }
 
 /// What [`MemoryLock::try_access`] finds.
@@ -158,11 +181,13 @@ type Answer<'a> = Result<Access<'a>, Availability>;
 
 /// Being created and asked.
 impl MemoryLock {
-    /// Creates the lock of a device that is closed. `physical` is that of its physical function.
+    /// Creates the lock of a device that is closed. `physical` is that of its physical function,
+    /// `c_device` the device if its driver is in C.
     pub(crate) fn new(
         function: Function,
         command: Arc<Command>,
         physical: Option<Arc<MemoryLock>>,
+        c_device: Option<Arc<CPciDevice>>,
     ) -> impl PinInit<Self, Error> {
         let forgetful = is_forgetful(&function);
 
@@ -176,6 +201,8 @@ impl MemoryLock {
             leaf <- new_rwsem!(Leaf::new(), c"vfio_pci_channel"),
             physical,
             may_sleep: Atomic::new(false),
+            c_device,
+            driver_is_out: Atomic::new(false),
         })
     }
 
@@ -325,6 +352,28 @@ impl MemoryLock {
         self.mappable().ok()?.window(index)?.skip(address.page)
     }
 
+    /// May a driver in C touch the memory, which has taken its own lock for reading, and maps page
+    /// frames of the device itself? A user who is about to take it away comes when that lock is
+    /// released, and takes away what has been mapped until then. The end of a reset is waited
+    /// for; the memory is not to be touched if the task is killed meanwhile.
+    pub(crate) fn is_enabled_for_driver(&self) -> bool {
+        let mut place = None;
+        loop {
+            let memory = self.state.read();
+            let mut conditions = memory.conditions();
+            conditions.holders.leave(Holder::User);
+            let availability = self.availability(conditions, &self.leaf.read());
+            drop(memory);
+            if availability != Availability::Resetting {
+                return availability == Availability::Ready;
+            }
+            let place = place.get_or_insert_with(|| self.gate.queue());
+            if place.wait_for(Holder::Host).is_err() {
+                return false;
+            }
+        }
+    }
+
     /// Handles a page fault.
     pub(crate) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
         let access = match self.mappable() {
@@ -350,19 +399,30 @@ impl MemoryLock {
 impl MemoryLock {
     /// Takes the lock for writing, unless somebody keeps others from the memory.
     fn enter(&self) -> Result<Exclusive<'_>, Holder> {
+        self.put_back_physical();
+        if self.c_device.is_some() {
+            // Who resets the device may have the driver's lock until he is done.
+            self.state.read().check_holders()?;
+        }
+
+        self.enter_behind(self.lock_driver_out())
+    }
+
+    /// Does the same with the lock of a driver in C taken, if there is one.
+    fn enter_behind(&self, of_driver: Option<MemoryGuard>) -> Result<Exclusive<'_>, Holder> {
+        let exclusive = Exclusive::new(self, self.state.write(), of_driver);
+        exclusive.memory().check_holders()?;
+        exclusive.put_back_if_lost();
+
+        Ok(exclusive)
+    }
+
+    /// Puts config space of the physical function back first, if that is to be done.
+    fn put_back_physical(&self) {
         if let Some(physical) = self.awaited_physical() {
             // Who resets it puts it back, and others come after him.
             drop(physical.enter());
         }
-        let exclusive = self.enter_regardless();
-        if exclusive.memory().open {
-            if let Some(holder) = exclusive.memory().holders.first() {
-                return Err(holder);
-            }
-        }
-        exclusive.put_back_if_lost();
-
-        Ok(exclusive)
     }
 
     /// The lock of the physical function, if config space of that is to be put back first.
@@ -375,7 +435,21 @@ impl MemoryLock {
 
     /// Takes the lock for writing, whoever keeps others from the memory.
     fn enter_regardless(&self) -> Exclusive<'_> {
-        Exclusive::new(self, self.state.write())
+        let of_driver = self.lock_driver_out();
+
+        Exclusive::new(self, self.state.write(), of_driver)
+    }
+
+    /// Takes the lock for writing to give the memory back, which a driver in C may have waited for
+    /// with its own lock.
+    fn enter_to_give_back(&self) -> Exclusive<'_> {
+        Exclusive::new(self, self.state.write(), None)
+    }
+
+    /// Takes the lock of a driver in C, which is outside of this one.
+    #[inline]
+    fn lock_driver_out(&self) -> Option<MemoryGuard> {
+        self.c_device.as_ref()?.lock_memory()
     }
 
     /// Keeps everybody else from the memory. Cannot be killed while it waits for somebody, so it
@@ -402,13 +476,29 @@ impl MemoryLock {
     /// Does the same as [`Self::exclusive`] without sleeping: not if somebody is at the memory, or
     /// keeps others from it.
     pub(crate) fn try_exclusive(&self) -> Option<Exclusive<'_>> {
-        let exclusive = Exclusive::new(self, self.state.try_write()?);
+        let of_driver = match &self.c_device {
+            Some(device) => device.try_lock_memory().ok()?,
+            None => None,
+        };
+        let exclusive = Exclusive::new(self, self.state.try_write()?, of_driver);
         if exclusive.memory().holders.is_any() {
             return None;
         }
         exclusive.put_back_if_lost();
 
         Some(exclusive)
+    }
+
+    /// Takes away what user space has mapped of `device`. Nobody may map it anew meanwhile.
+    ///
+    /// What a driver in C lets users map of regions of its own may be anything, and it is not told
+    /// to map it again. So that is left to it.
+    fn zap(&self, device: &Device) {
+        let span = match &self.c_device {
+            Some(_) => BARS_SPAN,
+            None => FILE_SPAN,
+        };
+        device.zap(0, span);
     }
 
     /// Waits for who keeps others from the memory, as somebody who will do so without being
@@ -475,6 +565,22 @@ impl MemoryLock {
         self.enter().map(Exclusive::hold)
     }
 
+    /// Does the same for one of several devices, for which nobody is waited for.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if somebody else keeps others from the memory, EBUSY if a driver in C is at it.
+    pub(crate) fn try_hold_one_of_many(&self) -> Result<Held<'_>> {
+        let Some(device) = &self.c_device else {
+            return self.try_hold().map_err(|_| EAGAIN);
+        };
+        self.put_back_physical();
+        self.state.read().check_holders().map_err(|_| EAGAIN)?;
+        let exclusive = self.enter_behind(device.try_lock_memory()?);
+
+        exclusive.map(Exclusive::hold).map_err(|_| EAGAIN)
+    }
+
     /// Does the same for a reset.
     ///
     /// # Errors
@@ -501,22 +607,45 @@ impl MemoryLock {
     /// user space has mapped. Called with the device lock held, at the begin of a reset.
     pub(crate) fn begin_reset(&self, device: &Device) {
         self.gate.give_way();
-        let mut exclusive = self.enter_regardless();
+        let mut exclusive = if self.driver_is_out.load(Relaxed) {
+            Exclusive::new(self, self.state.write(), None)
+        } else {
+            self.enter_regardless()
+        };
         // The PCI core saves config space next, and restores that.
         exclusive.put_back();
         exclusive.set_holder(Holder::Host);
-        device.zap(0, FILE_SPAN);
+        self.zap(device);
         exclusive.wake_up();
         exclusive.end_in_a_hurry();
     }
 
     /// Ends what [`Self::begin_reset`] began.
     pub(crate) fn end_reset(&self) {
-        let mut exclusive = self.enter_regardless();
+        let mut exclusive = self.enter_to_give_back();
         // What the PCI core has restored is what there was before, which may not have been much.
         exclusive.revive();
         exclusive.clear_holder(Holder::Host);
         exclusive.end_in_a_hurry();
+    }
+
+    /// Keeps a driver in C from the memory, if the driver is one, for as long as the result exists,
+    /// and lets a reset begin meanwhile; with `wait`, also if it has to be waited for.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY if the driver is at the memory.
+    pub(crate) fn keep_driver_out(&self, wait: bool) -> Result<DriverOut<'_>> {
+        let of_driver = match &self.c_device {
+            Some(device) if !wait => device.try_lock_memory()?,
+            _ => self.lock_driver_out(),
+        };
+        self.driver_is_out.store(of_driver.is_some(), Relaxed);
+
+        Ok(DriverOut {
+            lock: self,
+            _of_driver: of_driver,
+        })
     }
 
     /// Gives back what has been exported, if the memory can be accessed.
@@ -597,6 +726,20 @@ fn is_forgetful(function: &Function) -> bool {
         .pm_capability()
         .and_then(|capability| capability.checked_add(CONTROL))
         .is_some_and(|offset| function.read_config_word(offset) & NO_SOFT_RESET == 0)
+}
+
+/// A driver in C does not come to the memory of the device. The memory lock is not held.
+#[must_use = "the driver may come to the memory as soon as this is dropped"]
+pub(crate) struct DriverOut<'a> {
+    lock: &'a MemoryLock,
+    /// Nothing if the driver is in Rust. Released last.
+    _of_driver: Option<MemoryGuard>,
+}
+
+impl Drop for DriverOut<'_> {
+    fn drop(&mut self) {
+        self.lock.driver_is_out.store(false, Relaxed);
+    }
 }
 
 /// The memory of the device is enabled, and stays so: what it takes for an access, be it of a user,

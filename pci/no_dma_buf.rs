@@ -3,7 +3,10 @@
 //! BARs cannot be exported in this configuration of the kernel.
 
 use crate::{
-    abstractions::pci::Function,
+    abstractions::{
+        c_driver::pci_device::CPciDevice,
+        pci::Function, //
+    },
     bars::Bars, //
 };
 use kernel::{
@@ -57,6 +60,7 @@ pub(crate) fn export_bar(
     _exports: &Arc<Exports>,
     _device: &Device,
     _request: &Request,
+    _c_device: Option<&CPciDevice>,
     _publish: impl FnOnce(&dyn Fn(&Exports) -> Result) -> Result,
 ) -> Result<isize> {
     Err(ENOTTY)

@@ -25,6 +25,9 @@ const PAGE_BITS: u32 = OFFSET_BITS - PAGE_SHIFT as u32;
 /// taken away with it.
 pub(crate) const FILE_SPAN: u64 = i64::MAX as u64;
 
+/// Length of the part of the device file where the BARs are.
+pub(crate) const BARS_SPAN: u64 = (NUM_BARS as u64) << OFFSET_BITS;
+
 /// A region of a PCI device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Region {

@@ -21,7 +21,8 @@ use crate::{
         pm_runtime::Resumed, //
     },
     device::CoreDevice,
-    memory::Held, //
+    memory::Held,
+    reset::CDriverReset, //
 };
 use kernel::{
     pci,
@@ -153,16 +154,33 @@ impl<'a> ResetSet<'a> {
     ///
     /// # Errors
     ///
-    /// EAGAIN if somebody else keeps others from the memory of one of them; EINTR if the task is
+    /// EAGAIN if somebody else keeps others from the memory of one of them, EBUSY if a driver in C
+    /// is at it; EINTR if the task is
     /// killed while it waits for those who have waited themselves; ENOMEM.
     pub(crate) fn hold(&self) -> Result<KVec<Held<'_>>> {
         let mut all = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
         for member in &self.members {
             let memory = member.core.memory();
             memory.give_way()?;
-            let held = memory.try_hold().map_err(|_| EAGAIN)?;
+            let mut held = memory.try_hold_one_of_many()?;
             held.revoke(&member.device);
             all.push(held, GFP_KERNEL)?;
+        }
+
+        Ok(all)
+    }
+
+    /// Begins the reset of those whose drivers are in C, which ends when the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY if such a driver is at the memory of its device, ENOMEM.
+    pub(crate) fn begin_of_c_drivers(&self) -> Result<KVec<CDriverReset<'_>>> {
+        let mut all = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
+        for member in &self.members {
+            if let Some(reset) = CDriverReset::new(&member.core, &member.device, false)? {
+                all.push(reset, GFP_KERNEL)?;
+            }
         }
 
         Ok(all)

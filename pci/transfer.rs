@@ -110,7 +110,7 @@ fn first_run(offset: usize, count: usize, widest: Width) -> (Width, usize) {
 impl Registers<'_> {
     /// Reads one value, if the memory is enabled.
     #[inline]
-    fn load(&self, offset: usize, width: Width) -> Result<u64> {
+    pub(crate) fn load(&self, offset: usize, width: Width) -> Result<u64> {
         let _access = self.memory.map(MemoryLock::access).transpose()?;
 
         self.io.read(offset, width)
@@ -118,7 +118,7 @@ impl Registers<'_> {
 
     /// Writes one value, if the memory is enabled.
     #[inline]
-    fn store(&self, offset: usize, width: Width, value: u64) -> Result {
+    pub(crate) fn store(&self, offset: usize, width: Width, value: u64) -> Result {
         let _access = self.memory.map(MemoryLock::access).transpose()?;
 
         self.io.write(offset, width, value)

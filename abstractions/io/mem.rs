@@ -70,13 +70,16 @@ pub(in crate::abstractions) enum Unmap {
     Memory,
     /// `ioport_unmap()`, after `ioport_map()`.
     Ports,
+    /// Not at all: somebody else has mapped them, and keeps them mapped as long as this is used.
+    ByOther,
 }
 
 /// Registers that are mapped, by memory or by I/O port, until this is dropped.
 ///
 /// # Invariants
 ///
-/// `cookie` is what the function that `unmap` says returned for at least `len` bytes.
+/// `cookie` is what the function that `unmap` says, or somebody else's, returned for at least `len`
+/// bytes.
 pub(crate) struct IoMem {
     cookie: NonNull<c_void>,
     len: usize,
@@ -107,6 +110,11 @@ impl IoMem {
             len,
             unmap,
         })
+    }
+
+    /// What the C functions know the registers by, valid as long as this.
+    pub(in crate::abstractions) fn cookie(&self) -> *mut c_void {
+        self.cookie.as_ptr()
     }
 
     /// Length in bytes.
@@ -259,6 +267,7 @@ impl Drop for IoMem {
                 Unmap::Rom(function) => bindings::pci_unmap_rom(function.as_raw(), cookie),
                 Unmap::Memory => bindings::iounmap(cookie),
                 Unmap::Ports => bindings::vfio_rust_ioport_unmap(cookie),
+                Unmap::ByOther => {}
             }
         }
     }

@@ -157,6 +157,16 @@ pub enum ChannelState {
     Failed,
 }
 
+impl ChannelState {
+    pub(in crate::abstractions) fn from_raw(state: bindings::pci_channel_state_t) -> Self {
+        match state {
+            bindings::pci_channel_io_normal => Self::Normal,
+            bindings::pci_channel_io_frozen => Self::Frozen,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// What a driver keeps for each device that it is bound to, and what the bus tells that.
 pub trait DriverData: Send + Sync + 'static {
     /// Starts service for a device. The other callbacks may come from here on.
@@ -201,6 +211,25 @@ pub trait DriverData: Send + Sync + 'static {
 ///
 /// The driver data of the device is set.
 pub struct Probed<'a>(&'a pci::Device<device::Core<'a>>);
+
+impl<'a> Probed<'a> {
+    /// A device that a driver in C is binding, which has set its driver data.
+    ///
+    /// # Safety
+    ///
+    /// This must be so as long as the result exists; the lock of the device is held.
+    pub(in crate::abstractions) unsafe fn of_c_driver(
+        device: &'a pci::Device<device::Core<'a>>,
+    ) -> Self {
+        // INVARIANT: By this function's contract.
+        Self(device)
+    }
+
+    /// Is it this one?
+    pub(in crate::abstractions) fn is(&self, raw: *const bindings::pci_dev) -> bool {
+        core::ptr::from_ref(self.0).addr() == raw.addr()
+    }
+}
 
 impl<'a> Deref for Probed<'a> {
     type Target = pci::Device<device::Core<'a>>;
@@ -418,11 +447,7 @@ impl<T: Driver> Adapter<T> {
         raw: *mut bindings::pci_dev,
         state: bindings::pci_channel_state_t,
     ) -> bindings::pci_ers_result_t {
-        let state = match state {
-            bindings::pci_channel_io_normal => ChannelState::Normal,
-            bindings::pci_channel_io_frozen => ChannelState::Frozen,
-            _ => ChannelState::Failed,
-        };
+        let state = ChannelState::from_raw(state);
         // SAFETY: Error recovery calls this with a valid device, whose lock it holds, after a
         // successful `probe()`; `remove()` needs the lock too.
         unsafe { Self::data(raw) }.error_detected(state);

@@ -41,6 +41,32 @@ pub(crate) fn prepare(device: &pci::Device<Core<'_>>) -> Result {
 pub(crate) struct PhysicalRange(bindings::phys_vec);
 
 impl PhysicalRange {
+    /// None at all.
+    pub(in crate::abstractions) const NONE: Self = Self(bindings::phys_vec { paddr: 0, len: 0 });
+
+    /// Finds out where `range` of a BAR of `len` bytes at `bar` is.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if it is empty or ends beyond the BAR, EOVERFLOW if it ends beyond the last address
+    /// there is.
+    pub(in crate::abstractions) fn of(bar: u64, len: u64, range: &DmaBufRange) -> Result<Self> {
+        let bar_end = bar.checked_add(len).ok_or(EINVAL)?;
+        if range.length == 0 {
+            return Err(EINVAL);
+        }
+        let start = bar.checked_add(range.offset).ok_or(EOVERFLOW)?;
+        let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
+        if end > bar_end {
+            return Err(EINVAL);
+        }
+
+        Ok(Self(bindings::phys_vec {
+            paddr: start,
+            len: usize::try_from(range.length)?,
+        }))
+    }
+
     /// Returns the number of bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len
@@ -56,7 +82,8 @@ impl PhysicalRange {
 ///
 /// # Invariants
 ///
-/// `hold` keeps the device bound that `provider` is of. All `ranges` are in its BAR.
+/// `hold` keeps the device bound that `provider` is of. All `ranges` are in its BAR, or are what
+/// its driver in C says that the BAR is.
 pub(crate) struct PeerMemory {
     provider: NonNull<bindings::p2pdma_provider>,
     ranges: KVVec<PhysicalRange>,
@@ -85,12 +112,9 @@ impl PeerMemory {
             return Err(EINVAL);
         }
         let located = locate(function.resource(index), ranges)?;
-        // CAST: The index is less than six.
-        let index = index as c_int;
         // SAFETY: The function is valid and bound, as `hold` shows; a driver of ours has prepared
-        // it. There is a BAR of that index.
-        let provider = unsafe { bindings::pcim_p2pdma_provider(function.as_raw(), index) };
-        let provider = NonNull::new(provider).ok_or(EINVAL)?;
+        // it.
+        let provider = unsafe { provider_of(function.as_raw(), index)? };
 
         // INVARIANT: The provider goes when the device is unbound. Bound, a device keeps its BARs.
         Ok(Self {
@@ -98,6 +122,24 @@ impl PeerMemory {
             ranges: located,
             _hold: hold,
         })
+    }
+
+    /// Takes over ranges that a driver in C has found.
+    ///
+    /// # Safety
+    ///
+    /// `hold` must keep the device bound that `provider` is of, and the ranges be memory of it.
+    pub(in crate::abstractions) unsafe fn from_parts(
+        provider: NonNull<bindings::p2pdma_provider>,
+        ranges: KVVec<PhysicalRange>,
+        hold: RegistrationRef,
+    ) -> Self {
+        // INVARIANT: By this function's contract.
+        Self {
+            provider,
+            ranges,
+            _hold: hold,
+        }
     }
 
     /// Returns the ranges.
@@ -111,21 +153,35 @@ impl PeerMemory {
     }
 }
 
+/// Returns what C functions know the memory of BAR `index` by.
+///
+/// # Errors
+///
+/// EINVAL if that is no memory BAR, or one that is not to be mapped.
+///
+/// # Safety
+///
+/// `device` must be valid and bound, and [prepared](prepare).
+pub(in crate::abstractions) unsafe fn provider_of(
+    device: *mut bindings::pci_dev,
+    index: usize,
+) -> Result<NonNull<bindings::p2pdma_provider>> {
+    if index >= NUM_BARS {
+        return Err(EINVAL);
+    }
+    // CAST: The index is less than six.
+    // SAFETY: By this function's contract. There is a BAR of that index.
+    let provider = unsafe { bindings::pcim_p2pdma_provider(device, index as c_int) };
+
+    NonNull::new(provider).ok_or(EINVAL)
+}
+
 /// Finds out where `ranges` of a BAR are.
 fn locate(bar: Resource, ranges: &[DmaBufRange]) -> Result<KVVec<PhysicalRange>> {
-    let bar_end = bar.start.checked_add(bar.len).ok_or(EINVAL)?;
     let mut located = KVVec::with_capacity(ranges.len(), GFP_KERNEL_ACCOUNT)?;
     for range in ranges {
-        let start = bar.start.checked_add(range.offset).ok_or(EOVERFLOW)?;
-        let end = start.checked_add(range.length).ok_or(EOVERFLOW)?;
-        if end > bar_end {
-            return Err(EINVAL);
-        }
-        let range = bindings::phys_vec {
-            paddr: start,
-            len: usize::try_from(range.length)?,
-        };
-        located.push(PhysicalRange(range), GFP_KERNEL_ACCOUNT)?;
+        let range = PhysicalRange::of(bar.start, bar.len, range)?;
+        located.push(range, GFP_KERNEL_ACCOUNT)?;
     }
 
     Ok(located)

@@ -27,15 +27,15 @@ pub type Request = request::Request<Index>;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Index {
     /// The legacy interrupt line.
-    Intx,
+    Intx = 0,
     /// Message signalled interrupts.
-    Msi,
+    Msi = 1,
     /// Message signalled interrupts with a table.
-    Msix,
+    Msix = 2,
     /// The device had an uncorrectable error.
-    Error,
+    Error = 3,
     /// The host asks for the device back.
-    Request,
+    Request = 4,
 }
 
 impl Index {
@@ -49,6 +49,12 @@ impl Index {
             4 => Some(Self::Request),
             _ => None,
         }
+    }
+
+    /// Its number there.
+    pub fn number(self) -> u32 {
+        // CAST: The discriminants are those numbers.
+        self as u32
     }
 }
 

@@ -116,20 +116,20 @@ impl Irqs {
         let action = request.action()?;
 
         let mut state = self.state.lock();
-        match request.index {
-            Index::Intx => self.set_intx(&mut state.mode, action, &request, &data)?,
-            Index::Msi => {
-                let kind = MessageKind::Msi;
-                return self.set_messages(&mut state, kind, &request, &data, device, memory);
+        let kind = match request.index {
+            Index::Intx => {
+                let result = self.set_intx(&mut state.mode, action, &request, &data);
+                self.show_mode(&state.mode);
+                return result.map(|()| 0);
             }
-            Index::Msix => {
-                let kind = MessageKind::Msix;
-                return self.set_messages(&mut state, kind, &request, &data, device, memory);
-            }
-            Index::Error => self.error.trigger(request.count, &data)?,
-            Index::Request => self.request.trigger(request.count, &data)?,
-        }
-        Ok(0)
+            Index::Msi => MessageKind::Msi,
+            Index::Msix => MessageKind::Msix,
+            Index::Error => return self.error.trigger(request.count, &data).map(|()| 0),
+            Index::Request => return self.request.trigger(request.count, &data).map(|()| 0),
+        };
+        let result = self.set_messages(&mut state, kind, &request, &data, device, memory);
+        self.show_mode(&state.mode);
+        result
     }
 
     fn set_intx(

@@ -9,6 +9,7 @@ use super::{
     MemoryLock, //
 };
 use crate::{
+    abstractions::c_driver::pci_device::MemoryGuard,
     availability::{
         Availability,
         Holder, //
@@ -34,11 +35,17 @@ pub(crate) struct Exclusive<'a> {
     config_is_lost: bool,
     /// Is the lock to be released as fast as possible?
     in_a_hurry: bool,
+    /// The lock of a driver in C, unless that is held already. Released after the other.
+    of_driver: Option<MemoryGuard>,
 }
 
 /// The lock and what it protects.
 impl<'a> Exclusive<'a> {
-    pub(super) fn new(lock: &'a MemoryLock, memory: WriteGuard<'a, Memory>) -> Self {
+    pub(super) fn new(
+        lock: &'a MemoryLock,
+        memory: WriteGuard<'a, Memory>,
+        of_driver: Option<MemoryGuard>,
+    ) -> Self {
         // From here on nobody gets at a register without the memory lock, nor is anybody at one.
         let mut leaf = lock.leaf.write();
         leaf.published = None;
@@ -50,6 +57,7 @@ impl<'a> Exclusive<'a> {
             memory,
             config_is_lost,
             in_a_hurry: false,
+            of_driver,
         }
     }
 
@@ -59,6 +67,11 @@ impl<'a> Exclusive<'a> {
         if self.config_is_lost {
             self.put_back();
         }
+    }
+
+    /// Is there a driver in C that cannot come to the memory now?
+    pub(super) fn keeps_driver_out(&self) -> bool {
+        self.of_driver.is_some()
     }
 
     pub(super) fn memory(&self) -> &Memory {
@@ -227,11 +240,20 @@ impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         let may_sleep = self.memory.low_power.is_on();
         self.lock.may_sleep.store(may_sleep, Relaxed);
+        if let Some(of_driver) = &self.of_driver {
+            of_driver.set_low_power(may_sleep);
+        }
         if self.may_restore() {
             // Importers are told, who may take their time.
             self.set_holder(Holder::User);
-            let exports = &self.lock.exports;
-            self.memory.unlocked(|| exports.restore());
+            let lock = self.lock;
+            let of_driver = &mut self.of_driver;
+            self.memory.unlocked(|| {
+                let was_held = of_driver.take().is_some();
+                lock.exports.restore();
+                // It is outside of the memory lock.
+                *of_driver = was_held.then(|| lock.lock_driver_out()).flatten();
+            });
             self.clear_holder(Holder::User);
         }
         self.lock.leaf.write().published = Published::of(&self.memory);

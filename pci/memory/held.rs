@@ -7,10 +7,7 @@ use super::{
     Exclusive,
     MemoryLock, //
 };
-use crate::{
-    availability::Holder,
-    region::FILE_SPAN, //
-};
+use crate::availability::Holder;
 use core::mem::ManuallyDrop;
 use kernel::prelude::*;
 use vfio::device::Device;
@@ -20,19 +17,37 @@ use vfio::device::Device;
 /// The memory lock is not held. When this is dropped, what has been exported is given back, if the
 /// memory can be accessed.
 #[must_use = "others may use the memory as soon as this is dropped"]
-pub(crate) struct Held<'a>(&'a MemoryLock);
+pub(crate) struct Held<'a> {
+    lock: &'a MemoryLock,
+    /// The device, once what user space has mapped of it has been taken away.
+    revoked: Option<&'a Device>,
+}
 
 impl<'a> Held<'a> {
     /// For [`Exclusive::hold`], which has closed the gate.
     pub(super) fn new(lock: &'a MemoryLock) -> Self {
-        Self(lock)
+        Self {
+            lock,
+            revoked: None,
+        }
     }
 
     /// Takes away everything that user space has mapped of `device`, and what has been exported.
     /// Waits for importers, as long as they take.
-    pub(crate) fn revoke(&self, device: &Device) {
-        device.zap(0, FILE_SPAN);
-        self.0.exports.revoke();
+    pub(crate) fn revoke(&mut self, device: &'a Device) {
+        self.lock.zap(device);
+        self.lock.exports.revoke();
+        self.revoked = Some(device);
+    }
+
+    /// Takes away what a driver in C has mapped since [`Self::revoke`]: it does not come to the
+    /// gate. `exclusive` keeps it from mapping more.
+    fn revoke_again(&self, exclusive: &Exclusive<'_>) {
+        if let Some(device) = self.revoked {
+            if exclusive.keeps_driver_out() {
+                self.lock.zap(device);
+            }
+        }
     }
 
     /// Takes the lock, once no reset is going on that somebody else has asked for.
@@ -42,12 +57,13 @@ impl<'a> Held<'a> {
     /// EINTR: the task is killed while it waits for that.
     pub(crate) fn lock(self) -> Result<Exclusive<'a>> {
         loop {
-            let exclusive = self.0.enter_regardless();
+            let exclusive = self.lock.enter_regardless();
             if exclusive.memory().holders.first() != Some(Holder::Host) {
+                self.revoke_again(&exclusive);
                 return Ok(ManuallyDrop::new(self).end(exclusive));
             }
             drop(exclusive);
-            self.0.gate.queue().wait_for(Holder::Host)?;
+            self.lock.gate.queue().wait_for(Holder::Host)?;
         }
     }
 
@@ -61,6 +77,6 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        drop(self.end(self.0.enter_regardless()));
+        drop(self.end(self.lock.enter_to_give_back()));
     }
 }

@@ -29,8 +29,7 @@ use crate::{
         driver::ChannelState,
         reset::SavedState, //
     },
-    channel::Channel,
-    region::FILE_SPAN, //
+    channel::Channel, //
 };
 use vfio::device::Device;
 
@@ -67,7 +66,7 @@ impl MemoryLock {
     /// for the recovery of their devices. Their DMA finds nobody who answers.
     pub(crate) fn cut_off(&self, device: &Device) {
         self.with_channel(Channel::cut_off);
-        device.zap(0, FILE_SPAN);
+        self.zap(device);
     }
 
     /// Recovery has ended: the link works. If it was reset without a word, as after a fatal error,

@@ -6,6 +6,7 @@ use crate::{
     abstractions::pci::reset::SavedState,
     availability::{
         Conditions,
+        Holder,
         Holders, //
     },
     bars::Bars,
@@ -49,6 +50,18 @@ impl Memory {
             may_sleep: self.low_power.is_on(),
             suspended: self.low_power.is_suspended(),
             decode: self.decode,
+        }
+    }
+
+    /// Does somebody keep others from the memory, of a device that is open?
+    ///
+    /// # Errors
+    ///
+    /// Who does.
+    pub(super) fn check_holders(&self) -> Result<(), Holder> {
+        match self.holders.first() {
+            Some(holder) if self.open => Err(holder),
+            _ => Ok(()),
         }
     }
 
