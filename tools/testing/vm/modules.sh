@@ -10,7 +10,7 @@ modules_set() {
 	C_DRIVERS_DIR=$KERNEL/c-drivers-$(tree_key)
 }
 
-# modules_build VARIANT: ours, and those that both stacks load.
+# modules_build VARIANT: ours, and those that all stacks load.
 modules_build() {
 	kernel_ready "$1"
 	modules_set
@@ -39,8 +39,9 @@ modules_make() {
 	}
 }
 
-# The kernel's own drivers that both stacks load, where they are in its source. They have
-# no VFIO but that of the kernel to build with.
+# The kernel's own drivers that all stacks load, where they are in its source. They have
+# no VFIO but that of the kernel to build with. Its vfio-pci is one more, for the stacks c and
+# mixed.
 C_DRIVERS=(drivers/vfio/mdev samples/vfio-mdev)
 C_DRIVERS_OPTIONS=(CONFIG_VFIO_MDEV=m CONFIG_SAMPLE_VFIO_MDEV_MTTY=m
 	CONFIG_SAMPLE_VFIO_MDEV_MDPY=m CONFIG_SAMPLE_VFIO_MDEV_MBOCHS=m)
@@ -61,6 +62,8 @@ c_drivers_make() {
 			for directory in $1; do
 				rsync -rc "/src/$directory" /modules/
 			done
+			rsync -rc /src/drivers/vfio/pci/vfio_pci.c /src/drivers/vfio/pci/vfio_pci_priv.h \
+				/modules/vfio-pci/
 			rsync -rc /vfio/tools/testing/c-drivers/ /vfio/samples/vfio_memory.h /modules/
 			shift
 			exec "$@"' sh "${C_DRIVERS[*]}" \

@@ -29,6 +29,9 @@ DIFFERS = "differs"
 LOST = "lost"
 # What the names of machines begin with on which clients run; the kind of IOMMU follows.
 CLIENT = "client-"
+# The stacks, and how the tables call them. The third one is C's vfio-pci on our core.
+STACKS = {"c": "on C", "rust": "on ours", "mixed": "on mixed"}
+WIDTH = 22
 
 
 Row = collections.namedtuple("Row", "status stack suite name machine", defaults=("",))
@@ -210,30 +213,43 @@ def share(counts):
     return text
 
 
+def columns_of(rows):
+    """The stacks that a table of these rows has: C's and ours, and others that there are."""
+    found = {row.stack for row in rows}
+    return [stack for stack in STACKS if stack in found or stack in ("c", "rust")]
+
+
+def table_line(first, cells):
+    """One line of a table, whose first cell is as wide as it is."""
+    return (first + "".join(cell.ljust(WIDTH - 1) + " " for cell in cells)).rstrip()
+
+
 def print_machines(title, rows):
-    """What ran on machines that have a name."""
+    """What ran on machines that have a name; title is the second column's."""
+    stacks = columns_of(rows)
     table = collections.OrderedDict()
     for row in rows:
         columns = table.setdefault((row.machine, row.suite), {})
         columns.setdefault(row.stack, collections.Counter())[row.status] += 1
     if table:
-        print("\n" + title)
+        print("\n" + table_line(f"IOMMU          {title:21}", map(STACKS.get, stacks)))
     for (machine, suite), columns in table.items():
-        print(f"  {machine:13}{suite:21}{share(columns.get('c')):22}{share(columns.get('rust'))}")
+        print(table_line(f"  {machine:13}{suite:21}",
+                         (share(columns.get(stack)) for stack in stacks)))
 
 
 def print_differences(rows):
     """What the programs found to differ between the stacks."""
+    stacks = columns_of(rows)
     table = collections.OrderedDict()
     for row in rows:
         table.setdefault(row.suite, {}).setdefault(row.stack, []).append(row.name)
     if table:
         width = max(len(what) for what in table) + 2
-        print("\n" + "Differences".ljust(width + 2) + "on C                  on ours")
+        print("\n" + table_line("Differences".ljust(width + 2), map(STACKS.get, stacks)))
     for what, columns in table.items():
-        theirs, ours = (", ".join(dict.fromkeys(columns.get(stack, ["-"])))
-                        for stack in ("c", "rust"))
-        print(f"  {what.ljust(width)}{theirs:22}{ours}")
+        print(table_line("  " + what.ljust(width),
+                         (", ".join(dict.fromkeys(columns.get(stack, ["-"]))) for stack in stacks)))
 
 
 def report(options, tally):
@@ -244,20 +260,19 @@ def report(options, tally):
     for row in rows:
         columns = table.setdefault(row.suite, {})
         columns.setdefault(row.stack, collections.Counter())[row.status] += 1
-    print("\nTests" + " " * 31 + "on C                  on ours")
+    stacks = columns_of(rows)
+    print("\n" + table_line("Tests".ljust(36), map(STACKS.get, stacks)))
     for suite, columns in table.items():
+        cells = (share(columns.get(stack)) for stack in stacks)
         if "-" in columns:
-            print(f"  {suite:34}{'':22}{share(columns['-'])}")
-        else:
-            print(f"  {suite:34}{share(columns.get('c')):22}{share(columns.get('rust'))}")
+            cells = ("", share(columns["-"]))
+        print(table_line(f"  {suite:34}", cells))
     print_differences([row for row in everything if row.status == DIFFERS])
     machines = [row for row in rows if row.machine]
     # Most of the others differ from the usual one in the IOMMU.
-    print_machines("IOMMU          suite                on C                  on ours",
-                   [row for row in machines if not row.machine.startswith(CLIENT)])
-    print_machines("IOMMU          client               on C                  on ours",
-                   [row._replace(machine=row.machine.removeprefix(CLIENT))
-                    for row in machines if row.machine.startswith(CLIENT)])
+    print_machines("suite", [row for row in machines if not row.machine.startswith(CLIENT)])
+    print_machines("client", [row._replace(machine=row.machine.removeprefix(CLIENT))
+                              for row in machines if row.machine.startswith(CLIENT)])
     if options.times:
         print("\nTimes")
         for line in read(options.times):

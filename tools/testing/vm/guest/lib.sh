@@ -21,16 +21,16 @@ name_devices() {
 	done
 }
 
-# c_drivers_same: the C drivers of this stack are the files that were built for both.
+# c_drivers_same: the C drivers of this stack are the files that were built for all.
 c_drivers_same() {
-	[ -e /vm/c-drivers ] && [ "$STACK" != none ] || return 0
-	if ! (cd "/lib/modules/$(uname -r)/updates" && sha256sum -c -s /vm/c-drivers); then
+	[ -e "/vm/c-drivers-$STACK" ] || return 0
+	if ! (cd "/lib/modules/$(uname -r)/updates" && sha256sum -c -s "/vm/c-drivers-$STACK"); then
 		result "vm: the C drivers are not those that were built"
 		return 1
 	fi
 	while read -r sum name; do
 		result "vm: C driver $name $sum"
-	done </vm/c-drivers
+	done <"/vm/c-drivers-$STACK"
 }
 
 # stack_load: makes modprobe see the modules of $STACK and loads them.
