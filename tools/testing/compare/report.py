@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compares what two VFIO stacks answered to the same operations.
 
-Takes pairs of directories with a log per device, that of the C modules first. A line
+Takes pairs of directories with a log per device, that of the C core first. A line
 is "SESSION.NUMBER OPERATION = RESULT"; what is before the first " = " has to be
 the same in both. A difference of results is explained if a rule of the file
 "differences" matches it; nothing else explains one. The first difference of a
@@ -137,8 +137,9 @@ class Rule:
 class Comparison:
     """What was found so far."""
 
-    def __init__(self, rules, most):
+    def __init__(self, rules, most, names):
         self.rules = rules
+        self.names = names
         self.most = most
         self.layout = None
         self.operations = 0
@@ -209,8 +210,8 @@ class Comparison:
         for line in before[-SHOWN:]:
             print(f"      {line.text}")
         print(f"  --> {what}")
-        print(f"      C:    {theirs}")
-        print(f"      ours: {ours}")
+        for name, result in zip(self.names, (theirs, ours)):
+            print(f"      {name + ':':5} {result}")
 
     def summary(self):
         """Prints the counts."""
@@ -235,12 +236,13 @@ def main():
     parser.add_argument("logs", nargs="+", metavar="THEIRS OURS",
                         help="directories with logs, in pairs")
     parser.add_argument("-m", "--most", type=int, default=20, help="differences to show")
+    parser.add_argument("--names", nargs=2, default=("C", "ours"), help="what the two are called")
     parser.add_argument("-r", "--rules", default=os.path.join(HERE, "differences"))
     parser.add_argument("-n", "--no-rules", action="store_true",
                         help="know no difference, as for two runs of the same modules")
     options = parser.parse_args()
     rules = [] if options.no_rules else rules_read(options.rules)
-    comparison = Comparison(rules, options.most)
+    comparison = Comparison(rules, options.most, options.names)
     for theirs, ours in zip(options.logs[::2], options.logs[1::2]):
         comparison.directories(theirs, ours)
     comparison.summary()

@@ -67,6 +67,15 @@ compare_report() {
 		-m "${COMPARE_MOST:-20}" ${options[@]+"${options[@]}"} "${pairs[@]}"
 }
 
+# compare_name STACK: what its results are called.
+compare_name() {
+	case $1 in
+	c) echo C ;;
+	rust) echo ours ;;
+	*) echo "$1" ;;
+	esac
+}
+
 # compare_two STACK STACK OPTION... -- OPERATIONS SEED...: two guests at a time.
 compare_two() {
 	local one=$1 two=$2 options=() rc=0 other operations
@@ -87,16 +96,20 @@ compare_two() {
 	return "$rc"
 }
 
-# compare_both OPERATIONS SEED...: the C modules and ours.
-compare_both() {
+# compare_stacks STACK STACK OPERATIONS SEED...: two of c, rust, mixed, or one twice. What may
+# differ is only known of the C core and ours; the C core comes first then.
+compare_stacks() {
+	local one=$1 two=$2 options=()
+	shift 2
+	if [ "$two" = c ]; then
+		two=$one one=c
+	fi
+	if [ "$one" != c ] || [ "$two" = c ]; then
+		options=(--no-rules)
+	fi
+	options+=(--names "$(compare_name "$one")" "$(compare_name "$two")")
 	compare_prepare plain
-	step "the same operations with the C modules and with ours" compare_two c rust -- "$@"
-}
-
-# compare_itself OPERATIONS SEED...: the C modules twice.
-compare_itself() {
-	compare_prepare plain
-	step "the same operations with the C modules, twice" compare_two c c --no-rules -- "$@"
+	step "the same operations, stacks $one and $two" compare_two "$one" "$two" "${options[@]}" -- "$@"
 }
 
 # compare_fuzz OPERATIONS SEED...: ours alone, where every error shows.
