@@ -28,7 +28,7 @@ help:
 	@echo
 	@echo 'Variables:'
 	@echo '  VFIO_RUST_CACHE   where all that is kept (default: ~/.cache/vfio-rust)'
-	@echo '  STACK=c           make shell: the C modules in place of these'
+	@echo '  STACK=c           make shell: the C modules in place of these; mixed: C'"'"'s vfio-pci on these'
 	@echo '  KERNEL=debug      make shell, make demo: the debug kernel; plain: one without checkers,'
 	@echo '                    which KSRC means already; stock: Debian'"'"'s'
 	@echo '  DEB_DIR=/path     where make deb puts the package (default: ..)'
