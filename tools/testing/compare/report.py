@@ -210,8 +210,9 @@ class Comparison:
         for line in before[-SHOWN:]:
             print(f"      {line.text}")
         print(f"  --> {what}")
+        width = max(map(len, self.names)) + 1
         for name, result in zip(self.names, (theirs, ours)):
-            print(f"      {name + ':':5} {result}")
+            print(f"      {name + ':':{width}} {result}")
 
     def summary(self):
         """Prints the counts."""
