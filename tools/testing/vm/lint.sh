@@ -92,6 +92,27 @@ lint_fields() {
 		bash /vfio/tools/testing/vm/fields /src /modules
 }
 
+# symbols_of FILE MODULE...: what modules export to code in C, and on what terms.
+symbols_of() {
+	local file=$1
+	shift
+	awk -F '\t' -v modules=" $* " '
+		{ name = $3; sub(/.*\//, "", name) }
+		index(modules, " " name " ") && $2 !~ /^_R/ { print $2, $4, $5 }' "$file" | LC_ALL=C sort
+}
+
+# Drivers in C find each symbol of the C modules. But there is one driver of IOMMUs, which is not
+# found by that.
+lint_exports() {
+	local missing
+	missing=$(LC_ALL=C comm -23 \
+		<(symbols_of "$BUILD/Module.symvers" vfio vfio-pci-core | grep -v '^vfio_\(un\)\?register_iommu_driver ') \
+		<(symbols_of "$KERNEL/vfio-$(tree_key)/Module.symvers" vfio vfio-pci-core))
+	[ -z "$missing" ] || { printf '    not exported: %s\n' "${missing//$'\n'/, }" >&2 && return 1; }
+	# As many as there are at least.
+	[ "$(symbols_of "$BUILD/Module.symvers" vfio vfio-pci-core | wc -l)" -ge 70 ]
+}
+
 # rustdoc knows the crates' options from the commands that built them.
 lint_rustdoc() {
 	local directory
