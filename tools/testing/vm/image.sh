@@ -5,7 +5,7 @@
 
 RUNS_KEPT=30
 STACK_MODULES="iommufd vfio vfio_iommu_type1 vfio-pci pci-stub kvm-amd"
-STACK_UNLOAD="mtty mdpy mbochs vfio_pages mdev vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
+STACK_UNLOAD="mtty mdpy mbochs vfio_pages mdev nvgrace_gpu_vfio_pci virtio_vfio_pci xe_vfio_pci qat_vfio_pci mlx5_vfio_pci hisi_acc_vfio_pci pds_vfio_pci vfio_parents vfio_iommu_fault vfio_dma_buf_importer vfio_release_watch vfio_memory vfio_pci_edu kvm-amd kvm pci-stub vfio-pci vfio-pci-core vfio_iommu_type1 vfio iommufd irqbypass"
 
 # run_directory: sets RUN_DIR unless the caller has chosen one.
 run_directory() {

@@ -42,9 +42,13 @@ modules_make() {
 # The kernel's own drivers that all stacks load, where they are in its source. They have
 # no VFIO but that of the kernel to build with. Its vfio-pci is one more, for the stacks c and
 # mixed.
-C_DRIVERS=(drivers/vfio/mdev samples/vfio-mdev)
+C_DRIVERS=(drivers/vfio/mdev samples/vfio-mdev
+	drivers/vfio/pci/{nvgrace-gpu,virtio,xe,qat,mlx5,hisilicon,pds})
 C_DRIVERS_OPTIONS=(CONFIG_VFIO_MDEV=m CONFIG_SAMPLE_VFIO_MDEV_MTTY=m
-	CONFIG_SAMPLE_VFIO_MDEV_MDPY=m CONFIG_SAMPLE_VFIO_MDEV_MBOCHS=m)
+	CONFIG_SAMPLE_VFIO_MDEV_MDPY=m CONFIG_SAMPLE_VFIO_MDEV_MBOCHS=m
+	CONFIG_NVGRACE_GPU_VFIO_PCI=m CONFIG_VIRTIO_VFIO_PCI=m
+	CONFIG_VIRTIO_VFIO_PCI_ADMIN_LEGACY=y CONFIG_XE_VFIO_PCI=m CONFIG_QAT_VFIO_PCI=m
+	CONFIG_MLX5_VFIO_PCI=m CONFIG_HISI_ACC_VFIO_PCI=m CONFIG_PDS_VFIO_PCI=m)
 
 # c_drivers_build VARIANT: builds them, as they are in the kernel's source. Debian's own
 # kernel has no source here.
