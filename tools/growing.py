@@ -59,10 +59,12 @@ def is_root(text):
 
 
 def is_list(text):
-    """Whether a Rust file is a crate's root, or does nothing but declare modules."""
+    """Whether a Rust file is a crate's root, or does little but declare modules."""
     code = ATTRIBUTE.sub("", imports.COMMENT.sub("", text))
     rest = re.sub(r"(?:pub(?:\([^)]*\))? )?mod \w+\s*[;{]", "", code)
-    return is_root(text) or rest != code and not rest.replace("}", "").strip()
+    # It may offer modules of another crate as well.
+    others = re.sub(r"pub(?:\([^)]*\))? use \w+(?:::\w+)*;", "", rest)
+    return is_root(text) or rest != code and not others.replace("}", "").strip()
 
 
 class Modules:
