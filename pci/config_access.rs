@@ -320,31 +320,15 @@ impl CoreDevice {
         mut offset: u64,
         buffer: &mut UserSliceWriter,
     ) -> Result<usize> {
+        let hardware = UserConfig::new(self);
         let count = buffer.len();
         while !buffer.is_empty() {
-            let width = self.read_config_once(offset, buffer)?;
+            let (width, value) = self.read_chunk(&hardware, offset, buffer.len())?;
+            user_value::give(buffer, width.bytes().into(), value.into())?;
             offset = offset.saturating_add(width.bytes().into());
         }
 
         Ok(count)
-    }
-
-    /// Reads as much of config space for the user as is one access, and returns how wide that is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::read_config`].
-    #[inline]
-    pub(crate) fn read_config_once(
-        &self,
-        offset: u64,
-        buffer: &mut UserSliceWriter,
-    ) -> Result<Width> {
-        let hardware = UserConfig::new(self);
-        let (width, value) = self.read_chunk(&hardware, offset, buffer.len())?;
-        user_value::give(buffer, width.bytes().into(), value.into())?;
-
-        Ok(width)
     }
 
     /// Writes config space for the user.
@@ -361,34 +345,17 @@ impl CoreDevice {
     ) -> Result<usize> {
         let count = buffer.len();
         while !buffer.is_empty() {
-            let width = self.write_config_once(device, offset, buffer)?;
+            let left = buffer.len();
+            // As much as the first chunk can have; what is not in it is read again.
+            let bytes = widest(offset, left).bytes().into();
+            let value = user_value::take(&mut buffer.clone_reader(), bytes)?;
+            // CAST: No chunk has more than four bytes.
+            let width = self.write_chunk(device, offset, left, value as u32)?;
+            buffer.skip(width.bytes().into())?;
             offset = offset.saturating_add(width.bytes().into());
         }
 
         Ok(count)
-    }
-
-    /// Writes as much of config space for the user as is one access, and returns how wide that is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::write_config`].
-    #[inline]
-    pub(crate) fn write_config_once(
-        &self,
-        device: &Device,
-        offset: u64,
-        buffer: &mut UserSliceReader,
-    ) -> Result<Width> {
-        let left = buffer.len();
-        // As much as the first chunk can have; what is not in it is read again.
-        let bytes = widest(offset, left).bytes().into();
-        let value = user_value::take(&mut buffer.clone_reader(), bytes)?;
-        // CAST: No chunk has more than four bytes.
-        let width = self.write_chunk(device, offset, left, value as u32)?;
-        buffer.skip(width.bytes().into())?;
-
-        Ok(width)
     }
 
     /// Writes the first chunk of what is left of an access, whose bytes are the low ones of

@@ -294,6 +294,8 @@ impl CoreDevice {
     /// # Errors
     ///
     /// ENODEV if it is closed, which no file of the device sees.
+    // Inlined, it would cost the ioctls that do not need it a larger stack.
+    #[inline(never)]
     pub(crate) fn opened(&self) -> Result<Arc<Opened>> {
         let session = self.session.lock();
 

@@ -83,7 +83,7 @@ impl CoreDevice {
     ///
     /// As [`Self::resumed`].
     #[inline(always)]
-    pub(crate) fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
+    fn resumed_for(&self, region: Region) -> Result<Option<Resumed<&Function>>> {
         let makes_sure = match region {
             // I/O ports are accessed without a lock.
             Region::Bar(index) => self.function().has_memory_bar(index),
@@ -161,6 +161,47 @@ impl CoreDevice {
     }
 }
 
+/// Regions that the driver has added. Not inlined: other regions are accessed more often.
+impl CoreDevice {
+    /// Reads one for the user.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is no such region, or that of the driver.
+    #[inline(never)]
+    fn read_device_region(&self, index: usize, offset: u64, bytes: UserBytes) -> Result<usize> {
+        if let Some(device) = self.c_device() {
+            let position = region::device_position(index, offset).ok_or(EINVAL)?;
+            return device.transfer_region(index, bytes, position, false);
+        }
+        let opened = self.opened()?;
+        let mut buffer = bytes.writer();
+
+        opened
+            .regions
+            .read(&opened.bars, self.memory(), index, offset, &mut buffer)
+    }
+
+    /// Writes one for the user.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is no such region, or that of the driver.
+    #[inline(never)]
+    fn write_device_region(&self, index: usize, offset: u64, bytes: UserBytes) -> Result<usize> {
+        if let Some(device) = self.c_device() {
+            let position = region::device_position(index, offset).ok_or(EINVAL)?;
+            return device.transfer_region(index, bytes, position, true);
+        }
+        let opened = self.opened()?;
+        let mut buffer = bytes.reader();
+
+        opened
+            .regions
+            .write(&opened.bars, self.memory(), index, offset, &mut buffer)
+    }
+}
+
 impl CoreDevice {
     /// Closes the device, if it is open, and resets what is due. Called with the device-set lock
     /// held.
@@ -218,6 +259,9 @@ impl DeviceOps for CoreDevice {
         self.disable();
     }
 
+    // Not inlined, as those below: what drivers in C call would be second copies, and the parts be
+    // no longer inlined into these.
+    #[inline(never)]
     fn ioctl(&self, device: &Device, cmd: u32, arg: usize) -> Result<isize> {
         match cmd {
             VFIO_DEVICE_GET_INFO => info::device(&*self.opened()?, arg),
@@ -249,6 +293,7 @@ impl DeviceOps for CoreDevice {
         is_answered && !self.memory().may_sleep()
     }
 
+    #[inline(never)]
     fn feature(&self, device: &Device, request: &Request) -> Result<isize> {
         self.answer_feature(device, request)
     }
@@ -259,10 +304,10 @@ impl DeviceOps for CoreDevice {
         Some(self)
     }
 
+    #[inline(never)]
     fn read(&self, _device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let mut buffer = bytes.writer();
         let len = buffer.len();
-        let start = *position;
 
         self.transfer(len, position, |region, offset| match region {
             Region::Bar(index) => self.read_bar(index, offset, &mut buffer),
@@ -272,37 +317,21 @@ impl DeviceOps for CoreDevice {
             Region::Config => self.read_config(offset, &mut buffer),
             Region::Vga if self.opened()?.vga => vga::read(self.function(), offset, &mut buffer),
             Region::Vga => Err(EINVAL),
-            Region::Device(index) => {
-                if let Some(device) = self.c_device() {
-                    return device.transfer_region(index, bytes, start, false);
-                }
-                let opened = self.opened()?;
-                opened
-                    .regions
-                    .read(&opened.bars, self.memory(), index, offset, &mut buffer)
-            }
+            Region::Device(index) => self.read_device_region(index, offset, bytes),
         })
     }
 
+    #[inline(never)]
     fn write(&self, device: &Device, bytes: UserBytes, position: &mut i64) -> Result<usize> {
         let mut buffer = bytes.reader();
         let len = buffer.len();
-        let start = *position;
 
         self.transfer(len, position, |region, offset| match region {
             Region::Bar(index) => self.write_bar(index, offset, &mut buffer),
             Region::Config => self.write_config(device, offset, &mut buffer),
             Region::Vga if self.opened()?.vga => vga::write(self.function(), offset, &mut buffer),
             Region::Rom | Region::Vga => Err(EINVAL),
-            Region::Device(index) => {
-                if let Some(device) = self.c_device() {
-                    return device.transfer_region(index, bytes, start, true);
-                }
-                let opened = self.opened()?;
-                opened
-                    .regions
-                    .write(&opened.bars, self.memory(), index, offset, &mut buffer)
-            }
+            Region::Device(index) => self.write_device_region(index, offset, bytes),
         })
     }
 

@@ -244,6 +244,8 @@ impl Proof {
 /// to a driver of ours; EBADF; ENODEV if neither slot nor bus can be reset; EAGAIN if somebody
 /// else holds the lock of a device; EBUSY if a driver in C
 /// is at the memory of one; ENOMEM; or that of waking up a device, or of the reset.
+// As above.
+#[inline(never)]
 pub(crate) fn reset(core: &CoreDevice, device: &Device, address: usize) -> Result<isize> {
     let proof = Proof::parse(core.function(), device, address)?;
 

@@ -409,6 +409,7 @@ impl MemoryLock {
     }
 
     /// Does the same with the lock of a driver in C taken, if there is one.
+    #[inline]
     fn enter_behind(&self, of_driver: Option<MemoryGuard>) -> Result<Exclusive<'_>, Holder> {
         let exclusive = Exclusive::new(self, self.state.write(), of_driver);
         exclusive.memory().check_holders()?;
@@ -418,6 +419,7 @@ impl MemoryLock {
     }
 
     /// Puts config space of the physical function back first, if that is to be done.
+    #[inline]
     fn put_back_physical(&self) {
         if let Some(physical) = self.awaited_physical() {
             // Who resets it puts it back, and others come after him.

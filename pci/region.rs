@@ -18,6 +18,9 @@ use vfio::abstractions::nospec;
 /// Bits of a file position that are the offset in a region.
 pub(crate) const OFFSET_BITS: u32 = 40;
 
+/// The index of config space.
+const CONFIG_INDEX: u32 = 7;
+
 /// Bits of a page offset of the device file that are the page in a region.
 const PAGE_BITS: u32 = OFFSET_BITS - PAGE_SHIFT as u32;
 
@@ -55,7 +58,7 @@ impl Region {
         }
         match index {
             6 => Some(Self::Rom),
-            7 => Some(Self::Config),
+            CONFIG_INDEX => Some(Self::Config),
             8 => Some(Self::Vga),
             _ => {
                 let index = index.checked_sub(VFIO_PCI_NUM_REGIONS)?;
@@ -68,6 +71,20 @@ impl Region {
 /// Returns the position in the device file where the region with an index starts.
 pub(crate) fn start_of(index: u32) -> u64 {
     u64::from(index).wrapping_shl(OFFSET_BITS)
+}
+
+/// Where `offset` in config space is in the device file.
+pub(crate) fn config_position(offset: usize) -> Option<i64> {
+    // CAST: A `usize` has 64 bits where this driver runs.
+    i64::try_from(start_of(CONFIG_INDEX).checked_add(offset as u64)?).ok()
+}
+
+/// Where `offset` in the device-specific region `index` is in the device file.
+pub(crate) fn device_position(index: usize, offset: u64) -> Option<i64> {
+    let index = u32::try_from(index).ok()?;
+    let start = start_of(index.checked_add(VFIO_PCI_NUM_REGIONS)?);
+
+    i64::try_from(start.checked_add(offset)?).ok()
 }
 
 /// Returns the region that a position in the device file lies in, and the offset in it.

@@ -64,6 +64,8 @@ impl CoreDevice {
     ///
     /// EAGAIN if somebody else resets it, or holds its lock; EINTR if the task is killed while it
     /// waits for another user; or that of the method.
+    // Inlined, it would cost the other ioctls a larger stack.
+    #[inline(never)]
     pub(crate) fn reset(&self, device: &Device) -> Result {
         let mut held = self.memory().hold_for_reset()?;
         held.revoke(device);

@@ -20,24 +20,30 @@ use crate::{
         }, //
     },
     overlap::Span,
-    region::Region,
-    transfer::Registers, //
+    region,
+    transfer::{
+        first_access,
+        Registers, //
+    }, //
 };
 use kernel::{
     error::from_result,
     prelude::*,
     uaccess::UserPtr, //
 };
-use vfio::abstractions::{
-    bindings::{
-        self,
-        vfio_pci_core_device, //
+use vfio::{
+    abstractions::{
+        bindings::{
+            self,
+            vfio_pci_core_device, //
+        },
+        exports::{
+            mapping,
+            signature::signatures, //
+        },
+        uaccess::UserBytes, //
     },
-    exports::{
-        mapping,
-        signature::signatures, //
-    },
-    uaccess::UserBytes, //
+    device::ops::DeviceOps, //
 };
 
 signatures!(
@@ -244,7 +250,7 @@ accessors!(
 /// access. The position does not change.
 ///
 /// Returns how many bytes that were; EFAULT unless all `count` are in config space; or as
-/// [`CoreDevice::read_config`](crate::device::CoreDevice::read_config) does.
+/// [`DeviceOps::read`] does.
 ///
 /// # Safety
 ///
@@ -271,16 +277,14 @@ pub unsafe extern "C" fn vfio_pci_config_rw_single(
         if count == 0 {
             return Ok(0);
         }
-        let _resumed = core.resumed_for(Region::Config)?;
-        // CAST: A `usize` has 64 bits where this driver runs.
-        let offset = offset as u64;
-        let width = if is_write {
-            core.write_config_once(&device, offset, &mut bytes.reader())?
+        let len = first_access(offset, count, Width::Dword).bytes();
+        let bytes = UserBytes::new(bytes.address(), len);
+        let mut position = region::config_position(offset).ok_or(EFAULT)?;
+        if is_write {
+            core.write(&device, bytes, &mut position)
         } else {
-            core.read_config_once(offset, &mut bytes.writer())?
-        };
-
-        Ok(width.bytes().into())
+            core.read(&device, bytes, &mut position)
+        }
     };
 
     to_ssize(transfer())
