@@ -232,7 +232,7 @@ pub unsafe extern "C" fn vfio_pci_core_unregister_device(device: *mut vfio_pci_c
 /// Makes a device usable for its first user, who gets it after
 /// [`vfio_pci_core_finish_enable()`]; the driver may add to it before.
 ///
-/// Returns what [`CoreDevice::enable`](crate::device::CoreDevice::enable) does.
+/// Returns what `CoreDevice::enable()` does.
 ///
 /// # Safety
 ///

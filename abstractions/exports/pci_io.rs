@@ -136,7 +136,7 @@ unsafe fn with_registers<R>(
 /// accesses no wider than `max_width`. What is between `hidden_start` and `hidden_end` reads as
 /// ones, and is not written.
 ///
-/// Returns how many bytes that were, or as [`Registers::read`] does.
+/// Returns how many bytes that were, or as `Registers::read()` does.
 ///
 /// # Safety
 ///
