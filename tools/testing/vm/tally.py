@@ -8,7 +8,8 @@ and name, and the machine if it is not the usual one, with tabs between them.
 "report" prints the end of the check.
 
 A program that runs on both stacks can say where they differ, in a line
-"# difference: WHAT: HOW"; the report has both answers side by side.
+"# difference: WHAT: HOW"; the report has both answers side by side. Of a test that
+failed it has the first lines of the program that the harness said were wrong.
 """
 
 import argparse
@@ -21,17 +22,23 @@ PLAN = re.compile(r"1\.\.(\d+)(?:\s*# SKIP\s*(.*))?$")
 CASE = re.compile(r"(not )?ok\s+\d*\s*-?\s*(.*?)(?:\s*# (SKIP|XFAIL|TODO)\b\s*(.*))?$")
 KTAP = re.compile(r"(?:\[ *[\d.]+\] )?(?:\[ *[TC]\d+\] )?( *)(.*)")
 DIFFERENCE = re.compile(r"# difference: (.*): (.*)$")
+# How the harness of kselftests tells which line of a test failed.
+REASON = re.compile(r"# (\S+\.[ch]:\d+:\S.*)$")
 CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)\b")
 SKIPPED = 4  # KSFT_SKIP
 # The status of a row that is no test: what differs, and how it is on this stack.
 DIFFERS = "differs"
 # Another such status: QEMU failed the guest in a program, which ran again in another boot.
 LOST = "lost"
+# Another such status: a line that a test printed which failed, in the column of the machine.
+WHY = "why"
 # What the names of machines begin with on which clients run; the kind of IOMMU follows.
 CLIENT = "client-"
 # The stacks, and how the tables call them. The third one is C's vfio-pci on our core.
 STACKS = {"c": "on C", "rust": "on ours", "mixed": "on mixed"}
 WIDTH = 22
+# So many lines of a test that failed are shown.
+REASONS = 3
 
 
 Row = collections.namedtuple("Row", "status stack suite name machine", defaults=("",))
@@ -77,7 +84,9 @@ class Program:
         self.plan = None
         self.cases = []
         self.differences = []
+        self.reasons = {}
         self.status = None
+        self.printed = []
 
     def line(self, text):
         """Takes one line of the output."""
@@ -91,10 +100,17 @@ class Program:
             if match[2] is not None:
                 self.cases.append(("skip", match[2]))
             return
+        match = REASON.match(text)
+        if match:
+            self.printed.append(match[1])
+            return
         match = CASE.match(text)
         if match:
             name = match[2] + (f" ({match[4]})" if match[4] else "")
             self.cases.append((case_status(match), name))
+            if match[1]:
+                self.reasons[name] = self.printed
+            self.printed = []
 
     def results(self):
         """All cases, with a failed one for everything that is missing."""
@@ -165,6 +181,9 @@ def guest(options, tally):
         seen.add(program.name)
         for status, name in program.results():
             tally.add(status, stack, program.name, name, options.machine)
+        for name, lines in program.reasons.items():
+            for line in lines[:REASONS]:
+                tally.add(WHY, stack, program.name, name, line.replace("\t", " "))
         for what, how in dict.fromkeys(program.differences):
             tally.add(DIFFERS, stack, what, how)
     for name in options.expect:
@@ -255,7 +274,11 @@ def print_differences(rows):
 def report(options, tally):
     """Prints the end of a check; returns its exit status."""
     everything = tally.rows()
-    rows = [row for row in everything if row.status not in (DIFFERS, LOST)]
+    rows = [row for row in everything if row.status not in (DIFFERS, LOST, WHY)]
+    reasons = collections.defaultdict(list)
+    for row in everything:
+        if row.status == WHY:
+            reasons[row[1:4]].append(row.machine)
     table = collections.OrderedDict()
     for row in rows:
         columns = table.setdefault(row.suite, {})
@@ -286,6 +309,8 @@ def report(options, tally):
                     stack = f"{row.stack}: " if row.stack != "-" else ""
                     where = f" ({row.machine})" if row.machine else ""
                     print(f"  {stack}{row.suite}: {row.name}{where}")
+                    for reason in reasons[row[1:4]] if status == "fail" else ():
+                        print(f"    {reason}")
     lost = [row for row in everything if row.status == LOST]
     if lost:
         print("\nQEMU lost a write to the IOMMU in these; they ran again, in another boot")
