@@ -602,8 +602,11 @@ TEST_F(created, too_many)
 	EXPECT_EQ(MOST_PORTS - 1, mdev_available(MTTY, ONE_PORT));
 }
 
-/* 9-3: allocations fail, one after the other, and nothing is left of it. */
-TEST_F(created, without_memory)
+/*
+ * 9-3: allocations fail, one after the other, and nothing is left of it. With kmemleak that takes
+ * a minute on a quiet host.
+ */
+TEST_F_TIMEOUT(created, without_memory, 900)
 {
 	bool failed = true;
 	unsigned int nth;

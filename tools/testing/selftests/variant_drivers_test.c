@@ -421,20 +421,61 @@ TEST_F(engine, memory_enable)
 
 /* ---- allocations that fail ---- */
 
-/* As many as a driver makes for its device fail, one after the other. */
-static void fail_allocations(struct __test_metadata *_metadata,
-			     const struct variant_driver *driver, const char *bdf)
+FIXTURE(allocations)
 {
+	const char *bdf;
+};
+
+FIXTURE_VARIANT(allocations)
+{
+	struct variant_driver driver;
+	const char *device;
+};
+
+FIXTURE_VARIANT_ADD(allocations, nvgrace) { .driver = NVGRACE_DRIVER, .device = "VGA", };
+FIXTURE_VARIANT_ADD(allocations, virtio) { .driver = VIRTIO_DRIVER, };
+FIXTURE_VARIANT_ADD(allocations, xe) { .driver = XE_DRIVER, };
+FIXTURE_VARIANT_ADD(allocations, qat) { .driver = QAT_DRIVER, };
+FIXTURE_VARIANT_ADD(allocations, mlx5) { .driver = MLX5_DRIVER, };
+FIXTURE_VARIANT_ADD(allocations, hisi) { .driver = HISI_DRIVER, };
+FIXTURE_VARIANT_ADD(allocations, pds) { .driver = PDS_DRIVER, };
+
+FIXTURE_SETUP(allocations)
+{
+	self->bdf = NULL;
+	NEED_INJECTION();
+	NEED_VARIANT(&variant->driver);
+	if (variant->device) {
+		NEED_DEVICE(self->bdf, variant->device);
+		ASSERT_EQ(0, say_ready(self->bdf));
+	} else {
+		self->bdf = parents_vf(0);
+		ASSERT_EQ(0, parents_parameter("pds_clients", "Y"));
+	}
+	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
+	ASSERT_EQ(0, module_load(variant->driver.module));
+	ASSERT_EQ(0, pci_set_attribute(self->bdf, "driver_override", variant->driver.name));
+}
+
+FIXTURE_TEARDOWN(allocations)
+{
+	EXPECT_EQ(0, variant_end(&variant->driver, self->bdf));
+}
+
+/*
+ * As many as a driver makes for its device fail, one after the other: there is a device, or there
+ * is nothing. With kmemleak that takes minutes.
+ */
+TEST_F_TIMEOUT(allocations, fail, 900)
+{
+	const char *bdf = self->bdf, *driver = variant->driver.name;
 	char bind[128], unbind[128];
 	bool failed = true;
 	unsigned int nth;
 	int fd;
 
-	ASSERT_EQ(0, pci_bind(bdf, NULL));
-	ASSERT_EQ(0, module_load(driver->module));
-	ASSERT_EQ(0, pci_set_attribute(bdf, "driver_override", driver->name));
-	snprintf(bind, sizeof(bind), "/sys/bus/pci/drivers/%s/bind", driver->name);
-	snprintf(unbind, sizeof(unbind), "/sys/bus/pci/drivers/%s/unbind", driver->name);
+	snprintf(bind, sizeof(bind), "/sys/bus/pci/drivers/%s/bind", driver);
+	snprintf(unbind, sizeof(unbind), "/sys/bus/pci/drivers/%s/unbind", driver);
 	fd = open(bind, O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	for (nth = 1; failed && nth < ATTEMPTS; nth++) {
@@ -454,34 +495,14 @@ static void fail_allocations(struct __test_metadata *_metadata,
 			EXPECT_TRUE(parents_idle());
 		} else {
 			/* It can do without some. */
-			EXPECT_STREQ(driver->name, name);
+			EXPECT_STREQ(driver, name);
 			ASSERT_EQ(0, file_write(unbind, bdf));
 		}
-		EXPECT_EQ(0, module_users(driver->module));
+		EXPECT_EQ(0, module_users(variant->driver.module));
 	}
 	EXPECT_LT(10, nth);
 	EXPECT_LT(nth, ATTEMPTS);
 	close(fd);
-	EXPECT_EQ(0, variant_end(driver, bdf));
-}
-
-/* There is a device, or there is nothing. */
-TEST(allocations_that_fail)
-{
-	static const struct variant_driver drivers[] = {
-		VIRTIO_DRIVER, XE_DRIVER, QAT_DRIVER, MLX5_DRIVER, HISI_DRIVER, PDS_DRIVER,
-	};
-	const char *gpu;
-	int i;
-
-	NEED_INJECTION();
-	NEED_VARIANT(&nvgrace);
-	NEED_DEVICE(gpu, "VGA");
-	ASSERT_EQ(0, parents_parameter("pds_clients", "Y"));
-	for (i = 0; i < ARRAY_SIZE(drivers); i++)
-		fail_allocations(_metadata, &drivers[i], parents_vf(0));
-	ASSERT_EQ(0, say_ready(gpu));
-	fail_allocations(_metadata, &nvgrace, gpu);
 }
 
 /* ---- a driver that refuses its device when that is registered already ---- */

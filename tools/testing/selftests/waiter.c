@@ -65,18 +65,22 @@ static bool sleeps_in(pid_t pid, long call)
 }
 
 /*
- * Has it come to a system call that takes longer than @while_ms? On a busy host it may be long
- * before it gets there.
+ * Does it come to a system call in which it sleeps for longer than @while_ms? On a busy host it
+ * may be long before it gets there, and may run again for a moment.
  */
 bool waiter_waits_in(pid_t pid, long call, unsigned int while_ms)
 {
 	const uint64_t end = milliseconds() + START_LIMIT_MS;
 	int status;
 
-	while (!sleeps_in(pid, call))
-		if (waiter_ends(pid, 1, &status) || milliseconds() >= end)
+	do {
+		while (!sleeps_in(pid, call))
+			if (waiter_ends(pid, 1, &status) || milliseconds() >= end)
+				return false;
+		if (waiter_ends(pid, while_ms, &status))
 			return false;
-	return !waiter_ends(pid, while_ms, &status) && sleeps_in(pid, call);
+	} while (!sleeps_in(pid, call));
+	return true;
 }
 
 /* The same for an ioctl. */
