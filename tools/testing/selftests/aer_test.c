@@ -16,12 +16,11 @@
 #include <linux/pci_regs.h>
 
 #include "kernel_log.h"
+#include "igb.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
 /* A register that is always the same. */
-#define IGB_VET		0x38
-#define IGB_VET_VALUE	0x81008100U
 #define PATIENCE_MS	5000
 
 /* struct aer_error_inj, what /dev/aer_inject takes. */

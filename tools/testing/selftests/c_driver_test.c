@@ -26,12 +26,7 @@ static long report_get(int device, struct callbacks_report *report)
 
 static long parameter(const char *name)
 {
-	char path[128], text[32];
-	long ret;
-
-	snprintf(path, sizeof(path), "/sys/module/" MODULE "/parameters/%s", name);
-	ret = file_read(path, text, sizeof(text));
-	return ret < 0 ? ret : atol(text);
+	return module_parameter(MODULE, name);
 }
 
 FIXTURE(full)

@@ -17,6 +17,7 @@
 #include "../c-drivers/vfio-pci-parts/vfio_pci_parts.h"
 #include "edu.h"
 #include "hot_reset.h"
+#include "igb.h"
 #include "iommu_debug.h"
 #include "kselftest_harness.h"
 #include "samples.h"
@@ -24,12 +25,8 @@
 #define MODULE		"vfio_pci_parts"
 #define ROUNDS		4
 
-/* Registers of the igb: one that is always the same, one that keeps what is written. */
-#define IGB_VET		0x38
-#define IGB_VET_VALUE	0x81008100U
-#define IGB_RDBAL	0xc040
-#define IGB_MARK	0x1000
-/* The same register of another queue, which the driver hides. */
+/* The register that keeps what is written, of another queue: the driver hides the first. */
+#define IGB_RDBAL_1	0xc040
 #define IGB_HIDDEN	PARTS_HIDDEN
 #define IGB_BAR_SIZE	0x20000
 
@@ -43,12 +40,7 @@
 
 static long parameter(const char *name)
 {
-	char path[128], text[32];
-	long ret;
-
-	snprintf(path, sizeof(path), "/sys/module/" MODULE "/parameters/%s", name);
-	ret = file_read(path, text, sizeof(text));
-	return ret < 0 ? ret : atol(text);
+	return module_parameter(MODULE, name);
 }
 
 static int parameter_set(const char *name, bool value)
@@ -104,13 +96,13 @@ static long mark(int device)
 {
 	uint32_t value = IGB_MARK;
 
-	return region_write(device, 0, IGB_RDBAL, &value, 4);
+	return region_write(device, 0, IGB_RDBAL_1, &value, 4);
 }
 
 static long marked(int device)
 {
 	uint32_t value = ~0U;
-	long ret = region_read(device, 0, IGB_RDBAL, &value, 4);
+	long ret = region_read(device, 0, IGB_RDBAL_1, &value, 4);
 
 	return ret == 4 ? (long)value : ret;
 }
@@ -158,7 +150,7 @@ TEST_F(igb, registers_through_the_driver)
 	EXPECT_EQ(2, region_read(self->fd, 0, IGB_VET + 2, &half, 2));
 	EXPECT_EQ(IGB_VET_VALUE >> 16, half);
 	ASSERT_EQ(4, mark(self->fd));
-	EXPECT_EQ(IGB_MARK, mmio_at(self->bar + IGB_RDBAL));
+	EXPECT_EQ(IGB_MARK, mmio_at(self->bar + IGB_RDBAL_1));
 	/* Of any length and alignment. */
 	EXPECT_EQ(9, region_read(self->fd, 0, IGB_VET - 3, words, 9));
 	EXPECT_EQ(0, memcmp((char *)words + 3, &(uint32_t){ IGB_VET_VALUE }, 4));
@@ -167,7 +159,7 @@ TEST_F(igb, registers_through_the_driver)
 	EXPECT_EQ(4, region_read(self->fd, 0, IGB_BAR_SIZE - 4, words, 16));
 	EXPECT_EQ(-EINVAL, region_read(self->fd, 0, IGB_BAR_SIZE, words, 4));
 	EXPECT_EQ(-EFAULT, region_read(self->fd, 0, IGB_VET, BAD_POINTER, 4));
-	EXPECT_EQ(-EFAULT, region_write(self->fd, 0, IGB_RDBAL, BAD_POINTER, 4));
+	EXPECT_EQ(-EFAULT, region_write(self->fd, 0, IGB_RDBAL_1, BAD_POINTER, 4));
 	EXPECT_EQ(-EFAULT, region_read(self->fd, 0, IGB_HIDDEN, BAD_POINTER, 4));
 }
 
@@ -200,7 +192,7 @@ TEST_F(igb, accesses_of_the_driver)
 	EXPECT_EQ(IGB_VET_VALUE & 0xffff, driver_read(self->fd, 0, IGB_VET, 2));
 	EXPECT_EQ(IGB_VET_VALUE & 0xff, driver_read(self->fd, 0, IGB_VET, 1));
 	EXPECT_EQ(IGB_VET_VALUE, driver_read(self->fd, 0, IGB_VET, 8) & 0xffffffff);
-	EXPECT_EQ(0, driver_write(self->fd, 0, IGB_RDBAL, 4, 2 * IGB_MARK));
+	EXPECT_EQ(0, driver_write(self->fd, 0, IGB_RDBAL_1, 4, 2 * IGB_MARK));
 	EXPECT_EQ(2 * IGB_MARK, marked(self->fd));
 
 	ASSERT_EQ(0, memory_enable(self->fd, false));
@@ -208,10 +200,10 @@ TEST_F(igb, accesses_of_the_driver)
 	EXPECT_EQ(-EIO, driver_access(self->fd, 0, IGB_VET, 2, false, &value));
 	EXPECT_EQ(-EIO, driver_access(self->fd, 0, IGB_VET, 4, false, &value));
 	EXPECT_EQ(-EIO, driver_access(self->fd, 0, IGB_VET, 8, false, &value));
-	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL, 1, 0));
-	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL, 2, 0));
-	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL, 4, 0));
-	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL, 8, 0));
+	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL_1, 1, 0));
+	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL_1, 2, 0));
+	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL_1, 4, 0));
+	EXPECT_EQ(-EIO, driver_write(self->fd, 0, IGB_RDBAL_1, 8, 0));
 	ASSERT_EQ(0, memory_enable(self->fd, true));
 	EXPECT_EQ(2 * IGB_MARK, marked(self->fd));
 }
@@ -601,44 +593,16 @@ FIXTURE_TEARDOWN(dual)
 	EXPECT_EQ(0, session_finish(&self->other));
 }
 
-struct user {
-	int fd;
-	volatile uint32_t *reg;
-	volatile bool stop;
-	volatile long rounds;
-	long wrong;
-	long failed;
-};
-
-/* Uses the device until told to stop, and counts accesses that reached nothing. */
-static void *use(void *data)
-{
-	struct user *user = data;
-
-	while (!user->stop) {
-		uint32_t value = 0;
-
-		if (mmio_read(user->reg, &value) || value != IGB_VET_VALUE)
-			user->wrong++;
-		if (region_read(user->fd, 0, IGB_VET, &value, 4) != 4)
-			user->failed++;
-		else if (value != IGB_VET_VALUE)
-			user->wrong++;
-		user->rounds++;
-	}
-	return NULL;
-}
-
 /* 10-34: whoever touches the device meanwhile, in the driver's area too, waits. */
 TEST_F(dual, reset_in_use)
 {
-	struct user user = { .fd = self->fd, .reg = self->bar + IGB_VET };
+	struct igb_user user = { .fd = self->fd, .reg = self->bar + IGB_VET };
 	struct parts_report before = report(self->fd);
 	long before_reset;
 	pthread_t thread;
 	int i;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, use, &user));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, igb_use, &user));
 	for (i = 0; i < ROUNDS; i++) {
 		EXPECT_EQ(4, mark(self->fd));
 		EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_RESET, 0));
@@ -702,16 +666,16 @@ TEST_F(dual, hot_reset)
  */
 TEST_F(dual, hot_reset_in_use)
 {
-	struct user user = { .fd = self->fd, .reg = self->bar + IGB_VET };
-	struct user other = {
+	struct igb_user user = { .fd = self->fd, .reg = self->bar + IGB_VET };
+	struct igb_user other = {
 		.fd = self->other.device,
 		.reg = self->other_bar + IGB_VET,
 	};
 	pthread_t threads[2];
 	int i, done = 0;
 
-	ASSERT_EQ(0, pthread_create(&threads[0], NULL, use, &user));
-	ASSERT_EQ(0, pthread_create(&threads[1], NULL, use, &other));
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, igb_use, &user));
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, igb_use, &other));
 	for (i = 0; i < 2 * ROUNDS || (!done && i < 1000 * ROUNDS); i++) {
 		long ret = reset_both(self, i % 2 ? self->fd : self->other.device);
 
@@ -731,7 +695,7 @@ TEST_F(dual, hot_reset_in_use)
 
 static void *reset_function(void *data)
 {
-	struct user *user = data;
+	struct igb_user *user = data;
 
 	while (!user->stop) {
 		long ret = vfio_ioctl(user->fd, VFIO_DEVICE_RESET, 0);
@@ -750,7 +714,7 @@ static void *reset_function(void *data)
 TEST_F(dual, hot_reset_during_reset)
 {
 	const long busy = on_c_modules() ? -EBUSY : -EAGAIN;
-	struct user user = { .fd = self->fd };
+	struct igb_user user = { .fd = self->fd };
 	pthread_t thread;
 	long ret;
 

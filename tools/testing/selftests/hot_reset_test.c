@@ -9,12 +9,9 @@
 
 #include "edu.h"
 #include "hot_reset.h"
+#include "igb.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
-
-/* A register of the igb that keeps what is written to it until a reset. */
-#define IGB_RDBAL	0xc000
-#define IGB_MARK	0x1000
 
 /* ---- two devices that share a bus and a group ---- */
 

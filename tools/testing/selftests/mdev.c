@@ -53,20 +53,7 @@ long mdev_available(const char *parent, const char *type)
 
 int mdev_open(struct vfio_session *session, const char *uuid, bool cdev)
 {
-	long ret;
-
 	if (!cdev)
 		return emulated_open(session, uuid, VFIO_TYPE1v2_IOMMU);
-	session->bdf = uuid;
-	session->group = -1;
-	session->device = -1;
-	ret = session->container = iommufd_open();
-	if (ret >= 0)
-		ret = session->device = emulated_cdev_open(uuid);
-	if (ret >= 0)
-		ret = cdev_bind(session->device, session->container);
-	if (ret >= 0)
-		return 0;
-	session_close(session);
-	return ret;
+	return session_of_cdev(session, uuid, emulated_cdev_open(uuid));
 }

@@ -157,3 +157,17 @@ __attribute__((noipa)) long stream_write(int fd, const void *bytes, size_t size)
 {
 	return sys_result(write(fd, bytes, size));
 }
+
+/* @device may be a negative errno; @ready gets y, or n. */
+void stay_in_state(int device, uint32_t state, int ready)
+{
+	char done = 'n';
+	int fd;
+
+	if (device >= 0 && !set_state(device, state, &fd))
+		done = 'y';
+	if (write(ready, &done, 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}

@@ -50,6 +50,8 @@ long set_state(int device, uint32_t state, int *fd);
 long change_state(int device, uint32_t state);
 int transfer_begin(int device, uint32_t state);
 int go_to(int device, uint32_t state);
+/* Has the device in a state, says so, and stays until it is killed. */
+void stay_in_state(int device, uint32_t state, int ready) __attribute__((noreturn));
 
 /* A thread that changes the state of a device all the time. */
 struct mover {

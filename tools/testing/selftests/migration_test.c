@@ -419,16 +419,9 @@ TEST_F(edu, error)
 static void user(const char *bdf, uint32_t state, int ready)
 {
 	struct vfio_session session;
-	char done = 'n';
-	int fd;
+	int ret = session_open(&session, bdf, VFIO_TYPE1v2_IOMMU);
 
-	if (!session_open(&session, bdf, VFIO_TYPE1v2_IOMMU) &&
-	    !set_state(session.device, state, &fd))
-		done = 'y';
-	if (write(ready, &done, 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	stay_in_state(ret ?: session.device, state, ready);
 }
 
 /* The next user finds a device that runs. */

@@ -515,15 +515,9 @@ TEST_F(mtty, reset_meanwhile)
 static void user(uint32_t state, int ready)
 {
 	struct vfio_session session;
-	char done = 'n';
-	int fd;
+	int ret = mdev_open(&session, UUID_1, false);
 
-	if (!mdev_open(&session, UUID_1, false) && !set_state(session.device, state, &fd))
-		done = 'y';
-	if (write(ready, &done, 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	stay_in_state(ret ?: session.device, state, ready);
 }
 
 /* The driver keeps the state; a reset by the next user ends it. */

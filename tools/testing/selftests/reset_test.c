@@ -15,18 +15,13 @@
 
 #include <linux/pci_regs.h>
 
+#include "igb.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
 
 #define ONES	0xffffffffU
 #define ROUNDS	4
 #define COMMAND	(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
-
-/* Registers of the igb: one that is always the same, one that keeps what is written. */
-#define IGB_VET		0x38
-#define IGB_VET_VALUE	0x81008100U
-#define IGB_RDBAL	0xc000
-#define IGB_MARK	0x1000
 
 FIXTURE(igb)
 {
@@ -182,45 +177,17 @@ TEST_F(igb, asleep)
 	EXPECT_EQ(IGB_VET_VALUE, value);
 }
 
-struct user {
-	int fd;
-	volatile uint32_t *reg;
-	volatile bool stop;
-	long rounds;
-	long wrong;
-	long failed;
-};
-
-/* Uses the device until told to stop, and counts accesses that reached nothing. */
-static void *use(void *data)
-{
-	struct user *user = data;
-
-	while (!user->stop) {
-		uint32_t value = 0;
-
-		if (*user->reg != IGB_VET_VALUE)
-			user->wrong++;
-		if (region_read(user->fd, 0, IGB_VET, &value, 4) != 4)
-			user->failed++;
-		else if (value != IGB_VET_VALUE)
-			user->wrong++;
-		user->rounds++;
-	}
-	return NULL;
-}
-
 /* 10-34: other users of the device wait until the reset is over. */
 TEST_F(igb, in_use)
 {
-	struct user user = {
+	struct igb_user user = {
 		.fd = self->fd,
 		.reg = self->bar + IGB_VET,
 	};
 	pthread_t thread;
 	int i;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, use, &user));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, igb_use, &user));
 	for (i = 0; i < ROUNDS; i++) {
 		EXPECT_EQ(0, variant->reset(&self->session));
 	}

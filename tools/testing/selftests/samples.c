@@ -59,6 +59,17 @@ int module_unload(const char *name)
 	return sys_result(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
+/* A parameter that is a number. */
+long module_parameter(const char *module, const char *name)
+{
+	char path[128], text[32];
+	long ret;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, name);
+	ret = file_read(path, text, sizeof(text));
+	return ret < 0 ? ret : atol(text);
+}
+
 static void samples_drop(void)
 {
 	if (getpid() != claimer)

@@ -15,6 +15,7 @@ bool samples_exist(void);
 bool sample_exists(const char *name);
 int module_load(const char *name);
 int module_unload(const char *name);
+long module_parameter(const char *module, const char *name);
 void samples_claim(const char *const *names);
 
 /* Emulated devices, by the name of their parent, or the UUID of a mediated one. */

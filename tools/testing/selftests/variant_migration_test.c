@@ -655,16 +655,9 @@ TEST_F(migration, reset_meanwhile)
 static void user(uint32_t state, int ready, bool cdev)
 {
 	struct vfio_session session;
-	char done = 'n';
-	int fd;
+	int ret = variant_open(&session, parents_vf(0), cdev);
 
-	if (!variant_open(&session, parents_vf(0), cdev) &&
-	    !set_state(session.device, state, &fd))
-		done = 'y';
-	if (write(ready, &done, 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	stay_in_state(ret ?: session.device, state, ready);
 }
 
 /* The next user finds a device that runs. */

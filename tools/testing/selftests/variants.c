@@ -119,20 +119,7 @@ int variant_end(const struct variant_driver *driver, const char *bdf)
 
 int variant_open(struct vfio_session *session, const char *bdf, bool cdev)
 {
-	long ret;
-
 	if (!cdev)
 		return session_open(session, bdf, VFIO_TYPE1v2_IOMMU);
-	session->bdf = bdf;
-	session->group = -1;
-	session->device = -1;
-	ret = session->container = iommufd_open();
-	if (ret >= 0)
-		ret = session->device = cdev_open(bdf, O_RDWR);
-	if (ret >= 0)
-		ret = cdev_bind(session->device, session->container);
-	if (ret >= 0)
-		return 0;
-	session_close(session);
-	return ret;
+	return session_of_cdev(session, bdf, cdev_open(bdf, O_RDWR));
 }

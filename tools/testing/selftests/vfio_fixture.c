@@ -261,6 +261,28 @@ int session_open(struct vfio_session *session, const char *bdf, int iommu)
 	return ret;
 }
 
+/*
+ * A session of @device, a character device that is open, or else a negative errno, with an
+ * iommufd of its own.
+ */
+int session_of_cdev(struct vfio_session *session, const char *name, int device)
+{
+	long ret = device;
+
+	session->bdf = name;
+	session->group = -1;
+	session->device = device;
+	session->container = iommufd_open();
+	if (ret >= 0)
+		ret = session->container;
+	if (ret >= 0)
+		ret = cdev_bind(device, session->container);
+	if (ret >= 0)
+		return 0;
+	session_close(session);
+	return ret;
+}
+
 void session_close(struct vfio_session *session)
 {
 	if (session->device >= 0)

@@ -77,6 +77,7 @@ int cdev_name(const char *bdf, char *name, size_t size);
 int cdev_open(const char *bdf, int flags);
 long cdev_bind(int device, int iommufd);
 long cdev_attach(int device, uint32_t pt_id);
+int session_of_cdev(struct vfio_session *session, const char *name, int device);
 int session_join(struct vfio_session *session, const char *bdf, int iommu);
 int session_open(struct vfio_session *session, const char *bdf, int iommu);
 void session_close(struct vfio_session *session);
