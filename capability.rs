@@ -27,26 +27,6 @@ impl CapabilityChain {
         }
     }
 
-    /// Creates a chain of these bytes, whose offsets are from its own start.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut chain = Self::new();
-        chain.bytes.extend_from_slice(bytes, GFP_KERNEL)?;
-        Ok(chain)
-    }
-
-    /// Creates a copy of the chain.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn try_clone(&self) -> Result<Self> {
-        Self::from_bytes(&self.bytes)
-    }
-
     /// Whether there is no capability yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -79,12 +59,32 @@ impl CapabilityChain {
         Ok(())
     }
 
+    /// Appends another chain, whose offsets are from its own start.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. Then this chain is as it was.
+    pub(crate) fn append(&mut self, mut others: KVec<u8>) -> Result {
+        if others.is_empty() {
+            return Ok(());
+        }
+        let start = self.bytes.len();
+        chain::shift(&mut others, start)?;
+        self.bytes.reserve(others.len(), GFP_KERNEL)?;
+        chain::link(&mut self.bytes, start)?;
+        self.bytes.extend_from_slice(&others, GFP_KERNEL)?;
+        Ok(())
+    }
+
     /// Appends the chain to another one, which is empty or has its offsets from its own start.
     ///
     /// # Errors
     ///
     /// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. Then `others` is as it was.
     pub(crate) fn join(mut self, others: &mut KVec<u8>) -> Result {
+        if self.is_empty() {
+            return Ok(());
+        }
         let start = others.len();
         chain::shift(&mut self.bytes, start)?;
         others.reserve(self.bytes.len(), GFP_KERNEL)?;

@@ -242,8 +242,8 @@ impl Proof {
 /// file of a character device or none with one of a group, if there are more groups than devices,
 /// if a descriptor is not that of a group, if one of the devices is not the user's, or not bound
 /// to a driver of ours; EBADF; ENODEV if neither slot nor bus can be reset; EAGAIN if somebody
-/// else holds the lock of a device; EBUSY if a driver in C
-/// is at the memory of one; ENOMEM; or that of waking up a device, or of the reset.
+/// else holds the lock of a device; EBUSY if a driver in C is at the memory of one; ENOMEM; or that
+/// of waking up a device, or of the reset.
 // As above.
 #[inline(never)]
 pub(crate) fn reset(core: &CoreDevice, device: &Device, address: usize) -> Result<isize> {

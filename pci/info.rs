@@ -234,7 +234,7 @@ impl Description {
 ///
 /// EINVAL if the device does not have the region, EINTR if the task is killed while it waits for a
 /// reset, EIO if the device does not wake up, ENOMEM.
-#[cold]
+#[inline]
 pub(crate) fn describe(
     function: &Function,
     memory: &MemoryLock,
@@ -250,8 +250,7 @@ pub(crate) fn describe(
     Ok(description.capabilities)
 }
 
-/// Answers `VFIO_DEVICE_GET_REGION_INFO`. `opened` returns what the device has while it is open; to
-/// describe a BAR does not take that.
+/// Answers `VFIO_DEVICE_GET_REGION_INFO`, as [`describe`] does.
 ///
 /// # Errors
 ///
@@ -266,12 +265,7 @@ pub(crate) fn region(
     let mut info = RegionInfo::read(address)?;
     let argsz = info.argsz;
 
-    let region = Region::from_index(info.index).ok_or(EINVAL)?;
-    let description = Description::of(region, function, memory, opened)?;
-    info.size = description.size;
-    info.flags = description.flags;
-    info.offset = region::start_of(info.index);
-    if let Some(chain) = description.capabilities {
+    if let Some(chain) = describe(function, memory, opened, &mut info)? {
         info.flags |= uapi_pci::VFIO_REGION_INFO_FLAG_CAPS;
         let (needed, offset) = write_chain(chain, address, size_of::<RegionInfo>(), argsz)?;
         info.argsz = needed;

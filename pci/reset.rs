@@ -12,7 +12,7 @@
 
 use crate::{
     device::CoreDevice,
-    memory::DriverOut, //
+    memory::c_driver::DriverOut, //
 };
 use kernel::prelude::*;
 use vfio::device::Device;

@@ -155,8 +155,8 @@ impl<'a> ResetSet<'a> {
     /// # Errors
     ///
     /// EAGAIN if somebody else keeps others from the memory of one of them, EBUSY if a driver in C
-    /// is at it; EINTR if the task is
-    /// killed while it waits for those who have waited themselves; ENOMEM.
+    /// is at it; EINTR if the task is killed while it waits for those who have waited themselves;
+    /// ENOMEM.
     pub(crate) fn hold(&self) -> Result<KVec<Held<'_>>> {
         let mut all = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
         for member in &self.members {

@@ -123,28 +123,26 @@ pub unsafe fn append(caps: *mut bindings::vfio_info_cap, chain: CapabilityChain)
     joined
 }
 
-/// Has `change` append to a chain, which is as it was if that fails.
+/// Appends to a chain what `add` adds to an empty one. It is as it was if that fails.
 ///
 /// # Errors
 ///
-/// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. That of `change`.
+/// `ENOMEM`. `EOVERFLOW`: an offset does not fit into 32 bits. That of `add`.
 ///
 /// # Safety
 ///
-/// `change` must change what it is called with by functions of its header only.
+/// `add` must change what it is called with by functions of its header only.
 pub unsafe fn extend(
     chain: &mut CapabilityChain,
-    change: &mut dyn FnMut(*mut bindings::vfio_info_cap) -> Result,
+    add: &mut dyn FnMut(*mut bindings::vfio_info_cap) -> Result,
 ) -> Result {
     let mut caps = bindings::vfio_info_cap::default();
-    // SAFETY: The chain is ours, and starts as zeroes.
-    unsafe { append(&mut caps, chain.try_clone()?)? };
-    let changed = change(&mut caps);
-    // SAFETY: By this function's contract. Whatever has become of it, it is freed here.
+    let added = add(&mut caps);
+    // SAFETY: The chain starts as zeroes, and by this function's contract. Whatever has become of
+    // it, it is freed here.
     let bytes = unsafe { take(&mut caps) };
-    changed?;
-    *chain = CapabilityChain::from_bytes(&bytes)?;
-    Ok(())
+    added?;
+    chain.append(bytes)
 }
 
 /// Appends a copy of the capability at `cap`, of which `size` bytes are valid. Only its offset is
@@ -259,6 +257,43 @@ mod tests {
         // SAFETY: The chain is as the functions left it.
         unsafe { vfio_info_cap_shift(&mut caps, 32) };
         assert_eq!(headers(&caps, 32)?[..], [(7, 2, 32), (9, 1, 48)]);
+        free(caps);
+        Ok(())
+    }
+
+    // Row 9-14: the core's capabilities and the driver's, whoever comes first.
+    #[test]
+    fn chains_are_joined() -> Result {
+        let mut caps = vfio_info_cap::default();
+        // SAFETY: The chain starts as zeroes.
+        unsafe { from_err_ptr(vfio_info_cap_add(&mut caps, 12, 7, 2)) }?;
+        let mut chain = CapabilityChain::new();
+        chain.add(9, 1, &[1; 8])?;
+        // SAFETY: The chain was added to.
+        unsafe { append(&mut caps, chain)? };
+        // SAFETY: As above.
+        unsafe { append(&mut caps, CapabilityChain::new())? };
+        assert_eq!(headers(&caps, 0)?[..], [(7, 2, 0), (9, 1, 16)]);
+        free(caps);
+
+        let mut chain = CapabilityChain::new();
+        chain.add(9, 1, &[1; 8])?;
+        let mut add = |caps: *mut vfio_info_cap| {
+            // SAFETY: The chain starts as zeroes.
+            unsafe { from_err_ptr(vfio_info_cap_add(caps, 12, 7, 2)) }?;
+            // SAFETY: The chain was added to.
+            unsafe { from_err_ptr(vfio_info_cap_add(caps, 12, 8, 3)) }.map(|_| ())
+        };
+        // SAFETY: The function is of its header.
+        unsafe { extend(&mut chain, &mut add)? };
+        // SAFETY: Nothing is changed.
+        unsafe { extend(&mut chain, &mut |_| Ok(()))? };
+        // SAFETY: As above.
+        assert!(unsafe { extend(&mut chain, &mut |_| Err(EPERM)) }.is_err());
+        let mut caps = vfio_info_cap::default();
+        // SAFETY: The chain starts as zeroes.
+        unsafe { append(&mut caps, chain)? };
+        assert_eq!(headers(&caps, 0)?[..], [(9, 1, 0), (7, 2, 16), (8, 3, 32)]);
         free(caps);
         Ok(())
     }
