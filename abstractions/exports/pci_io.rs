@@ -281,9 +281,9 @@ pub unsafe extern "C" fn vfio_pci_config_rw_single(
         let bytes = UserBytes::new(bytes.address(), len);
         let mut position = region::config_position(offset).ok_or(EFAULT)?;
         if is_write {
-            core.write(&device, bytes, &mut position)
+            core.write(device, bytes, &mut position)
         } else {
-            core.read(&device, bytes, &mut position)
+            core.read(device, bytes, &mut position)
         }
     };
 

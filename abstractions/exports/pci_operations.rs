@@ -20,7 +20,6 @@ use kernel::{
     },
     prelude::*,
     str::CStr,
-    sync::Arc,
     uaccess::UserPtr, //
 };
 use vfio::{
@@ -64,15 +63,14 @@ signatures!(
 ///
 /// # Safety
 ///
-/// `device` must be from `_vfio_alloc_device()`, and not be released as long as the result is used.
-pub(super) unsafe fn parts<'a>(
-    device: *mut vfio_device,
-) -> Result<(&'a Arc<CoreDevice>, Arc<Device>)> {
+/// `device` must be from `_vfio_alloc_device()`. If it is registered, or open, then it must stay so
+/// as long as the result is used.
+pub(super) unsafe fn parts<'a>(device: *mut vfio_device) -> Result<(&'a CoreDevice, &'a Device)> {
     // SAFETY: By this function's contract.
     let found = unsafe { binding_of(device).zip(face::registered(device)) };
 
     found
-        .map(|(binding, device)| (binding.core(), device))
+        .map(|(binding, device)| (&**binding.core(), device))
         .ok_or(ENODEV)
 }
 
@@ -104,7 +102,7 @@ pub unsafe extern "C" fn vfio_pci_core_read(
     let parts = unsafe { parts(device) };
     to_ssize(parts.and_then(|(core, device)| {
         // SAFETY: As above.
-        core.read(&device, bytes, unsafe { &mut *position })
+        core.read(device, bytes, unsafe { &mut *position })
     }))
 }
 
@@ -127,7 +125,7 @@ pub unsafe extern "C" fn vfio_pci_core_write(
     let parts = unsafe { parts(device) };
     to_ssize(parts.and_then(|(core, device)| {
         // SAFETY: As above.
-        core.write(&device, bytes, unsafe { &mut *position })
+        core.write(device, bytes, unsafe { &mut *position })
     }))
 }
 
@@ -146,7 +144,7 @@ pub unsafe extern "C" fn vfio_pci_core_ioctl(
 ) -> c_long {
     // SAFETY: By this function's contract.
     let parts = unsafe { parts(device) };
-    match parts.and_then(|(core, device)| core.ioctl(&device, cmd, arg)) {
+    match parts.and_then(|(core, device)| core.ioctl(device, cmd, arg)) {
         Ok(value) => value,
         Err(error) => error.to_errno() as c_long,
     }
@@ -170,7 +168,7 @@ pub unsafe extern "C" fn vfio_pci_core_ioctl_feature(
         // SAFETY: By this function's contract.
         let (core, device) = unsafe { parts(device) }?;
         let payload = UserBytes::new(UserPtr::from_ptr(arg), size);
-        let value = core.feature(&device, &Request::new(flags, payload)?)?;
+        let value = core.feature(device, &Request::new(flags, payload)?)?;
 
         Ok(c_int::try_from(value)?)
     })
@@ -254,7 +252,7 @@ pub unsafe extern "C" fn vfio_pci_core_mmap(
 pub unsafe extern "C" fn vfio_pci_core_request(device: *mut vfio_device, count: c_uint) {
     // SAFETY: By this function's contract.
     if let Ok((core, device)) = unsafe { parts(device) } {
-        core.request(&device, count);
+        core.request(device, count);
     }
 }
 
@@ -271,7 +269,7 @@ pub unsafe extern "C" fn vfio_pci_core_match(device: *mut vfio_device, name: *mu
         // SAFETY: By this function's contract.
         let ((core, device), name) = unsafe { (parts(device)?, CStr::from_char_ptr(name)) };
 
-        Ok(core.matches(&device, name)?.into())
+        Ok(core.matches(device, name)?.into())
     })
 }
 
@@ -290,7 +288,7 @@ pub unsafe extern "C" fn vfio_pci_core_match_token_uuid(
     from_result(|| {
         // SAFETY: By this function's contract.
         let ((core, device), token) = unsafe { (parts(device)?, token.as_ref()) };
-        core.match_token(&device, token.map(|token| token.b))?;
+        core.match_token(device, token.map(|token| token.b))?;
 
         Ok(0)
     })

@@ -155,14 +155,12 @@ pub unsafe fn register(
             // SAFETY: The device is valid, and nobody uses it yet. Its inode is there until
             // `Face::forget()`.
             unsafe { (*raw).inode = device.inode().as_raw() };
-            let mut registered = face.registered().lock();
-            registered.device = Some(device.clone());
-            registered.driver = Some(driver.clone());
+            face.begin(device, driver.clone());
         });
     match registration {
         Ok(registration) => {
             let device = registration.device().clone();
-            face.registered().lock().registration = Some(registration);
+            face.keep(registration);
             Ok(device)
         }
         Err(error) => {

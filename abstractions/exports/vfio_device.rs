@@ -25,7 +25,10 @@ use core::{
     alloc::Layout,
     any::Any,
     cell::UnsafeCell,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     alloc::{
@@ -39,6 +42,11 @@ use kernel::{
     new_spinlock,
     prelude::*,
     sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
         Arc,
         SpinLock, //
     },
@@ -56,18 +64,21 @@ pub(in crate::abstractions) struct Face {
     /// A leaf: what it has is cloned or taken out.
     #[pin]
     registered: SpinLock<Registered>,
+    /// The device of `registered`, or null, for who calls for a device that is registered: each of
+    /// its user's accesses does, and they would meet at that lock.
+    device: Atomic<*mut Device>,
     /// What another module has to know of the device. Changed only by who has the device alone.
     extension: UnsafeCell<Option<KBox<dyn Any + Send + Sync>>>,
 }
 
 /// What a device has from its registration to the end of that.
 #[derive(Default)]
-pub(super) struct Registered {
+struct Registered {
     /// Until the driver asks for the end of it.
-    pub(super) registration: Option<Registration>,
+    registration: Option<Registration>,
     /// Until nobody uses the device any more.
-    pub(super) device: Option<Arc<Device>>,
-    pub(super) driver: Option<Arc<CDriver>>,
+    device: Option<Arc<Device>>,
+    driver: Option<Arc<CDriver>>,
 }
 
 const FACE_SIZE: usize = size_of::<Face>();
@@ -76,6 +87,7 @@ impl Face {
     fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             registered <- new_spinlock!(Registered::default(), "vfio_c_device"),
+            device: Atomic::new(ptr::null_mut()),
             extension: UnsafeCell::new(None),
         })
     }
@@ -92,9 +104,18 @@ impl Face {
         unsafe { &*device.byte_sub(FACE_SIZE).cast::<Self>() }
     }
 
-    /// What belongs to its registration. Nothing may be dropped with that lock held.
-    pub(super) fn registered(&self) -> &SpinLock<Registered> {
-        &self.registered
+    /// The device is about to be registered.
+    pub(super) fn begin(&self, device: &Arc<Device>, driver: Arc<CDriver>) {
+        let mut registered = self.registered.lock();
+        registered.device = Some(device.clone());
+        registered.driver = Some(driver);
+        self.device
+            .store(ptr::from_ref::<Device>(device).cast_mut(), Release);
+    }
+
+    /// The device is registered, until [`unregister()`](Self::unregister).
+    pub(super) fn keep(&self, registration: Registration) {
+        self.registered.lock().registration = Some(registration);
     }
 
     /// The device, from its registration until nobody uses it any more.
@@ -130,6 +151,7 @@ impl Face {
     ///
     /// This is so, and `device` must be the one that this is in front of.
     pub(super) unsafe fn forget(&self, device: *mut bindings::vfio_device) {
+        self.device.store(ptr::null_mut(), Release);
         let registered = core::mem::take(&mut *self.registered.lock());
         if let Some(driver) = &registered.driver {
             driver.device().detach();
@@ -137,8 +159,8 @@ impl Face {
         // SAFETY: The device is valid. The inode goes with what is dropped now, the directory is
         // gone.
         unsafe {
-            (*device).inode = core::ptr::null_mut();
-            (*device).debug_root = core::ptr::null_mut();
+            (*device).inode = ptr::null_mut();
+            (*device).debug_root = ptr::null_mut();
         }
         drop(registered);
     }
@@ -166,7 +188,7 @@ impl Face {
         unsafe {
             device_set::leave(device);
             let base = device.byte_sub(FACE_SIZE).cast::<Self>();
-            core::ptr::drop_in_place(base);
+            ptr::drop_in_place(base);
             bindings::kvfree(base.cast());
         }
     }
@@ -224,10 +246,13 @@ pub unsafe fn withdraw(device: *mut bindings::vfio_device) {
 ///
 /// # Safety
 ///
-/// `device` must be from [`_vfio_alloc_device()`], and the caller must have a reference to it.
-pub unsafe fn registered(device: *mut bindings::vfio_device) -> Option<Arc<Device>> {
-    // SAFETY: By this function's contract.
-    unsafe { Face::of(device) }.device()
+/// `device` must be from [`_vfio_alloc_device()`]. If it is registered, or open, then it must stay
+/// so as long as the result is used.
+#[inline]
+pub unsafe fn registered<'a>(device: *mut bindings::vfio_device) -> Option<&'a Device> {
+    // SAFETY: By this function's contract. `Face::registered` has a reference to what it is, until
+    // `Face::forget()`, which is called when it is neither.
+    unsafe { Face::of(device).device.load(Acquire).as_ref() }
 }
 
 /// Allocates a driver's structure, which begins with a `struct vfio_device`, and lets the driver
