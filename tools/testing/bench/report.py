@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Prints what operations cost with the C modules and with ours.
 
-Reads c/results.log and rust/results.log of a directory, which have lines
-"bench: ID COST NAME", and writes table.rst and table.json there. The exit status is 0
-if both have the same operations, none failed, and no ratio exceeds its limit.
+Reads c/results.log and rust/results.log of a directory, or that of another stack in place
+of the second, which have lines "bench: ID COST NAME", and writes table.rst and table.json
+there. The exit status is 0 if both have the same operations, none failed, and no ratio
+exceeds its limit, which there are for our modules only.
 """
 
 import argparse
@@ -96,9 +97,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory")
     parser.add_argument("--limits", default=os.path.join(HERE, "limits"))
+    parser.add_argument("--stack", default="rust")
     options = parser.parse_args()
-    logs = [read_log(f"{options.directory}/{stack}/results.log") for stack in ("c", "rust")]
-    rows, wrong = compare(*logs, read_limits(options.limits))
+    logs = [read_log(f"{options.directory}/{stack}/results.log")
+            for stack in ("c", options.stack)]
+    rows, wrong = compare(*logs, read_limits(options.limits) if options.stack == "rust" else {})
     print(table(rows))
     # What is in the plot makes the table long.
     text = table([row for row in rows if not row["id"].startswith("grow-")])

@@ -45,12 +45,12 @@ bench_guest() {
 		-s "$stack" -t "$BENCH_LIMIT" -o "$BENCH_DIR/$stack" "${files[@]}" -- "$command"
 }
 
-# bench_two ARGUMENT...: the C modules and ours, at a time.
+# bench_two ARGUMENT...: the C modules and ours, or those of BENCH_STACK, at a time.
 bench_two() {
 	local rc=0 other
 	bench_guest c "$@" >"$BENCH_DIR/c.log" 2>&1 &
 	other=$!
-	bench_guest rust "$@" || rc=1
+	bench_guest "${BENCH_STACK:-rust}" "$@" || rc=1
 	wait "$other" || rc=1
 	cat "$BENCH_DIR/c.log" >&2
 	return "$rc"
@@ -80,5 +80,6 @@ bench_short() {
 
 # bench_report: prints the table, and writes it next to the logs.
 bench_report() {
-	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/report.py /logs
+	in_root "rw:$BENCH_DIR:/logs" -- python3 -B /vfio/tools/testing/bench/report.py \
+		--stack "${BENCH_STACK:-rust}" /logs
 }
