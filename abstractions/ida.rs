@@ -70,6 +70,9 @@ impl Ida {
     /// one that was given back is not given out again before all others have
     /// had their turn. May sleep.
     ///
+    /// From 1024 on `ida_alloc_range()` loses 128 bytes if memory runs out just
+    /// when it stores them.
+    ///
     /// # Errors
     ///
     /// `ENOSPC`: all are taken. `ENOMEM`.

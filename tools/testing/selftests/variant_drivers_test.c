@@ -421,14 +421,9 @@ TEST_F(engine, memory_enable)
 
 /* ---- allocations that fail ---- */
 
-/*
- * Another device stays meanwhile: ida_alloc_range() itself loses a bitmap, if it is the first one
- * and there is no memory to store it.
- */
 FIXTURE(allocations)
 {
 	const char *bdf;
-	const char *other;
 };
 
 FIXTURE_VARIANT(allocations)
@@ -449,7 +444,6 @@ FIXTURE_SETUP(allocations)
 {
 	NEED_INJECTION();
 	NEED_VARIANT(&variant->driver);
-	NEED_DEVICE(self->other, "EDU");
 	if (variant->device) {
 		NEED_DEVICE(self->bdf, variant->device);
 		ASSERT_EQ(0, say_ready(self->bdf));
@@ -457,7 +451,6 @@ FIXTURE_SETUP(allocations)
 		self->bdf = parents_vf(0);
 		ASSERT_EQ(0, parents_parameter("pds_clients", "Y"));
 	}
-	ASSERT_EQ(0, pci_bind(self->other, "vfio-pci"));
 	ASSERT_EQ(0, pci_bind(self->bdf, NULL));
 	ASSERT_EQ(0, module_load(variant->driver.module));
 	ASSERT_EQ(0, pci_set_attribute(self->bdf, "driver_override", variant->driver.name));
@@ -470,7 +463,8 @@ FIXTURE_TEARDOWN(allocations)
 
 /*
  * As many as a driver makes for its device fail, one after the other: there is a device, or there
- * is nothing. With kmemleak that takes minutes.
+ * is nothing. With kmemleak that takes minutes, and it reports ida_alloc_range(), once a thousand
+ * devices have been there: the kernel's own.
  */
 TEST_F_TIMEOUT(allocations, fail, 900)
 {
