@@ -15,9 +15,12 @@
 #include "kernel_log.h"
 #include "kselftest_harness.h"
 #include "vfio_fixture.h"
+#include "waiter.h"
 
 #define IOVA		0x10000000UL
 #define PATTERN		0x5a
+/* How long to see that somebody waits, in ms. */
+#define A_WHILE		300
 
 static long hw_write(const char *bdf, unsigned int offset, const void *data,
 		     size_t size)
@@ -169,8 +172,9 @@ TEST_F(device, reset_behind_the_back)
 TEST_F(device, unbind_and_signals)
 {
 	int log = log_open();
+	bool said = false;
 	char driver[64];
-	int status;
+	int tries;
 	pid_t pid;
 
 	ASSERT_LE(0, log);
@@ -182,12 +186,14 @@ TEST_F(device, unbind_and_signals)
 		_exit(file_write("/sys/bus/pci/drivers/vfio-pci/unbind",
 				 self->bdf) ? 1 : 0);
 	}
-	usleep(300000);
-	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_TRUE(waiter_waits_in(pid, __NR_write, A_WHILE));
 	ASSERT_EQ(0, kill(pid, SIGTERM));
-	usleep(300000);
-	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	EXPECT_TRUE(log_has(log, "Device is currently in use, task"));
+	for (tries = 0; !said && tries < 600; tries++) {
+		usleep(100000);
+		said = log_has(log, "Device is currently in use, task");
+	}
+	EXPECT_TRUE(said);
+	EXPECT_TRUE(waiter_waits_in(pid, __NR_write, A_WHILE));
 	EXPECT_EQ(EDU_ID_VALUE, edu_read(self->session.device, EDU_ID));
 	session_close(&self->session);
 	EXPECT_EQ(-SIGTERM, child_result(pid));
