@@ -51,7 +51,7 @@ long change_state(int device, uint32_t state);
 int transfer_begin(int device, uint32_t state);
 int go_to(int device, uint32_t state);
 /* Has the device in a state, says so, and stays until it is killed. */
-void stay_in_state(int device, uint32_t state, int ready) __attribute__((noreturn));
+void stay_in_state(int device, uint32_t state, int ready);
 
 /* A thread that changes the state of a device all the time. */
 struct mover {

@@ -49,14 +49,17 @@ static bool wait_until(const char *bdf, bool there)
 	return present(bdf) == there;
 }
 
-/* The device is in sysfs a moment before the PCI core lets a driver have it. */
+/*
+ * The device is in sysfs a moment before the PCI core lets a driver have it, and it may try
+ * drivers itself meanwhile: EBUSY.
+ */
 static int bind_soon(const char *bdf)
 {
 	int i, ret;
 
 	for (i = 0; i < HOTPLUG_SECONDS * 10; i++) {
 		ret = pci_bind(bdf, "vfio-pci");
-		if (ret != -ENODEV)
+		if (ret != -ENODEV && ret != -EBUSY)
 			break;
 		usleep(100000);
 	}
