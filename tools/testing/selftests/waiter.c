@@ -79,8 +79,10 @@ bool waiter_waits_in(pid_t pid, long call, unsigned int while_ms)
 				return false;
 		if (waiter_ends(pid, while_ms, &status))
 			return false;
-	} while (!sleeps_in(pid, call));
-	return true;
+		if (sleeps_in(pid, call))
+			return true;
+	} while (milliseconds() < end);
+	return false;
 }
 
 /* The same for an ioctl. */

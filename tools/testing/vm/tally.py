@@ -22,8 +22,8 @@ PLAN = re.compile(r"1\.\.(\d+)(?:\s*# SKIP\s*(.*))?$")
 CASE = re.compile(r"(not )?ok\s+\d*\s*-?\s*(.*?)(?:\s*# (SKIP|XFAIL|TODO)\b\s*(.*))?$")
 KTAP = re.compile(r"(?:\[ *[\d.]+\] )?(?:\[ *[TC]\d+\] )?( *)(.*)")
 DIFFERENCE = re.compile(r"# difference: (.*): (.*)$")
-# How the harness of kselftests tells which line of a test failed.
-REASON = re.compile(r"# (\S+\.[ch]:\d+:\S.*)$")
+# How the harness of kselftests tells which line of a test failed, or that it took too long.
+REASON = re.compile(r"# (\S+\.[ch]:\d+:\S.*|\S+: Test terminated .*)$")
 CARGO = re.compile(r"test (\S.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)\b")
 SKIPPED = 4  # KSFT_SKIP
 # The status of a row that is no test: what differs, and how it is on this stack.
